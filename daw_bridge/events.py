@@ -1,0 +1,83 @@
+"""What a player can say, as data: every input becomes one of these, stamped once.
+
+`time` is always in samples of the engine's clock, `part` a channel 1..16. Whatever needs a
+name looked up (patches, knobs) has been resolved at the edge: the engine sees only notes,
+pedals, embeddings and levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PARTS = range(1, 17)
+"""Part numbers: MIDI channels as a DAW counts them."""
+
+SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67
+ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOn:
+    """A key press. key 0..127; velocity 1..127."""
+
+    time: int
+    part: int
+    key: int
+    velocity: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOff:
+    """A key release; the sound lasts while a pedal holds it."""
+
+    time: int
+    part: int
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pedal:
+    """A pedal moved. number: SUSTAIN, SOSTENUTO or SOFT; down: at or beyond half way."""
+
+    time: int
+    part: int
+    number: int
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AllNotesOff:
+    """Every key is released; what a pedal holds sounds on."""
+
+    time: int
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllSoundOff:
+    """Silence at once: keys, pedals and what still rings."""
+
+    time: int
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timbre:
+    """Where the part now stands in the bank's embedding space."""
+
+    time: int
+    part: int
+    embedding: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How loud and where. gain_db: decibels over the patch as trained; pan -1 left..1."""
+
+    time: int
+    part: int
+    gain_db: float
+    pan: float
+
+
+Event = NoteOn | NoteOff | Pedal | AllNotesOff | AllSoundOff | Timbre | Level

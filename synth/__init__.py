@@ -1,0 +1,1 @@
+"""What the ear gets: piano-roll windows in, sound out."""

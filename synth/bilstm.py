@@ -1,0 +1,77 @@
+"""A bidirectional LSTM whose backward half may look only so far ahead.
+
+With lookahead L the backward half of frame t reads frames t + L .. t, anew for every frame,
+so its output does not depend on how a stream is cut into blocks. With lookahead None it
+reads the whole sequence, as in the paper. Gates are ordered as in torch: in, forget, cell, out;
+each direction has a single bias.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class BiLSTM(nn.Module):
+    """inputs -> size per direction; `forward` is offline, the rest is what a stream needs."""
+
+    def __init__(self, inputs: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        bound = size**-0.5
+        shapes = {"w_in": (4 * size, inputs), "w_state": (4 * size, size), "bias": (4 * size,)}
+        for direction in ("forward", "backward"):
+            for name, shape in shapes.items():
+                start = torch.empty(shape).uniform_(-bound, bound)
+                self.register_parameter(f"{direction}_{name}", nn.Parameter(start))
+        self.register_buffer("no_bias", torch.zeros(4 * size), persistent=False)
+
+    def forward(self, x: Tensor, lookahead: int | None, silence: Tensor) -> Tensor:
+        """x (batch, frames, inputs) -> (batch, frames, 2 * size).
+
+        silence (batch, 1, inputs): what the frames beyond the end hold.
+        """
+        ahead = self._sequence(x, "forward")
+        if lookahead is None:
+            back = self._sequence(x.flip(1), "backward").flip(1)
+        else:
+            back = self._windows(torch.cat([x, silence.expand(-1, lookahead, -1)], 1), lookahead)
+        return torch.cat([ahead, back], -1)
+
+    def gates(self, x: Tensor, direction: str) -> Tensor:
+        """The input's share of the gates: x (..., inputs) -> (..., 4 * size)."""
+        w_in, _, bias = self._weights(direction)
+        return nn.functional.linear(x, w_in, bias)
+
+    def cell(self, gates: Tensor, h: Tensor, c: Tensor, direction: str) -> tuple[Tensor, Tensor]:
+        """One frame: gates of the input (rows, 4 * size), state h and c (rows, size)."""
+        _, w_state, _ = self._weights(direction)
+        return _advance(torch.addmm(gates, h, w_state.t()), c)
+
+    def first_cell(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """`cell` from the zero state."""
+        return _advance(gates, None)
+
+    def _weights(self, direction: str) -> tuple[Tensor, Tensor, Tensor]:
+        return tuple(getattr(self, f"{direction}_{n}") for n in ("w_in", "w_state", "bias"))
+
+    def _sequence(self, x: Tensor, direction: str) -> Tensor:
+        zero = x.new_zeros(1, x.shape[0], self.size)
+        weights = [*self._weights(direction), self.no_bias]
+        output, _, _ = torch.lstm(x, (zero, zero), weights, True, 1, 0.0, self.training, False, True)
+        return output
+
+    def _windows(self, x: Tensor, lookahead: int) -> Tensor:
+        frames = x.shape[1] - lookahead
+        gates = self.gates(x, "backward")
+        h, c = self.first_cell(gates[:, lookahead:].flatten(0, 1))
+        for ahead in reversed(range(lookahead)):
+            h, c = self.cell(gates[:, ahead : ahead + frames].flatten(0, 1), h, c, "backward")
+        return h.unflatten(0, (x.shape[0], frames))
+
+
+def _advance(gates: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+    i, f, g, o = gates.chunk(4, -1)
+    kept = 0 if c is None else f.sigmoid() * c
+    c = kept + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c

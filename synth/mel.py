@@ -1,0 +1,93 @@
+"""What the networks hear: log magnitudes of short frames, fine and mel-banded.
+
+Audio in, natural-log magnitudes out; the one definition that training, playing and
+benchmarks share. Magnitudes are scaled so that a full-scale sine peaks at 1 (log 0) and
+clipped at -100 dB, so values lie in about -11.5..+1. Frame n is centred on sample
+n * hop: it sees half a window to each side, with silence beyond the ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FLOOR = 1e-5
+"""The smallest magnitude told apart from silence: -100 dB below a full-scale sine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Sizes of the analysis; the defaults are the method's own.
+
+    rate: samples per second; hop, window: samples; mels: number of mel bands.
+    """
+
+    rate: int = 16_000
+    hop: int = 128
+    window: int = 1_024
+    mels: int = 80
+
+    @property
+    def bins(self) -> int:
+        """Number of bins of the fine spectrum, 0 Hz and Nyquist included."""
+        return self.window // 2 + 1
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.rate / self.hop
+
+
+def magnitudes(audio: Tensor, analysis: Analysis) -> Tensor:
+    """Linear magnitudes of audio (..., samples): (..., ceil(samples / hop), bins)."""
+    frames = -(-audio.shape[-1] // analysis.hop)
+    half = analysis.window // 2
+    right = (frames - 1) * analysis.hop + half - audio.shape[-1]
+    padded = torch.nn.functional.pad(audio, (half, max(right, 0)))
+    return windowed_magnitudes(padded.unfold(-1, analysis.window, analysis.hop)[..., :frames, :])
+
+
+def windowed_magnitudes(framed: Tensor) -> Tensor:
+    """Linear magnitudes (..., bins) of cut-out frames (..., window), Hann-windowed here."""
+    window = torch.hann_window(framed.shape[-1], dtype=framed.dtype, device=framed.device)
+    return torch.fft.rfft(framed * window).abs() * (2 / window.sum())
+
+
+def log_magnitudes(audio: Tensor, analysis: Analysis) -> Tensor:
+    """Natural log of `magnitudes`, clipped at -100 dB."""
+    return magnitudes(audio, analysis).clamp(min=FLOOR).log()
+
+
+def mel_from_magnitudes(linear: Tensor, filters: Tensor) -> Tensor:
+    """Log mel bands (..., mels) of linear magnitudes (..., bins); filters (bins, mels)."""
+    return (linear @ filters).clamp(min=FLOOR).log()
+
+
+def log_mel(audio: Tensor, analysis: Analysis) -> Tensor:
+    """Log mel bands of audio (..., samples): (..., frames, mels)."""
+    filters = mel_filters(analysis).to(audio)
+    return mel_from_magnitudes(magnitudes(audio, analysis), filters)
+
+
+def mel_filters(analysis: Analysis) -> Tensor:
+    """Triangles of height one, evenly spread on the mel scale from 0 Hz to Nyquist.
+
+    Returns (bins, mels), float32. A triangle narrower than a bin is widened to reach at
+    least its nearest bin, so that no band is deaf. The scale is O'Shaughnessy's,
+    2595 log10(1 + f / 700).
+    """
+    nyquist = analysis.rate / 2
+    top = 2595 * np.log10(1 + nyquist / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, analysis.mels + 2) / 2595) - 1)
+    bins = np.linspace(0, nyquist, analysis.bins)[:, None]
+    spacing = nyquist / (analysis.bins - 1)
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rise = (bins - low) / np.maximum(centre - low, spacing)
+    fall = (high - bins) / np.maximum(high - centre, spacing)
+    filters = np.clip(np.minimum(rise, fall), 0, None)
+    deaf = filters.sum(axis=0) == 0
+    filters[np.rint(centre[deaf] / spacing).astype(int), np.flatnonzero(deaf)] = 1
+    return torch.from_numpy(filters.astype(np.float32))

@@ -1,0 +1,128 @@
+"""The teacher: FluidSynth, reached by ctypes, turns a score into the sound to be learnt.
+
+The library comes inside the pygame-ce wheel (pinned, so that a data set can be made again)
+or from the system. Every render uses a fresh synth: a reused one is not bit-identical.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from daw_bridge.events import Event
+from trainer.score import to_message
+
+RENDER_RATE = 48_000
+"""Rendered here and resampled down: at 16 kHz its interpolation dulls the top octave."""
+GAIN = 0.5
+POLYPHONY = 1024
+
+
+class FluidSynth:
+    """One SoundFont, kept loaded; `render` may be called any number of times.
+
+    Raises ValueError when the library or the SoundFont cannot be loaded.
+    """
+
+    def __init__(self, soundfont: str | Path) -> None:
+        self._lib = _load_library()
+        self._soundfont = str(soundfont)
+        if not Path(soundfont).is_file():
+            raise ValueError(f"{soundfont}: no such SoundFont")
+        self._settings = self._lib.new_fluid_settings()
+        for name, value in {"synth.gain": GAIN, "synth.sample-rate": float(RENDER_RATE)}.items():
+            self._lib.fluid_settings_setnum(self._settings, name.encode(), value)
+        quiet = {"synth.reverb.active": 0, "synth.chorus.active": 0}
+        for name, number in {**quiet, "synth.polyphony": POLYPHONY}.items():
+            self._lib.fluid_settings_setint(self._settings, name.encode(), number)
+        # A synth that stays alive keeps the decoded samples cached for the fresh ones.
+        self._keeper = self._new_synth()
+
+    @property
+    def version(self) -> str:
+        """FluidSynth's version, such as "2.5.7"."""
+        return self._lib.fluid_version_str().decode()
+
+    def render(self, events: list[Event], program: int, rate: int, seconds: float) -> np.ndarray:
+        """The sound of events (times in samples of rate): mono float32, rate * seconds long."""
+        synth = self._new_synth()
+        self._lib.fluid_synth_program_change(synth, 0, program)
+        audio = np.zeros((round(seconds * RENDER_RATE), 2), np.float32)
+        at = 0
+        for event in events:
+            until = min(event.time * RENDER_RATE // rate, len(audio))
+            self._write(synth, audio[at:until])
+            at = max(at, until)
+            self._send(synth, event)
+        self._write(synth, audio[at:])
+        self._lib.delete_fluid_synth(synth)
+        mono = audio.mean(axis=1)
+        return soxr.resample(mono, RENDER_RATE, rate, quality="VHQ")[: round(seconds * rate)]
+
+    def _send(self, synth: int, event: Event) -> None:
+        message = to_message(event)
+        if message.type == "note_on":
+            self._lib.fluid_synth_noteon(synth, 0, message.note, message.velocity)
+        elif message.type == "note_off":
+            self._lib.fluid_synth_noteoff(synth, 0, message.note)
+        else:
+            self._lib.fluid_synth_cc(synth, 0, message.control, message.value)
+
+    def _write(self, synth: int, audio: np.ndarray) -> None:
+        if len(audio):
+            at, stride = audio.ctypes.data, 2
+            self._lib.fluid_synth_write_float(synth, len(audio), at, 0, stride, at, 1, stride)
+
+    def _new_synth(self) -> int:
+        synth = self._lib.new_fluid_synth(self._settings)
+        if self._lib.fluid_synth_sfload(synth, self._soundfont.encode(), 1) < 0:
+            raise ValueError(f"{self._soundfont}: not a SoundFont that FluidSynth can read")
+        return synth
+
+
+def _load_library() -> ctypes.CDLL:
+    lib = ctypes.CDLL(_library_path())
+    pointer, integer, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
+    signatures = {
+        "new_fluid_settings": (pointer, []),
+        "fluid_settings_setnum": (integer, [pointer, text, ctypes.c_double]),
+        "fluid_settings_setint": (integer, [pointer, text, integer]),
+        "new_fluid_synth": (pointer, [pointer]),
+        "delete_fluid_synth": (None, [pointer]),
+        "fluid_synth_sfload": (integer, [pointer, text, integer]),
+        "fluid_synth_program_change": (integer, [pointer, integer, integer]),
+        "fluid_synth_noteon": (integer, [pointer, integer, integer, integer]),
+        "fluid_synth_noteoff": (integer, [pointer, integer, integer]),
+        "fluid_synth_cc": (integer, [pointer, integer, integer, integer]),
+        "fluid_synth_write_float": (
+            integer,
+            [pointer, integer, pointer, integer, integer, pointer, integer, integer],
+        ),
+        "fluid_version_str": (text, []),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    # Its warnings about unused generators would break the progress bar.
+    lib.fluid_set_log_function.argtypes = [integer, pointer, pointer]
+    for level in range(1, 5):
+        lib.fluid_set_log_function(level, None, None)
+    return lib
+
+
+def _library_path() -> str:
+    spec = importlib.util.find_spec("pygame")
+    if spec and spec.origin:
+        bundled = Path(spec.origin).parent.parent / "pygame_ce.libs"
+        found = sorted(bundled.glob("libfluidsynth*.so*"))
+        if found:
+            return str(found[0])
+    system = ctypes.util.find_library("fluidsynth")
+    if system:
+        return system
+    raise ValueError('FluidSynth is not installed: pip install "melstream[train]"')
