@@ -58,7 +58,9 @@ class BiLSTM(nn.Module):
     def _sequence(self, x: Tensor, direction: str) -> Tensor:
         zero = x.new_zeros(1, x.shape[0], self.size)
         weights = [*self._weights(direction), self.no_bias]
-        output, _, _ = torch.lstm(x, (zero, zero), weights, True, 1, 0.0, self.training, False, True)
+        output, _, _ = torch.lstm(
+            x, (zero, zero), weights, True, 1, 0.0, self.training, False, True
+        )
         return output
 
     def _windows(self, x: Tensor, lookahead: int) -> Tensor:

@@ -130,7 +130,11 @@ def initial_cache(batch: int, templates: KeyTemplates) -> TemplateCache:
 
 
 def mix_frame(
-    templates: KeyTemplates, strength: Tensor, drives: Tensor, features: Tensor, cache: TemplateCache
+    templates: KeyTemplates,
+    strength: Tensor,
+    drives: Tensor,
+    features: Tensor,
+    cache: TemplateCache,
 ) -> Tensor:
     """`KeyTemplates.forward` for one frame, without the floor: (batch, bins).
 
@@ -223,4 +227,3 @@ def _mix(base, by_timbre, strength, drives, features, spectra, made_for, mixed):
                 if weight > 0:
                     for f in range(bins):
                         mixed[b, f] += weight * row[f]
-

@@ -52,15 +52,13 @@ class DataSet:
         paths = sorted((folder / split).glob("*.npz"))
         if not paths:
             raise ValueError(f"{folder / split}: no excerpts; make some with `render`")
-        self.excerpts = [self._load(p) for p in tqdm(paths, desc=f"load {split}", unit="excerpt")]
+        self.excerpts = [
+            load_excerpt(path, self.patches)
+            for path in tqdm(paths, desc=f"load {split}", unit="excerpt")
+        ]
         self.by_instrument = [
             [e for e in self.excerpts if e.instrument == i] for i in range(len(self.patches))
         ]
-
-    def _load(self, path: Path) -> Excerpt:
-        with np.load(path) as file:
-            patch = str(file["patch"])
-            return Excerpt(file["audio"], file["roll"], self.patches.index(patch))
 
     @property
     def hours(self) -> float:
@@ -90,6 +88,12 @@ class DataSet:
             velocity[:, -frames:],
             drives[:, -frames:],
         )
+
+
+def load_excerpt(path: Path, patches: list[str]) -> Excerpt:
+    """Read one excerpt; its instrument is counted in patches."""
+    with np.load(path) as file:
+        return Excerpt(file["audio"], file["roll"], patches.index(str(file["patch"])))
 
 
 def framed_magnitudes(audio: Tensor, analysis: Analysis) -> Tensor:

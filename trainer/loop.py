@@ -129,7 +129,9 @@ class Run:
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.schedule.step()
-        keep = 1 - 1 / min(self.progress.iteration + 2, EMA_SPAN)
+        # A young run averages over its last tenth only, so that its first steps are forgotten.
+        age = self.progress.iteration
+        keep = min(1 - 1 / EMA_SPAN, (age + 1) / (age + 10))
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 self.average[name].lerp_(value, 1 - keep)
@@ -193,4 +195,5 @@ def replace_with(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside the old one and rename it over it, so that it is never half there."""
     partial = path.with_name(path.name + ".part")
     write(partial)
+    partial.chmod(0o644)
     os.replace(partial, path)

@@ -85,4 +85,3 @@ def _loss(network: Mel2Mel, batch: Sequences, lookahead: int | None, filters: Te
 
 def _squash(log: Tensor) -> Tensor:
     return (log / 4).tanh()
-

@@ -1,0 +1,102 @@
+"""Is it in tune, and does it stop? Each patch plays C3-C5 through the whole engine.
+
+A note is in tune when its strongest partials fit the pitch that was played: of the energy in
+the five strongest spectral peaks, 80% lies within 50 cents of the first eight multiples of
+that pitch (or of its octaves: octave errors are forgiven). The fall is how far the level has
+dropped 3 s (harp 5 s) after the last key was let go, against the last note's own level.
+"""
+
+from __future__ import annotations
+
+import mido
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.table import Row
+from daw_bridge.midi_file import TimedMessage
+from run_server import bounce
+from synth.bank import Bank
+from synth.vocoder import Vocoder
+
+KEYS = range(48, 73)
+STEP_S, HELD_S, VELOCITY = 0.5, 0.45, 90
+CENTS = 50
+PEAKS, PARTIALS, SHARE = 5, 8, 0.8
+SLOW = {"orchestral-harp": 5.0}
+FALL_S = 3.0
+LEVEL_S = 0.2
+
+
+def tuning(bank: Bank, vocoder: Vocoder, name: str, lookahead: str) -> list[Row]:
+    """One row for each patch that a program selects; name: the vocoder's, for the table."""
+    rows = []
+    for patch in tqdm(list(bank.programs.values()), desc=f"tuning, {name}", unit="patch"):
+        fall_s = SLOW.get(patch, FALL_S)
+        audio = _scale(bank, vocoder, patch, lookahead, fall_s)
+        rate = bank.analysis.rate
+        fits = [in_tune(_note(audio, i, rate), key, rate) for i, key in enumerate(KEYS)]
+        rows.append(
+            {
+                "vocoder": name,
+                "patch": patch,
+                "lookahead": lookahead,
+                "in_tune": sum(fits) / len(fits),
+                "fall_db": _fall_db(audio, rate, fall_s),
+                "peak": float(np.abs(audio).max()),
+            }
+        )
+    return rows
+
+
+def in_tune(note: np.ndarray, key: int, rate: int) -> bool:
+    """Whether a note's strongest partials fit the pitch of a MIDI key."""
+    # Padded to four times its length: bins finer than the 50 cents asked for.
+    spectrum = np.abs(np.fft.rfft(note * np.hanning(len(note)), 4 * len(note)))
+    hertz = np.fft.rfftfreq(4 * len(note), 1 / rate)
+    inner = spectrum[1:-1]
+    tops = np.flatnonzero((inner > spectrum[:-2]) & (inner >= spectrum[2:])) + 1
+    tops = tops[hertz[tops] > 30]
+    # The window's own side lobes are no partials: keep peaks a main lobe apart.
+    peaks: list[int] = []
+    for top in sorted(tops, key=lambda t: -spectrum[t]):
+        if all(abs(top - p) > 8 for p in peaks):
+            peaks.append(top)
+        if len(peaks) == PEAKS:
+            break
+    energy = spectrum[peaks] ** 2
+    pitch = 440 * 2 ** ((key - 69) / 12)
+    best = 0.0
+    for base in (pitch / 2, pitch, 2 * pitch):
+        partials = base * np.arange(1, PARTIALS + 1)
+        cents = 1200 * np.abs(np.log2(hertz[peaks][:, None] / partials)).min(axis=1)
+        best = max(best, float(energy[cents <= CENTS].sum() / max(energy.sum(), 1e-20)))
+    return best >= SHARE
+
+
+def _scale(
+    bank: Bank, vocoder: Vocoder, patch: str, lookahead: str, tail_s: float
+) -> np.ndarray:
+    """The scale as a patch plays it, mono, and tail_s seconds after it."""
+    messages = []
+    for i, key in enumerate(KEYS):
+        on = mido.Message("note_on", note=key, velocity=VELOCITY)
+        messages.append(TimedMessage(i * STEP_S, on))
+        messages.append(TimedMessage(i * STEP_S + HELD_S, mido.Message("note_off", note=key)))
+    seconds = (len(KEYS) - 1) * STEP_S + HELD_S + tail_s + LEVEL_S
+    frames = round(seconds * bank.analysis.frame_rate)
+    blocks = bounce(bank, vocoder, messages, {1: patch}, frames, lookahead, seed=0)
+    return np.concatenate(list(blocks)).mean(axis=1)
+
+
+def _note(audio: np.ndarray, index: int, rate: int) -> np.ndarray:
+    """The steady middle of a note: from 60 ms after its onset until its key is let go."""
+    start = index * STEP_S
+    return audio[round((start + 0.06) * rate) : round((start + HELD_S) * rate)]
+
+
+def _fall_db(audio: np.ndarray, rate: int, fall_s: float) -> float:
+    end = (len(KEYS) - 1) * STEP_S + HELD_S
+    last = audio[round((end - LEVEL_S) * rate) : round(end * rate)]
+    later = audio[round((end + fall_s) * rate) : round((end + fall_s + LEVEL_S) * rate)]
+    rms = [float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in (last, later)]
+    return 20 * float(np.log10(max(rms[0], 1e-9) / max(rms[1], 1e-9)))

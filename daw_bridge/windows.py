@@ -1,0 +1,107 @@
+"""Events into windows: what every part plays during the next frames, as arrays.
+
+The last room of the bridge. A part appears from its first note on; one that never played
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from daw_bridge.events import AllSoundOff, Event, Level, NoteOn, Timbre
+from daw_bridge.piano_roll import PianoRoll
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One part for some frames. part 1..16; roll (frames, 176) in 0..1; embedding (frames,
+    size); gain (frames, 2), linear, left and right; cut (frames,), true where all sound ends."""
+
+    part: int
+    roll: np.ndarray
+    embedding: np.ndarray
+    gain: np.ndarray
+    cut: np.ndarray
+
+
+class Windows:
+    """All parts' rolls, timbres and levels, moved on block by block.
+
+    hop: samples for each frame; embedding: where a part stands until a `Timbre` says more.
+    """
+
+    def __init__(self, hop: int, embedding: tuple[float, ...]) -> None:
+        self._hop = hop
+        self._start = np.array(embedding, np.float32)
+        self._parts: dict[int, _Part] = {}
+
+    def frames(self, events: Iterable[Event], start: int, count: int) -> list[Window]:
+        """Windows of frames start .. start + count, by part.
+
+        events: in time order, before the end of these frames; earlier ones act at once.
+        """
+        by_part: dict[int, list[Event]] = {}
+        for event in events:
+            by_part.setdefault(event.part, []).append(event)
+        for number in by_part.keys() - self._parts.keys():
+            self._parts[number] = _Part(self._hop, self._start)
+        return [
+            self._parts[number].frames(number, by_part.get(number, []), start, count)
+            for number in sorted(self._parts)
+            if self._parts[number].begins(by_part.get(number, []))
+        ]
+
+
+class _Part:
+    def __init__(self, hop: int, embedding: np.ndarray) -> None:
+        self._hop = hop
+        self._roll = PianoRoll(hop)
+        self._embedding = embedding
+        self._gain = stereo_gain(0.0, 0.0)
+        self._has_played = False
+
+    def begins(self, events: list[Event]) -> bool:
+        """Whether the part has played or does now; if not, only its settings are moved on."""
+        self._has_played |= any(isinstance(e, NoteOn) for e in events)
+        if not self._has_played:
+            for event in events:
+                self._set(event)
+            self._roll.frames([e for e in events if not isinstance(e, Timbre | Level)], 0, 0)
+        return self._has_played
+
+    def frames(self, number: int, events: list[Event], start: int, count: int) -> Window:
+        embedding = np.empty((count, len(self._embedding)), np.float32)
+        gain = np.empty((count, 2), np.float32)
+        cut = np.zeros(count, bool)
+        done = 0
+        for event in events:
+            frame = max(event.time // self._hop - start, done)
+            embedding[done:frame], gain[done:frame] = self._embedding, self._gain
+            done = frame
+            self._set(event)
+            cut[frame] |= isinstance(event, AllSoundOff)
+        embedding[done:], gain[done:] = self._embedding, self._gain
+        roll = self._roll.frames(events, start, count)
+        return Window(number, roll, embedding, gain, cut)
+
+    def _set(self, event: Event) -> None:
+        match event:
+            case Timbre(embedding=embedding):
+                self._embedding = np.array(embedding, np.float32)
+            case Level(gain_db=gain_db, pan=pan):
+                self._gain = stereo_gain(gain_db, pan)
+
+
+def stereo_gain(gain_db: float, pan: float) -> np.ndarray:
+    """Left and right factors of constant power: pan -1 left, 0 both at -3 dB, 1 right.
+
+    >>> stereo_gain(0.0, -1.0).round(3).tolist()
+    [1.0, 0.0]
+    """
+    angle = (pan + 1) * math.pi / 4
+    gain = 10 ** (gain_db / 20)
+    return np.array([gain * math.cos(angle), gain * math.sin(angle)], np.float32)

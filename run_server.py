@@ -1,0 +1,432 @@
+"""melstream: play neural instruments live from a DAW, or render a MIDI file with them.
+
+The only room that knows everyone: flags in, parts wired, runs until Ctrl-C.
+
+    python run_server.py                       play what MIDI and OSC send
+    python run_server.py render song.mid out.wav
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from daw_bridge.clock import AudioClock
+from daw_bridge.desk import Desk
+from daw_bridge.events import PARTS, NoteOn
+from daw_bridge.inbox import Inbox
+from daw_bridge.midi import MidiTranslator
+from daw_bridge.midi_file import TimedMessage, read_midi_file
+from daw_bridge.midi_port import open_input
+from daw_bridge.osc import OscServer
+from daw_bridge.windows import Window, Windows
+from synth.bank import Bank, load_bank
+from synth.device import DeviceSink
+from synth.engine import Engine, cut_window
+from synth.portaudio import list_devices
+from synth.predictor import Foreseen, Predictor, Streaming
+from synth.recorder import WavRecorder
+from synth.sinks import ClockSink, Sink
+from synth.spectral import SpectralVocoder
+from synth.vocoder import Vocoder
+from synth.wav import WavWriter
+from synth.wavenet_vocoder import SAMPLERS, WaveNetVocoder
+
+BLOCK_FRAMES = 1
+"""Frames rendered at once when live: 8 ms, the finest step there is."""
+BOUNCE_FRAMES = 16
+"""Frames rendered at once offline. The size of a block cannot change the sound."""
+LOOKAHEAD = 4
+MOST_LOOKAHEAD = 125
+DRUMS = 10
+REAL_TIME_MARGIN = 1.25
+"""How much faster than real time a vocoder must be for `--vocoder auto` to trust it."""
+DEFAULT_BANK = Path(__file__).resolve().parent / "patches" / "gm10"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 0 when all went well, 2 for bad input, told in one line."""
+    logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
+    # One thread is the fastest for matrices this small, and leaves the listeners theirs.
+    torch.set_num_threads(1)
+    # The audio callback must not wait 5 ms for its turn at the interpreter.
+    sys.setswitchinterval(5e-4)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if arguments[:1] == ["render"]:
+            return render(_render_flags().parse_args(arguments[1:]))
+        options = _server_flags().parse_args(arguments)
+        if options.list_devices:
+            print("\n".join(list_devices()) or "no audio outputs")
+            return 0
+        return serve(options)
+    except (ValueError, OSError) as error:
+        print(f"melstream: {error}", file=sys.stderr)
+        return 2
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Play live until Ctrl-C or SIGTERM. ValueError or OSError for what cannot be had."""
+    bank = load_bank(options.bank)
+    first = options.patch or bank.names[0]
+    bank.patch(first)
+    vocoder, reason = _vocoder(bank, options)
+    predictor = Streaming(bank.mel2mel(), vocoder.head, _lookahead(options.lookahead))
+    print("preparing (the first start compiles, which takes a while)", flush=True)
+    _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
+    sink, found = _sink(options, bank.analysis.rate)
+    player = Player(bank, _engine(bank, predictor, vocoder, options.seed), sink)
+    for part in PARTS:
+        player.desk.patch(part, first, 0)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: player.stop())
+    translator = MidiTranslator(player.desk, player.inbox.post)
+    with ExitStack() as stack:
+        osc = None
+        if options.osc != "none":
+            host, port = _address(options.osc)
+            osc = OscServer(
+                player.desk, player.inbox, player.clock, player.status, _version(), host, port
+            )
+            stack.callback(osc.close)
+        midi = open_input(options.midi, translator.hear, player.clock.now)
+        stack.callback(midi.close)
+        stack.enter_context(sink)
+        print(f"bank     {bank.path}: {', '.join(bank.names)}")
+        print(f"vocoder  {reason}")
+        print(f"sound    {found}{sink.describe()}")
+        print(f"midi     {midi.summary.removeprefix('MIDI: ')}")
+        hint = f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100" if osc else "off"
+        print(f"osc      {hint}")
+        print(f"latency  {player.latency_line()}")
+        print("ready; Ctrl-C stops", flush=True)
+        player.run()
+        print(f"stopped; {player.counters_line(osc, translator)}", flush=True)
+    return 2 if sink.fault else 0
+
+
+class Player:
+    """The live instrument: an inbox that listeners fill, and the loop that plays it."""
+
+    def __init__(self, bank: Bank, engine: Engine, sink: Sink) -> None:
+        self.inbox = Inbox()
+        self.clock = AudioClock(bank.analysis.rate)
+        self.desk = Desk(bank, self.inbox.post, self.clock.now)
+        self._engine, self._sink = engine, sink
+        self._windows = Windows(engine.hop, bank.patch(bank.names[0]).embedding)
+        self._stop = threading.Event()
+        self._load = self._peak_load = 0.0
+        self._frame_ms = 1000 * engine.hop / bank.analysis.rate
+
+    def run(self) -> None:
+        """Render and play until `stop`, or until the device is gone."""
+        length = BLOCK_FRAMES * self._engine.hop
+        # What stands now stays: collecting it again and again would cost whole blocks.
+        gc.collect()
+        gc.freeze()
+        while not self._stop.is_set():
+            began, start = time.perf_counter(), self._engine.frame * self._engine.hop
+            self.clock.tick(start, began)
+            events = self.inbox.take_until(start + length)
+            windows = self._windows.frames(events, self._engine.frame, BLOCK_FRAMES)
+            sound = self._engine.render(windows, BLOCK_FRAMES)
+            load = (time.perf_counter() - began) * 1000 / (BLOCK_FRAMES * self._frame_ms)
+            self._load += (load - self._load) * 0.02
+            self._peak_load = max(load, self._peak_load)
+            if not self._sink.write(sound):
+                break
+
+    def stop(self) -> None:
+        """End `run` soon. From any thread, or a signal."""
+        self._stop.set()
+        self._sink.stop()
+
+    def latency_line(self) -> str:
+        """Each term of the time from a note to its sound, in milliseconds."""
+        terms = self._latency_terms()
+        listed = " + ".join(f"{name} {ms:.0f}" for name, ms in terms.items())
+        return f"{sum(terms.values()):.0f} ms = {listed}"
+
+    def status(self) -> dict[str, int | float | str]:
+        """What /status answers. load: render time over block time, lately and at most."""
+        terms = {f"{k}_ms": round(v, 2) for k, v in self._latency_terms().items()}
+        return {
+            "load": round(self._load, 4),
+            "peak_load": round(self._peak_load, 4),
+            "parts": self._engine.awake,
+            "underruns": self._sink.underruns,
+            "late": self.inbox.late,
+            "dropped": self.inbox.dropped,
+            "rate": self._sink.rate,
+            "latency_ms": round(sum(self._latency_terms().values()), 2),
+            **terms,
+        }
+
+    def counters_line(self, osc: OscServer | None, translator: MidiTranslator) -> str:
+        """Everything counted, in words."""
+        counted = {
+            "underruns": self._sink.underruns,
+            "late events": self.inbox.late,
+            "dropped events": self.inbox.dropped,
+            "malformed packets": osc.malformed if osc else 0,
+            "refused messages": osc.refused if osc else 0,
+            "ignored MIDI messages": translator.ignored,
+        }
+        listed = ", ".join(f"{name} {count}" for name, count in counted.items())
+        return f"load {self._load:.0%} (peak {self._peak_load:.0%}), {listed}"
+
+    def _latency_terms(self) -> dict[str, float]:
+        engine, frame = self._engine, self._frame_ms
+        return {
+            "block": BLOCK_FRAMES * frame,
+            "lookahead": engine.lookahead * frame,
+            "vocoder": (engine.delay - engine.lookahead) * frame,
+            "output": self._sink.latency_ms,
+        }
+
+
+def render(options: argparse.Namespace) -> int:
+    """Render a MIDI file to a WAV with the same engine. ValueError for bad input."""
+    bank = load_bank(options.bank)
+    chosen = _chosen_patches(options, bank)
+    messages = _playable(read_midi_file(options.midi), chosen, options.midi)
+    vocoder, reason = _vocoder(bank, options)
+    print(f"vocoder  {reason}")
+    rate, hop = bank.analysis.rate, bank.analysis.hop
+    frames = round(messages[-1].seconds * rate) // hop + _ring_out(bank)
+    out = Path(options.out)
+    partial = out.with_name(out.name + ".part")
+    try:
+        file = partial.open("wb")
+    except OSError as error:
+        raise ValueError(f"{out}: cannot be written: {error.strerror}") from None
+    played = bounce(bank, vocoder, messages, chosen, frames, options.lookahead, options.seed)
+    with file, tqdm(total=frames * hop / rate, unit="s", desc=out.name) as progress:
+        wav = WavWriter(file, rate, 2)
+        for sound in played:
+            wav.write(sound)
+            progress.update(len(sound) / rate)
+        wav.renew_header()
+    partial.replace(out)
+    return 0
+
+
+def bounce(
+    bank: Bank,
+    vocoder: Vocoder,
+    messages: list[TimedMessage],
+    patches: dict[int, str],
+    frames: int,
+    lookahead: str,
+    seed: int,
+    block: int = BOUNCE_FRAMES,
+) -> Iterator[np.ndarray]:
+    """Blocks (samples, 2) of a score's first frames, aligned with the score.
+
+    patches: part -> name; lookahead: frames as text, or "full" for the whole piece.
+    """
+    inbox = Inbox()
+    desk = Desk(bank, inbox.post, lambda: 0)
+    desk.announce(0)
+    for part, name in patches.items():
+        desk.patch(part, name, 0)
+    translator = MidiTranslator(desk, inbox.post)
+    windows = Windows(bank.analysis.hop, bank.patch(bank.names[0]).embedding)
+    waiting = deque(messages)
+
+    def score(start: int, count: int) -> list[Window]:
+        end = (start + count) * bank.analysis.hop
+        while waiting and round(waiting[0].seconds * bank.analysis.rate) < end:
+            timed = waiting.popleft()
+            translator.hear(timed.message, round(timed.seconds * bank.analysis.rate))
+        return windows.frames(inbox.take_until(end), start, count)
+
+    mel2mel = bank.mel2mel()
+    whole: list[Window] = []
+    if lookahead == "full":
+        whole = score(0, frames + vocoder.lookahead)
+        predictor: Predictor = Foreseen(mel2mel, vocoder.head, whole)
+    else:
+        predictor = Streaming(mel2mel, vocoder.head, _lookahead(lookahead))
+    engine = _engine(bank, predictor, vocoder, seed)
+    # The first sound out belongs to the time before the piece.
+    early = engine.delay * bank.analysis.hop
+    for start in range(0, frames + engine.delay, block):
+        count = min(block, frames + engine.delay - start)
+        now = [cut_window(w, start, count) for w in whole] if whole else score(start, count)
+        sound = engine.render(now, count)
+        skip = min(early, len(sound))
+        early -= skip
+        yield sound[skip:]
+
+
+def _engine(bank: Bank, predictor: Predictor, vocoder: Vocoder, seed: int) -> Engine:
+    return Engine(predictor, vocoder, _ring_out(bank), seed)
+
+
+def _ring_out(bank: Bank) -> int:
+    return round(bank.ring_out_s * bank.analysis.frame_rate)
+
+
+def _vocoder(bank: Bank, options: argparse.Namespace) -> tuple[Vocoder, str]:
+    """The vocoder asked for, and a line that says which it is and why."""
+    if options.vocoder == "spectral":
+        return SpectralVocoder(bank.analysis), "spectral, as asked"
+    if options.vocoder == "wavenet":
+        vocoder = WaveNetVocoder(bank.wavenet(), _sampler(options.sampler))
+        return vocoder, f"wavenet, sampler {vocoder.sampler}, as asked"
+    stated = ", ".join(f"{name} {r:.2f}" for name, r in bank.fidelity.items())
+    known = f"the bank states fidelity {stated}" if stated else "the bank states no fidelity"
+    fidelity = bank.fidelity.get
+    if bank.wavenet_config is None or fidelity("wavenet", -1) <= fidelity("spectral", -1):
+        return SpectralVocoder(bank.analysis), f"spectral: {known}"
+    vocoder = WaveNetVocoder(bank.wavenet(), _sampler(options.sampler))
+    speed = _speed(vocoder)
+    if speed >= REAL_TIME_MARGIN:
+        return vocoder, f"wavenet, sampler {vocoder.sampler}: {known}, {speed:.1f}x real time here"
+    return SpectralVocoder(bank.analysis), f"spectral: wavenet is {speed:.2f}x real time here"
+
+
+def _sampler(asked: str) -> str:
+    return "cpu" if asked == "auto" else asked
+
+
+def _speed(vocoder: Vocoder) -> float:
+    """How many times faster than real time a vocoder plays one part, after warming up."""
+    state = vocoder.initial_state(1)
+    frames = torch.zeros(1, 1, 80)
+    draws = torch.full((1, 1, vocoder.draws_per_frame), 0.5)
+    took = []
+    for _ in range(10):
+        began = time.perf_counter()
+        _, state = vocoder.step(frames, state, draws)
+        took.append(time.perf_counter() - began)
+    return vocoder.hop / 16_000 / sorted(took)[len(took) // 2]
+
+
+def _warm_up(engine: Engine, bank: Bank) -> None:
+    """Play a short note to nobody, so that nothing is compiled while somebody listens."""
+    windows = Windows(engine.hop, bank.patch(bank.names[0]).embedding)
+    note = [NoteOn(0, 1, 60, 100)]
+    for frame in range(engine.delay + 3):
+        engine.render(windows.frames(note if frame == 0 else [], frame, 1), 1)
+
+
+def _sink(options: argparse.Namespace, rate: int) -> tuple[Sink, str]:
+    """The sink asked for, and, for "auto", a remark on what it had to do without."""
+    sink: Sink
+    found = ""
+    if options.audio == "none":
+        sink = ClockSink(rate)
+    elif options.audio == "auto":
+        try:
+            sink = DeviceSink(rate)
+        except (OSError, ValueError) as error:
+            sink, found = ClockSink(rate), f"no audio device ({error}); "
+    else:
+        sink = DeviceSink(rate, options.audio)
+    return (WavRecorder(sink, options.record) if options.record else sink), found
+
+
+def _chosen_patches(options: argparse.Namespace, bank: Bank) -> dict[int, str]:
+    """Part -> patch, as the flags say; the file's own programs decide the rest."""
+    chosen = {part: options.patch for part in PARTS if options.patch and part != DRUMS}
+    for entry in options.part:
+        channel, separator, name = entry.partition("=")
+        if not separator or not channel.isdecimal() or int(channel) not in PARTS:
+            raise ValueError(f"--part {entry!r}: must be CHANNEL=PATCH, with a channel 1..16")
+        chosen[int(channel)] = name
+    for name in chosen.values():
+        bank.patch(name)
+    return chosen
+
+
+def _playable(
+    messages: list[TimedMessage], chosen: dict[int, str], path: Path
+) -> list[TimedMessage]:
+    """What is to be played: no programs on parts whose patch was chosen, no drums unless so."""
+    drums = [t for t in messages if t.message.channel + 1 == DRUMS and DRUMS not in chosen]
+    if any(timed.message.type == "note_on" for timed in drums):
+        print(f"channel {DRUMS} (drums) is left out; --part {DRUMS}=PATCH plays it")
+    playable = [
+        timed
+        for timed in messages
+        if timed not in drums
+        and not (timed.message.type == "program_change" and timed.message.channel + 1 in chosen)
+    ]
+    if not any(timed.message.type == "note_on" for timed in playable):
+        raise ValueError(f"{path}: no note to play")
+    return playable
+
+
+def _lookahead(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_LOOKAHEAD:
+        raise ValueError(f"--lookahead {text!r}: must be 0..{MOST_LOOKAHEAD} frames")
+    return int(text)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, separator, port = text.rpartition(":")
+    if not separator or not host or not port.isdecimal():
+        raise ValueError(f"--osc {text!r}: must be HOST:PORT or none")
+    return host.strip("[]"), int(port)
+
+
+def _version() -> str:
+    try:
+        return f"melstream {metadata.version('melstream')}"
+    except metadata.PackageNotFoundError:
+        return "melstream (not installed)"
+
+
+def _common_flags(parser: argparse.ArgumentParser, lookahead: str) -> argparse.ArgumentParser:
+    parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, help="folder of a bank")
+    parser.add_argument("--patch", help="patch to start with (default: the bank's first)")
+    parser.add_argument("--vocoder", choices=("auto", "wavenet", "spectral"), default="auto")
+    parser.add_argument("--sampler", choices=("auto", *SAMPLERS), default="auto")
+    parser.add_argument("--lookahead", default=str(LOOKAHEAD), help=lookahead)
+    parser.add_argument("--seed", type=int, default=0, help="of the random draws")
+    return parser
+
+
+def _server_flags() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_server.py",
+        description="Play neural instruments live. `run_server.py render --help`: render a file.",
+    )
+    parser.add_argument("--midi", default="auto", help="auto, none or an input port's name")
+    parser.add_argument("--osc", default="127.0.0.1:9000", help="HOST:PORT or none")
+    parser.add_argument("--audio", default="auto", help="auto, none or an output device")
+    parser.add_argument("--record", type=Path, metavar="WAV", help="keep what is played")
+    parser.add_argument("--list-devices", action="store_true", help="list audio outputs")
+    return _common_flags(parser, f"frames (8 ms) of patience, 0..{MOST_LOOKAHEAD}")
+
+
+def _render_flags() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_server.py render", description="Render a MIDI file to a WAV."
+    )
+    parser.add_argument("midi", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument(
+        "--part", action="append", default=[], metavar="CH=NAME", help="patch of a channel"
+    )
+    return _common_flags(parser, f"frames (8 ms), 0..{MOST_LOOKAHEAD}, or full")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""The sound card: blocks in, resampled, through a ring, out of PortAudio's callback.
+
+The render thread writes; the callback (`synth.playout`) only copies. How much the ring is
+let fill decides both the latency and how late the renderer may be: one buffer of the device,
+as large as it turns out to ask for, and a spare of at least one block. The writer sleeps
+for as long as the device needs to drain what is in its way.
+
+A sound server that dies (jackd, say) leaves its stream inactive, and PortAudio then hangs in
+stop, abort, close and terminate. So the stream is watched while writing, and closed by a
+thread that can be left behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from types import ModuleType
+
+import numpy as np
+
+from synth.playout import FADE_MS, Playout
+from synth.portaudio import OutputDevice, choose_rate, find_device, leave_portaudio, load_portaudio
+from synth.resample import Resampler
+from synth.ring import Ring, Samples
+from synth.sinks import Sink
+
+SPARE_MS = 10.0
+"""How late the renderer may be by default: two of Python's 5 ms turns at the interpreter."""
+
+RING_MS = 1_000
+"""Storage, not latency: more than any device asks for at once."""
+
+STALLED_S = 2.0
+"""A device that asks for nothing for so long is gone, though it may claim to be active."""
+
+CLOSE_S = 2.0
+"""How long a stream may take to close before it is left behind."""
+
+_log = logging.getLogger(__name__)
+
+
+class DeviceSink(Sink):
+    """Plays on an output device, at the rate the device likes.
+
+    engine_rate: Hz of the blocks written. device: "auto" (the system's default), an index,
+    or a name or part of one. rate: Hz to open it at; None for its default. spare_ms: how
+    late the renderer may be before the sound breaks; at least one block is kept.
+
+    The device is looked up here and opened by `start`. A device with one channel gets the
+    mean of left and right. Raises OSError if PortAudio is missing or the device will not
+    open, ValueError for an unknown device or a rate it does not take; each says in one
+    line what would work.
+    """
+
+    def __init__(
+        self,
+        engine_rate: int,
+        device: str | int = "auto",
+        rate: int | None = None,
+        spare_ms: float = SPARE_MS,
+    ) -> None:
+        self.engine_rate = engine_rate
+        self._portaudio: ModuleType = load_portaudio()
+        self._device: OutputDevice = find_device(self._portaudio, device)
+        self._rate = choose_rate(self._portaudio, self._device, rate)
+        self._channels = min(2, self._device.channels)
+        self._resampler = Resampler(engine_rate, self._rate, self._channels)
+        self._spare = round(self._rate * spare_ms / 1000)
+        capacity = self._rate * RING_MS // 1000
+        self._ring = Ring(capacity, self._channels)
+        self._playout = Playout(self._ring, self._rate, reserve=max(1, self._spare))
+        self._stream = None
+        self._lock = threading.Lock()
+        """Held to use or take away the stream: a closed one must not be asked anything."""
+        self._stopped = threading.Event()
+
+    @property
+    def rate(self) -> int:
+        return self._rate
+
+    @property
+    def latency_ms(self) -> float:
+        """Resampler, ring and what PortAudio states for the device; known once it runs."""
+        with self._lock:
+            device_s = self._stream.latency if self._stream else 0.0
+        ring_ms = 1000 * self._playout.reserve / self._rate
+        return self._resampler.latency_ms + ring_ms + 1000 * device_s
+
+    @property
+    def underruns(self) -> int:
+        """Gaps because the renderer was late, or the system was, or the callback failed."""
+        return self._playout.underruns + self._playout.device_gaps + self._playout.faults
+
+    @property
+    def active(self) -> bool:
+        if self._stopped.is_set() or self.fault is not None:
+            return False
+        with self._lock:
+            return self._stream is not None and self._stream.active
+
+    def describe(self) -> str:
+        resampled = "" if self._rate == self.engine_rate else f" from {self.engine_rate}"
+        return (
+            f"{self._device.name} ({self._device.host}), {self._channels} channels at "
+            f"{self._rate} Hz{resampled}, {self.latency_ms:.0f} ms"
+        )
+
+    def start(self) -> None:
+        try:
+            stream = self._portaudio.OutputStream(
+                device=self._device.index,
+                samplerate=self._rate,
+                channels=self._channels,
+                dtype="float32",
+                latency="low",
+                callback=self._playout.callback,
+            )
+            stream.start()
+        except self._portaudio.PortAudioError as error:
+            raise OSError(f"audio device {self._device.name!r}: will not open: {error}") from None
+        self._stream = stream
+
+    def write(self, block: Samples) -> bool:
+        if self._channels == 1:
+            block = block.mean(axis=1, keepdims=True)
+        # Resampling can overshoot full scale between two limited samples.
+        rest = np.clip(self._resampler.step(block), -1, 1)
+        spare = max(self._spare, len(rest))
+        asked, since = self._playout.asked, time.monotonic()
+        while self.active:
+            # The device's buffer is known from its first call on. The spare follows the
+            # blocks both ways: one long block must not delay all that come after it.
+            self._playout.reserve = min(self._playout.largest + spare, self._ring.capacity)
+            free = self._playout.reserve - self._ring.filled
+            rest = rest[self._ring.write(rest[: max(free, 0)]) :]
+            if not len(rest):
+                return True
+            # Half of what the rest takes to drain: to sleep for all of it would leave the
+            # ring a block short just when the renderer takes over.
+            self._stopped.wait(max(len(rest) / self._rate / 2, 0.001))
+            if self._playout.asked != asked:
+                asked, since = self._playout.asked, time.monotonic()
+            elif time.monotonic() - since > STALLED_S:
+                self._report("asks for no more sound")
+        if self._stream is not None and not self._stopped.is_set():
+            self._report("has stopped; is its sound server still running?")
+        return False
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Fade out, stop and close; leaves a stream that hangs to itself after 2 s."""
+        was_active = self.active
+        self.stop()
+        if was_active:
+            self._fade_out()
+        with self._lock:
+            stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        closer = threading.Thread(target=_close_stream, args=(stream,), daemon=True)
+        closer.start()
+        closer.join(CLOSE_S)
+        if closer.is_alive():
+            self._report("does not close; it is left to itself")
+            leave_portaudio(self._portaudio)
+
+    def _fade_out(self) -> None:
+        """Wait for the fade to be played: two buffers, at most a fifth of a second."""
+        self._playout.mute()
+        buffers_s = (2 * self._playout.largest + self._rate * FADE_MS / 1000) / self._rate
+        deadline = time.monotonic() + min(buffers_s, 0.2)
+        while not self._playout.silent and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def _report(self, what: str) -> None:
+        """State the first fault, and log it once."""
+        if self.fault is None:
+            self.fault = f"audio device {self._device.name!r} {what}"
+            _log.error(self.fault)
+
+
+def _close_stream(stream: object) -> None:
+    """Stop rather than abort: the fade may still be in the device's buffer."""
+    stream.stop()
+    stream.close()

@@ -1,0 +1,99 @@
+"""A patch: one point of a bank's embedding space with a name, knobs and a level, as a file.
+
+embedding: [0.31, -0.84]
+knobs: {brightness: 0.5}
+gain_db: -3.0
+pan: 0.0
+program: 0        # General MIDI program that selects it; may be left out
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from synth.fields import check_mapping, number, numbers, read_mapping, whole
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}")
+"""What a patch may be called: it becomes a file's name on any system, and never a path."""
+RESERVED = ("bank", "con", "prn", "aux", "nul")
+COORDINATE = 100.0
+GAIN_DB = (-120.0, 24.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """embedding: as long as the bank's; knobs: name -> 0..1; gain_db -120..24; pan -1..1."""
+
+    name: str
+    embedding: tuple[float, ...]
+    knobs: Mapping[str, float]
+    gain_db: float = 0.0
+    pan: float = 0.0
+    program: int | None = None
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError for what may not be a patch's name."""
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name.lower() in RESERVED:
+        raise ValueError(
+            f"patch name {name!r}: must be 1 to 64 letters, digits, spaces, - or _, "
+            f"starting with a letter or digit, and not one of {', '.join(RESERVED)}"
+        )
+
+
+def load_patch(path: Path, embedding_size: int, knobs: Iterable[str]) -> Patch:
+    """Read a patch file of a bank. Raises ValueError in one line."""
+    fields = ("embedding", "knobs", "gain_db", "pan", "program")
+    content = read_mapping(path, fields, ("embedding",))
+    turned = check_mapping(f"{path}: knobs", content.get("knobs", {}), knobs, ())
+    program = content.get("program")
+    return Patch(
+        name=path.stem,
+        embedding=numbers(f"{path}: embedding", content["embedding"], embedding_size, COORDINATE),
+        knobs={k: number(f"{path}: knobs: {k}", v, 0, 1) for k, v in turned.items()},
+        gain_db=number(f"{path}: gain_db", content.get("gain_db", 0.0), *GAIN_DB),
+        pan=number(f"{path}: pan", content.get("pan", 0.0), -1, 1),
+        program=None if program is None else whole(f"{path}: program", program, 0, 127),
+    )
+
+
+def save_patch(folder: Path, patch: Patch, overwrite: bool) -> None:
+    """Write a patch whole beside the old file, then move it there.
+
+    Raises ValueError for a bad name, a taken one unless overwrite, or a folder that cannot
+    be written.
+    """
+    check_name(patch.name)
+    path = folder / f"{patch.name}.yaml"
+    content = {
+        "embedding": [round(x, 6) for x in patch.embedding],
+        "knobs": {k: round(v, 6) for k, v in patch.knobs.items()},
+        "gain_db": round(patch.gain_db, 3),
+        "pan": round(patch.pan, 4),
+    }
+    if patch.program is not None:
+        content["program"] = patch.program
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
+    partial = folder / f".{patch.name}.yaml.part"
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            os.replace(partial, path)
+        else:
+            # A link fails where the name is taken, even if it was taken just now.
+            os.link(partial, path)
+            partial.unlink()
+    except FileExistsError:
+        partial.unlink()
+        raise ValueError(f"patch {patch.name!r} exists; save under another name") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,155 @@
+"""Where sound goes: one small interface, and the sink without a device.
+
+The render loop renders a block and gives it to `write`, which returns when there is room
+for the next one: so a sink paces the engine, be it by a device's clock or the system's.
+Blocks are what the engine mixes, limited already (`synth.limiter`); a sink brings them to
+its device's rate, and alters nothing else.
+
+    with sink:
+        while not stop.is_set() and sink.write(limit(engine.render(...))):
+            pass
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+
+
+class Sink(ABC):
+    """A place for blocks of samples.
+
+    engine_rate: Hz of the blocks it takes. rate: Hz of what comes out. latency_ms: how
+    long after `write` takes a sample it is heard. underruns: gaps in the sound so far.
+    active: whether it takes sound now. fault: one line on why it stopped by itself, else
+    None; it is logged once.
+    """
+
+    engine_rate: int
+    fault: str | None = None
+
+    @property
+    @abstractmethod
+    def rate(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def latency_ms(self) -> float: ...
+
+    @property
+    @abstractmethod
+    def underruns(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def active(self) -> bool: ...
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for the player: which device, which rate, how late."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to take sound. A sink is started once."""
+
+    @abstractmethod
+    def write(self, block: Samples) -> bool:
+        """Take block (samples, 2), float32 at engine_rate, and wait until it fits.
+
+        Returns whether it was taken: False after `stop`, `close` or a fault, then at once.
+        The block may be reused when this returns. Called by one thread.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Make a waiting `write`, and every later one, return False. From any thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop, and let the device or file go. Safe to call twice, or without a start."""
+
+    def __enter__(self) -> Sink:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ClockSink(Sink):
+    """No device: takes sound as fast as it would be played, by the system's clock.
+
+    Sample n is due n / engine_rate seconds after the first, counted from the start, so
+    late wake-ups do not add up. A block that comes more than its own length late is an
+    underrun, and the clock starts again from there.
+
+    clock: seconds from a monotonic clock. wait: waits up to so many seconds and returns
+    whether the sink was stopped meanwhile; None for a real wait. Tests give both.
+    """
+
+    def __init__(
+        self,
+        engine_rate: int,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self.engine_rate = engine_rate
+        self._stopped = threading.Event()
+        self._clock = clock
+        self._wait = wait or self._stopped.wait
+        self._started = False
+        self._underruns = 0
+        self._anchor: float | None = None
+        """When the first sample since the last underrun was due; None before any."""
+        self._taken = 0
+        """Samples taken since the anchor."""
+
+    @property
+    def rate(self) -> int:
+        return self.engine_rate
+
+    @property
+    def latency_ms(self) -> float:
+        return 0.0
+
+    @property
+    def underruns(self) -> int:
+        return self._underruns
+
+    @property
+    def active(self) -> bool:
+        return self._started and not self._stopped.is_set()
+
+    def describe(self) -> str:
+        return f"no device: paced by the system's clock at {self.engine_rate} Hz"
+
+    def start(self) -> None:
+        self._started = True
+
+    def write(self, block: Samples) -> bool:
+        while self.active:
+            now = self._clock()
+            if self._anchor is None:
+                self._anchor = now
+            early = self._anchor + self._taken / self.engine_rate - now
+            if -early > len(block) / self.engine_rate:
+                self._underruns += 1
+                self._anchor, self._taken, early = now, 0, 0.0
+            if early <= 0:
+                self._taken += len(block)
+                return True
+            self._wait(early)
+        return False
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def close(self) -> None:
+        self.stop()

@@ -1,0 +1,156 @@
+"""Wall time in, samples out: constant delay, no steps back, timetags where they belong."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from daw_bridge.clock import NTP_EPOCH_S, AudioClock, seconds_until
+
+RATE = 16_000
+BLOCK = 256
+PERIOD = BLOCK / RATE
+
+
+def ticking(clock: AudioClock, blocks: int, jitter=lambda k: 0.0, start: float = 100.0):
+    """Tick at start + k periods + jitter(k); yields (samples, wall) after each tick."""
+    for k in range(blocks):
+        wall = start + k * PERIOD + jitter(k)
+        clock.tick(k * BLOCK, wall)
+        yield k * BLOCK, wall
+
+
+def test_before_the_first_tick_everything_belongs_to_the_start():
+    clock = AudioClock(RATE)
+    assert clock.samples_at(1e6) == 0
+    assert clock.now() == 0
+
+
+def test_an_event_lands_in_the_next_block_as_far_in_as_it_came():
+    clock = AudioClock(RATE)
+    *_, (samples, wall) = ticking(clock, 10)
+    for way in (0.0, 0.25, 0.5, 0.99):
+        expected = samples + BLOCK + way * BLOCK
+        assert clock.samples_at(wall + way * PERIOD) == pytest.approx(expected, abs=1)
+
+
+def test_jittery_ticks_give_even_stamps_none_of_them_late():
+    draw = random.Random(1)
+    clock = AudioClock(RATE)
+    delays, late = [], 0
+    for samples, wall in ticking(clock, 2000, lambda k: draw.uniform(0, 0.5) * PERIOD):
+        if samples < 200 * BLOCK:
+            continue
+        # The next tick may come half a period early: until then this is the block to meet.
+        asked = wall + draw.uniform(0, 0.5) * PERIOD
+        stamp = clock.samples_at(asked)
+        late += stamp < samples + BLOCK
+        delays.append(stamp / RATE - (asked - 100.0))
+    assert late == 0
+    # The ticks vary by half a period, each by chance; the stamps by a fifth of that.
+    assert max(delays) - min(delays) < 0.1 * PERIOD
+
+
+def test_bursts_of_blocks_are_as_even_as_single_ones():
+    clock = AudioClock(RATE)
+    delays = []
+    # A device that asks for four blocks at a time: four ticks together, then a pause.
+    for samples, wall in ticking(clock, 2000, lambda k: -(k % 4) * PERIOD):
+        if samples >= 400 * BLOCK and samples % (4 * BLOCK) == 3 * BLOCK:
+            for way in (0.1, 1.9, 3.9):
+                stamp = clock.samples_at(wall + way * PERIOD)
+                assert stamp >= samples + BLOCK
+                delays.append(stamp / RATE - (wall + way * PERIOD))
+    assert max(delays) - min(delays) < 0.05 * PERIOD
+
+
+def test_a_drifting_device_is_followed():
+    clock = AudioClock(RATE)
+    fast = 1.001  # ten times worse than real crystals
+    for k in range(20_000):
+        clock.tick(k * BLOCK, 5.0 + k * PERIOD * fast)
+    belongs = 20_000 * BLOCK
+    assert clock.samples_at(5.0 + 19_999 * PERIOD * fast) == pytest.approx(
+        belongs, abs=0.003 * RATE
+    )
+
+
+def test_after_a_stall_the_line_starts_anew():
+    clock = AudioClock(RATE)
+    *_, (samples, wall) = ticking(clock, 50)
+    clock.tick(samples + BLOCK, wall + 1.0)
+    assert clock.samples_at(wall + 1.0) == samples + 2 * BLOCK
+
+
+def test_a_short_stall_is_forgotten_within_seconds():
+    clock = AudioClock(RATE)
+    stalled = 0.1
+    for samples, wall in ticking(clock, 1000, lambda k: stalled if k >= 50 else 0.0):
+        if samples == 50 * BLOCK:
+            assert clock.samples_at(wall) - (samples + BLOCK) == pytest.approx(0.1 * RATE, abs=1)
+    assert clock.samples_at(wall) - (samples + BLOCK) < 0.001 * RATE
+
+
+def test_stamps_never_run_backwards_between_ticks():
+    draw = random.Random(2)
+    clock = AudioClock(RATE)
+    clock.tick(0, 0.0)
+    wall, samples, last = 0.0, 0, 0
+    for _ in range(5000):
+        step = draw.uniform(0.2, 1.8) * PERIOD
+        for way in (0.0, 0.3, 1.0):
+            stamp = clock.samples_at(wall + way * step)
+            assert stamp >= last
+            last = stamp
+        wall, samples = wall + step, samples + BLOCK
+        clock.tick(samples, wall)
+
+
+def test_now_never_runs_backwards_even_over_a_stall():
+    clock = AudioClock(RATE)
+    before = time.perf_counter()
+    clock.tick(0, before)
+    clock.tick(BLOCK, before + PERIOD)
+    asked = clock.now()
+    clock.tick(2 * BLOCK, time.perf_counter() + 30.0)  # stalled: the line is behind `asked`
+    assert clock.now() >= asked
+
+
+def test_now_always_lands_in_a_block_not_yet_begun():
+    clock = AudioClock(RATE)
+    clock.tick(0, time.perf_counter())
+    # A listener read the time before the tick that it now meets: the tick lies ahead.
+    clock.tick(BLOCK, time.perf_counter() + 10.0)
+    assert clock.now() >= 2 * BLOCK
+
+
+def test_without_ticks_now_stands_still():
+    clock = AudioClock(RATE)
+    clock.tick(0, time.perf_counter() - 3600)
+    assert clock.now() == pytest.approx(0.2 * RATE, abs=1)
+    assert clock.samples_at(time.perf_counter()) >= 3600 * RATE
+
+
+def test_timetags_land_where_their_wall_time_does():
+    clock = AudioClock(RATE)
+    clock.tick(0, time.perf_counter())
+    before = time.perf_counter()
+    timetag = round((time.time() + 2.5 + NTP_EPOCH_S) * 2**32)
+    stamp = clock.samples_at_ntp(timetag)
+    after = time.perf_counter()
+    assert clock.samples_at(before + 2.5) - 1 <= stamp <= clock.samples_at(after + 2.5) + 1
+
+
+def test_timetags_survive_the_end_of_the_ntp_era():
+    now = round((time.time() + NTP_EPOCH_S) * 2**32)
+    ahead = 30 * 365 * 86_400  # past February 2036, where the seconds wrap
+    assert seconds_until((now + ahead * 2**32) % 2**64) == pytest.approx(ahead, abs=60)
+    assert seconds_until(now - 5 * 2**32) == pytest.approx(-5, abs=60)
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_a_rate_must_be_positive(rate):
+    with pytest.raises(ValueError, match="rate"):
+        AudioClock(rate)

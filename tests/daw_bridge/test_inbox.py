@@ -1,0 +1,106 @@
+"""Events come out in time order, once, not early, and within bounds."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+from daw_bridge.events import (
+    PARTS,
+    AllSoundOff,
+    Level,
+    NoteOff,
+    NoteOn,
+    Timbre,
+)
+from daw_bridge.inbox import Inbox
+
+
+def note(time: int, key: int = 60) -> NoteOn:
+    return NoteOn(time, 1, key, 100)
+
+
+def test_a_block_gets_its_events_in_time_order():
+    inbox = Inbox()
+    for time in (300, 100, 200, 128, 127):
+        inbox.post(note(time))
+    assert [e.time for e in inbox.take_until(128)] == [100, 127]
+    assert [e.time for e in inbox.take_until(256)] == [128, 200]
+    assert [e.time for e in inbox.take_until(384)] == [300]
+    assert inbox.take_until(512) == []
+    assert inbox.late == 0
+
+
+def test_ties_keep_the_order_of_arrival():
+    inbox = Inbox()
+    keys = random.Random(3).sample(range(128), 128)
+    for key in keys:
+        inbox.post(note(50, key))
+    assert [e.key for e in inbox.take_until(51)] == keys
+
+
+def test_late_events_move_to_the_blocks_start_and_are_counted():
+    inbox = Inbox()
+    inbox.take_until(1000)
+    inbox.post(NoteOff(950, 1, 60))
+    inbox.post(note(1000))
+    inbox.post(note(900))
+    taken = inbox.take_until(1128)
+    # The press at 900 stays before its release at 950.
+    assert taken == [note(1000), NoteOff(1000, 1, 60), note(1000)]
+    assert inbox.late == 2
+
+
+def test_a_full_inbox_drops_the_newest_and_says_so():
+    inbox = Inbox(limit=3)
+    assert [inbox.post(note(t)) for t in range(5)] == [True, True, True, False, False]
+    assert inbox.dropped == 2
+    assert [e.time for e in inbox.take_until(10)] == [0, 1, 2]
+    assert inbox.post(note(11))
+
+
+def test_waiting_events_count_towards_the_limit():
+    inbox = Inbox(limit=2)
+    inbox.post(note(10**6))
+    inbox.post(note(10**6))
+    assert inbox.take_until(128) == []
+    assert not inbox.post(note(200))
+
+
+def test_panic_silences_all_and_forgets_what_was_to_sound():
+    inbox = Inbox(limit=4)
+    inbox.post(note(5000))
+    inbox.take_until(128)  # now it waits inside
+    timbre, level = Timbre(6000, 2, (0.5,)), Level(200, 2, -6.0, 0.0)
+    inbox.post(timbre)
+    inbox.post(note(7000))
+    inbox.post(level)
+    inbox.panic(130)  # although full
+    inbox.panic(130)
+    taken = inbox.take_until(10_000)
+    assert taken == [AllSoundOff(130, part) for part in PARTS] + [level, timbre]
+    inbox.post(note(10_001))
+    assert inbox.take_until(20_000) == [note(10_001)]
+
+
+def test_many_threads_lose_nothing_and_keep_each_ones_order():
+    inbox = Inbox()
+    threads, each = 8, 2000
+
+    def play(part: int) -> None:
+        for k in range(each):
+            inbox.post(NoteOn(k, part, k % 128, 1 + k // 128))
+
+    players = [threading.Thread(target=play, args=(p + 1,)) for p in range(threads)]
+    for player in players:
+        player.start()
+    taken, block = [], 0
+    while any(player.is_alive() for player in players):
+        taken += inbox.take_until(block)
+        block += 16
+    taken += inbox.take_until(max(block, each))
+    assert len(taken) == threads * each
+    for part in range(1, threads + 1):
+        heard = [(e.velocity - 1) * 128 + e.key for e in taken if e.part == part]
+        assert heard == list(range(each))
+    assert inbox.dropped == 0

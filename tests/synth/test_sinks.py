@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from synth.sinks import ClockSink
+
+BLOCK = np.zeros((128, 2), np.float32)
+RATE = 16_000
+
+
+class HandClock:
+    """A clock moved by hand, whose waits oversleep by `late` seconds."""
+
+    def __init__(self, late: float = 0.0) -> None:
+        self.now = 1_000.0
+        self.late = late
+
+    def read(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.now += seconds + self.late
+        return False
+
+
+def started(clock: HandClock) -> ClockSink:
+    sink = ClockSink(RATE, clock.read, clock.wait)
+    sink.start()
+    return sink
+
+
+@pytest.mark.parametrize("late", [0.0, 0.0049])
+def test_blocks_are_paced_from_the_start_so_that_lateness_does_not_add_up(late):
+    clock = HandClock(late)
+    sink, begun = started(clock), clock.now
+    for n in range(1_000):
+        assert sink.write(BLOCK)
+        due = n * len(BLOCK) / RATE
+        assert due - 1e-9 <= clock.now - begun <= due + late + 1e-9
+    assert sink.underruns == 0
+
+
+def test_up_to_one_block_late_is_caught_up_and_more_is_an_underrun():
+    clock = HandClock()
+    sink, block_s = started(clock), len(BLOCK) / RATE
+    sink.write(BLOCK)
+    clock.now += 1.9 * block_s
+    sink.write(BLOCK)
+    assert sink.underruns == 0
+    caught_up = clock.now
+    sink.write(BLOCK)
+    assert clock.now - caught_up == pytest.approx(0.1 * block_s)
+    clock.now += 50 * block_s
+    stalled = clock.now
+    sink.write(BLOCK)
+    assert sink.underruns == 1
+    assert clock.now == stalled
+    sink.write(BLOCK)
+    assert sink.underruns == 1
+    assert clock.now - stalled == pytest.approx(block_s)
+
+
+def test_a_real_wait_ends_when_another_thread_stops_it():
+    hour = np.zeros((RATE * 3_600, 1), np.float32)
+    with ClockSink(RATE) as sink:
+        assert sink.active
+        assert sink.write(hour)
+        answers = []
+        writer = threading.Thread(target=lambda: answers.append(sink.write(hour)))
+        writer.start()
+        sink.stop()
+        writer.join(timeout=30)
+        assert answers == [False]
+        assert not sink.active
+
+
+def test_takes_nothing_before_its_start_or_after_its_close():
+    sink = ClockSink(RATE)
+    assert not sink.write(BLOCK)
+    with sink:
+        assert sink.write(BLOCK)
+    assert not sink.write(BLOCK)
+    sink.close()
+
+
+def test_describes_itself_and_its_rates():
+    sink = ClockSink(RATE)
+    assert (sink.rate, sink.engine_rate, sink.latency_ms, sink.fault) == (RATE, RATE, 0.0, None)
+    assert sink.describe() == "no device: paced by the system's clock at 16000 Hz"
