@@ -94,7 +94,6 @@ def serve(options: argparse.Namespace) -> int:
         player.desk.patch(part, first, 0)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: player.stop())
-    translator = MidiTranslator(player.desk, player.inbox.post)
     with ExitStack() as stack:
         osc = None
         if options.osc != "none":
@@ -103,7 +102,7 @@ def serve(options: argparse.Namespace) -> int:
                 player.desk, player.inbox, player.clock, player.status, _version(), host, port
             )
             stack.callback(osc.close)
-        midi = open_input(options.midi, translator.hear, player.clock.now)
+        midi = open_input(options.midi, player.translator.hear, player.clock.now)
         stack.callback(midi.close)
         stack.enter_context(sink)
         print(f"bank     {bank.path}: {', '.join(bank.names)}")
@@ -115,7 +114,7 @@ def serve(options: argparse.Namespace) -> int:
         print(f"latency  {player.latency_line()}")
         print("ready; Ctrl-C stops", flush=True)
         player.run()
-        print(f"stopped; {player.counters_line(osc, translator)}", flush=True)
+        print(f"stopped; {player.counters_line(osc)}", flush=True)
     return 2 if sink.fault else 0
 
 
@@ -126,6 +125,7 @@ class Player:
         self.inbox = Inbox()
         self.clock = AudioClock(bank.analysis.rate)
         self.desk = Desk(bank, self.inbox.post, self.clock.now)
+        self.translator = MidiTranslator(self.desk, self.inbox.post)
         self._engine, self._sink = engine, sink
         self._windows = Windows(engine.hop, bank.patch(bank.names[0]).embedding)
         self._stop = threading.Event()
@@ -165,6 +165,7 @@ class Player:
         """What /status answers. load: render time over block time, lately and at most."""
         terms = {f"{k}_ms": round(v, 2) for k, v in self._latency_terms().items()}
         return {
+            "seconds": round(self._engine.frame * self._frame_ms / 1000, 3),
             "load": round(self._load, 4),
             "peak_load": round(self._peak_load, 4),
             "parts": self._engine.awake,
@@ -176,7 +177,7 @@ class Player:
             **terms,
         }
 
-    def counters_line(self, osc: OscServer | None, translator: MidiTranslator) -> str:
+    def counters_line(self, osc: OscServer | None) -> str:
         """Everything counted, in words."""
         counted = {
             "underruns": self._sink.underruns,
@@ -184,7 +185,7 @@ class Player:
             "dropped events": self.inbox.dropped,
             "malformed packets": osc.malformed if osc else 0,
             "refused messages": osc.refused if osc else 0,
-            "ignored MIDI messages": translator.ignored,
+            "ignored MIDI messages": self.translator.ignored,
         }
         listed = ", ".join(f"{name} {count}" for name, count in counted.items())
         return f"load {self._load:.0%} (peak {self._peak_load:.0%}), {listed}"

@@ -36,7 +36,7 @@ class Sampler(Protocol):
 
     conditioning is (batch, n, layers, 2R) float32, gate biases included; draws (batch, n)
     float32 in [0, 1); classes (batch, n) int64. State is overwritten and handed back. Rows
-    are independent, and no block size n changes a bit. Shapes that do not fit raise
+    are independent, and no block size n changes a bit. What does not fit raises
     ValueError.
     """
 
@@ -85,7 +85,7 @@ def draw_class(logits: Tensor, u: Tensor) -> Tensor:
     return (cdf <= u[:, None]).sum(-1).clamp(max=CLASSES - 1)
 
 
-def check_shapes(
+def check_inputs(
     conditioning: Tensor,
     state: SamplerState,
     draws: Tensor,
@@ -94,18 +94,22 @@ def check_shapes(
     classes: Tensor | None = None,
 ) -> None:
     """Refuse what does not fit the network or each other, by ValueError."""
+    if draws.ndim != 2:
+        raise ValueError(f"draws has {draws.ndim} dimensions; must have 2, (batch, n)")
     batch, n = draws.shape
     wanted = {
-        "conditioning": (conditioning, (batch, n, len(dilations), 2 * residual)),
-        "history": (state.history, (batch, sum(dilations), residual)),
-        "position": (state.position, (batch,)),
-        "last": (state.last, (batch,)),
+        "draws": (draws, (batch, n), torch.float32),
+        "conditioning": (conditioning, (batch, n, len(dilations), 2 * residual), torch.float32),
+        "history": (state.history, (batch, sum(dilations), residual), torch.float32),
+        "position": (state.position, (batch,), torch.int64),
+        "last": (state.last, (batch,), torch.int64),
     }
     if classes is not None:
-        wanted["classes"] = (classes, (batch, n))
-    for name, (tensor, shape) in wanted.items():
-        if tuple(tensor.shape) != shape:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}; must be {shape}")
+        wanted["classes"] = (classes, (batch, n), torch.int64)
+    for name, (tensor, shape, dtype) in wanted.items():
+        if tuple(tensor.shape) != shape or tensor.dtype != dtype:
+            found = f"{tuple(tensor.shape)} {tensor.dtype}"
+            raise ValueError(f"{name} is {found}; must be {shape} {dtype}")
     if classes is not None and classes.numel():
         low, high = int(classes.min()), int(classes.max())
         if low < 0 or high >= CLASSES:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from synth.mulaw import CLASSES
-from synth.sampler import SamplerState, check_shapes, draw_class, round_weights
+from synth.sampler import SamplerState, check_inputs, draw_class, round_weights
 from synth.wavenet import WaveNetWeights
 
 
@@ -48,7 +48,7 @@ def _walk(
 ) -> tuple[Tensor, Tensor]:
     """Logits and drawn classes; forced: what to go on with instead of the classes drawn."""
     residual = weights.embedding.shape[1]
-    check_shapes(conditioning, state, draws, weights.dilations, residual, forced)
+    check_inputs(conditioning, state, draws, weights.dilations, residual, forced)
     logits = torch.empty(*draws.shape, CLASSES)
     drawn = torch.empty(draws.shape, dtype=torch.long)
     for row in range(draws.shape[0]):

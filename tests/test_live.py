@@ -1,0 +1,134 @@
+"""The live server as a musician meets it: a real process, real OSC, a real recording."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from benchmarks.tuning import in_tune
+from run_server import DEFAULT_BANK
+from tests.server import Server, run
+
+RATE = 16_000
+
+
+@pytest.mark.skipif(not shutil.which("oscsend"), reason="needs oscsend (apt: liblo-tools)")
+def test_a_note_from_another_program_is_heard_in_the_recording(tmp_path: Path) -> None:
+    take = tmp_path / "take.wav"
+    with Server("--record", str(take), "--patch", "church-organ") as server:
+        before = server.status()["seconds"]
+        note = ["oscsend", "127.0.0.1", str(server.port), "/part/1/note", "ii", "69", "100"]
+        subprocess.run(note, check=True)
+        server.play_on(1.0)
+        subprocess.run([*note[:-1], "0"], check=True)
+        server.play_on(0.2)
+        code, said = server.stop(signal.SIGTERM)
+    assert code == 0 and "stopped" in said
+    audio, rate = soundfile.read(take, dtype="float32")
+    assert rate == RATE and audio.shape[1] == 2
+    silent, played = audio[: int(before * RATE), 0], audio[:, 0]
+    assert not silent.any()
+    loud = np.flatnonzero(np.abs(played) > 0.01)
+    assert len(loud)
+    assert in_tune(played[loud[0] + 1000 : loud[0] + 9000], 69, RATE)
+
+
+def test_it_says_what_it_found_and_stops_on_ctrl_c() -> None:
+    with Server() as server:
+        told = "\n".join(server.lines)
+        for word in ("bank", "vocoder", "sound", "midi", "osc", "latency", "no device"):
+            assert word in told
+        code, said = server.stop(signal.SIGINT)
+    assert code == 0 and "underruns" in said
+
+
+def test_a_saved_patch_survives_a_restart(tmp_path: Path) -> None:
+    bank = tmp_path / "bank"
+    shutil.copytree(DEFAULT_BANK, bank)
+    with Server("--bank", str(bank)) as server:
+        server.send("/part/2/patch", "trumpet")
+        server.send("/part/2/knob/brightness", 0.8)
+        server.send("/part/2/timbre/0", 0.25)
+        assert server.ask("/patch/save", 2, "bright one") == [2, "bright one"]
+        server.send("/patch/save", 2, "bright one")
+        address, (about, reason) = server.reply()
+        assert (address, about) == ("/error", "/patch/save") and "exists" in reason
+        server.send("/patch/save", 2, "../x")
+        assert server.reply()[0] == "/error"
+        server.stop()
+    assert not (tmp_path / "x.yaml").exists()
+    with Server("--bank", str(bank), "--patch", "bright one") as server:
+        assert "bright one" in server.ask("/patch/list")
+        assert server.ask("/patch/save", 1, "again") == [1, "again"]
+        server.stop()
+    assert (bank / "again.yaml").read_text() == (bank / "bright one.yaml").read_text()
+
+
+def test_bad_packets_are_answered_or_counted_and_it_plays_on() -> None:
+    with Server() as server:
+        for packet in (
+            b"",
+            b"garbage",
+            b"/part/1/note\0\0\0\0,ii\0\0\0",
+            b"#bundle\0" + bytes(8) + struct.pack(">i", -4),
+            bytes(60_000),
+        ):
+            server.send_bytes(packet)
+        for address, arguments, reason in (
+            ("/part/1/note", ("sixty", 100), "sixty"),
+            ("/part/17/note", (60, 100), "17"),
+            ("/part/1/knob/loudness", (0.5,), "brightness"),
+            ("/part/1/patch", ("kazoo",), "kazoo"),
+            ("/part/1/timbre", (0.1, 0.2, 0.3), "2"),
+            ("/nonsense", (), "address"),
+        ):
+            server.send(address, *arguments)
+            name, (about, told) = server.reply()
+            assert (name, about) == ("/error", address) and reason in told
+        assert server.ask("/sync", 7) == [7]
+        server.send("/part/1/note", 60, 100)
+        server.play_on(0.2)
+        assert server.status()["parts"] == 1
+        code, said = server.stop()
+    assert code == 0
+    assert "malformed packets 5" in said and "refused messages 6" in said
+
+
+def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
+    broken, torn = tmp_path / "broken", tmp_path / "torn"
+    shutil.copytree(DEFAULT_BANK, broken)
+    (broken / "trumpet.yaml").write_text("embedding: [0.1, 0.2]\nloudness: 3\n")
+    shutil.copytree(DEFAULT_BANK, torn)
+    with (torn / "mel2mel.safetensors").open("r+b") as file:
+        file.truncate(1000)
+    noise = tmp_path / "noise.mid"
+    noise.write_bytes(b"this is no MIDI file")
+    out = str(tmp_path / "out.wav")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        for arguments, named in (
+            (["--bank", str(tmp_path / "none")], "none"),
+            (["--bank", str(broken)], "loudness"),
+            (["--bank", str(torn)], "mel2mel.safetensors"),
+            (["--patch", "kazoo"], "kazoo"),
+            (["--audio", "no such device"], "no such device"),
+            (["--audio", "none", "--midi", "none", "--osc", f"127.0.0.1:{port}"], port),
+            (["--lookahead", "-1"], "--lookahead"),
+            (["render", str(noise), out], "noise.mid"),
+            (["render", str(tmp_path / "gone.mid"), out], "gone.mid"),
+        ):
+            ended = run(*arguments)
+            assert ended.returncode == 2, (arguments, ended)
+            lines = ended.stderr.strip().splitlines()
+            assert lines and named in lines[-1], (arguments, ended.stderr)
+            assert "Traceback" not in ended.stderr
+    assert not Path(out).exists()
