@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
+import os
 import signal
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -50,7 +51,7 @@ BLOCK_FRAMES = 1
 """Frames rendered at once when live: 8 ms, the finest step there is."""
 BOUNCE_FRAMES = 16
 """Frames rendered at once offline. The size of a block cannot change the sound."""
-LOOKAHEAD = 4
+LOOKAHEAD = 0
 MOST_LOOKAHEAD = 125
 DRUMS = 10
 REAL_TIME_MARGIN = 1.25
@@ -86,9 +87,10 @@ def serve(options: argparse.Namespace) -> int:
     bank.patch(first)
     vocoder, reason = _vocoder(bank, options)
     predictor = Streaming(bank.mel2mel(), vocoder.head, _lookahead(options.lookahead))
-    print("preparing (the first start compiles, which takes a while)", flush=True)
+    print("preparing (a first start compiles: about a minute)", flush=True)
     _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
-    sink, found = _sink(options, bank.analysis.rate)
+    with _quiet_libraries():
+        sink, found = _sink(options, bank.analysis.rate)
     player = Player(bank, _engine(bank, predictor, vocoder, options.seed), sink)
     for part in PARTS:
         player.desk.patch(part, first, 0)
@@ -102,7 +104,8 @@ def serve(options: argparse.Namespace) -> int:
                 player.desk, player.inbox, player.clock, player.status, _version(), host, port
             )
             stack.callback(osc.close)
-        midi = open_input(options.midi, player.translator.hear, player.clock.now)
+        with _quiet_libraries():
+            midi = open_input(options.midi, player.translator.hear, player.clock.now)
         stack.callback(midi.close)
         stack.enter_context(sink)
         print(f"bank     {bank.path}: {', '.join(bank.names)}")
@@ -327,6 +330,23 @@ def _warm_up(engine: Engine, bank: Bank) -> None:
         engine.render(windows.frames(note if frame == 0 else [], frame, 1), 1)
 
 
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Hide what ALSA's and JACK's own C code prints while it is asked what there is.
+
+    We say the same in a line of our own; exceptions pass.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _sink(options: argparse.Namespace, rate: int) -> tuple[Sink, str]:
     """The sink asked for, and, for "auto", a remark on what it had to do without."""
     sink: Sink
@@ -336,8 +356,10 @@ def _sink(options: argparse.Namespace, rate: int) -> tuple[Sink, str]:
     elif options.audio == "auto":
         try:
             sink = DeviceSink(rate)
-        except (OSError, ValueError) as error:
-            sink, found = ClockSink(rate), f"no audio device ({error}); "
+        except OSError as error:
+            sink, found = ClockSink(rate), f"{error}; "
+        except ValueError:
+            sink, found = ClockSink(rate), "no audio output on this machine; "
     else:
         sink = DeviceSink(rate, options.audio)
     return (WavRecorder(sink, options.record) if options.record else sink), found

@@ -1,68 +1,45 @@
-"""`python -m benchmarks {tuning,fidelity}`: one command, one table."""
+"""`python -m benchmarks NAME`: one command, one table, the same rows as JSON."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
-from run_server import DEFAULT_BANK
-from synth.bank import Bank, load_bank
-from synth.spectral import SpectralVocoder
-from synth.vocoder import Vocoder
-from synth.wavenet_vocoder import WaveNetVocoder
+from benchmarks.results import keep, show
+
+NAMES = ("tuning", "fidelity")
+"""Each is a module with SUMMARY, add_flags(parser) and measure(options) -> rows."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one benchmark; 0 when done, 2 for bad input."""
+    """Run one benchmark; 0 when done, 2 for bad input, told in one line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("benchmark", choices=("tuning", "fidelity"))
-    parser.add_argument("--bank", type=Path, default=DEFAULT_BANK)
-    parser.add_argument("--vocoder", choices=("spectral", "wavenet"), default="spectral")
-    parser.add_argument("--lookahead", default="4", help="frames, or full")
-    parser.add_argument("--data", type=Path, default=Path("runs/data"), help="for fidelity")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each test piece")
-    parser.add_argument("--pieces", type=int, default=14, help="how many test pieces")
-    parser.add_argument("--json", type=Path, help="also write the rows here")
-    options = parser.parse_args(arguments)
+    commands = parser.add_subparsers(dest="name", required=True)
+    asked = sys.argv[1:] if arguments is None else arguments
+    for name in NAMES:
+        if asked[:1] == [name]:
+            module = import_module(f"benchmarks.{name}")
+            command = commands.add_parser(name, help=module.SUMMARY, description=module.__doc__)
+            command.add_argument("--json", type=Path, help="also write the rows to this file")
+            module.add_flags(command)
+            command.set_defaults(measure=module.measure)
+        else:
+            # The others' libraries need not be there.
+            commands.add_parser(name)
+    options = parser.parse_args(asked)
     torch.set_num_threads(1)
     try:
-        bank = load_bank(options.bank)
-        rows = _measure(options, bank, _vocoder(bank, options.vocoder))
+        rows = options.measure(options)
     except (ValueError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    from benchmarks.table import keep, show
-
     show(rows)
     keep(rows, options.json)
     return 0
-
-
-def _measure(options: argparse.Namespace, bank: Bank, vocoder: Vocoder) -> list:
-    if options.benchmark == "tuning":
-        from benchmarks.tuning import tuning
-
-        return tuning(bank, vocoder, options.vocoder, options.lookahead)
-    from benchmarks.fidelity import fidelity
-
-    return fidelity(
-        bank,
-        vocoder,
-        options.vocoder,
-        options.lookahead,
-        options.data,
-        options.pieces,
-        options.seconds,
-    )
-
-
-def _vocoder(bank: Bank, name: str) -> Vocoder:
-    if name == "spectral":
-        return SpectralVocoder(bank.analysis)
-    return WaveNetVocoder(bank.wavenet(), "cpu")
 
 
 if __name__ == "__main__":

@@ -7,20 +7,22 @@ instrument; bins in which the original is silent are left out. mean_r is the mea
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import librosa
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.table import Row
+from benchmarks.results import Row, add_bank_flags, make_vocoder
 from daw_bridge.windows import Window, stereo_gain
-from synth.bank import Bank
+from synth.bank import Bank, load_bank
 from synth.engine import Engine, cut_window
 from synth.predictor import Foreseen, Streaming
 from synth.vocoder import Vocoder
 from trainer.dataset import Excerpt, load_excerpt
 
+SUMMARY = "how close is the sound to the original, bin by bin?"
 BINS = 84
 CQT_HOP = 512
 BLOCK = 64
@@ -39,20 +41,23 @@ PUBLISHED = {
 """The paper's mean r from notes through the WaveNet, by instrument."""
 
 
-def fidelity(
-    bank: Bank,
-    vocoder: Vocoder,
-    name: str,
-    lookahead: str,
-    data: Path,
-    pieces: int,
-    seconds: float,
-) -> list[Row]:
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What to play, and with what."""
+    add_bank_flags(parser)
+    parser.add_argument("--lookahead", default="0", help="frames, or full")
+    parser.add_argument("--data", type=Path, default=Path("runs/data"), help="data set folder")
+    parser.add_argument("--pieces", type=int, default=14, help="how many test pieces")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each, at most 60")
+
+
+def measure(options: argparse.Namespace) -> list[Row]:
     """A row for each instrument and one for their mean.
 
-    data: folder of a rendered data set, whose test pieces are used. Raises ValueError when
-    it holds none.
+    Raises ValueError when the data set has no test pieces.
     """
+    bank, lookahead = load_bank(options.bank), options.lookahead
+    name, vocoder = options.vocoder, make_vocoder(bank, options.vocoder)
+    data, pieces, seconds = options.data, options.pieces, options.seconds
     found = sorted((data / "test").glob("*.npz"))
     if not found:
         raise ValueError(f"{data / 'test'}: no test pieces; make some with the trainer's render")

@@ -8,16 +8,19 @@ dropped 3 s (harp 5 s) after the last key was let go, against the last note's ow
 
 from __future__ import annotations
 
+import argparse
+
 import mido
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.table import Row
+from benchmarks.results import Row, add_bank_flags, make_vocoder
 from daw_bridge.midi_file import TimedMessage
 from run_server import bounce
-from synth.bank import Bank
+from synth.bank import Bank, load_bank
 from synth.vocoder import Vocoder
 
+SUMMARY = "is every patch in tune, and does it stop?"
 KEYS = range(48, 73)
 STEP_S, HELD_S, VELOCITY = 0.5, 0.45, 90
 CENTS = 50
@@ -27,8 +30,16 @@ FALL_S = 3.0
 LEVEL_S = 0.2
 
 
-def tuning(bank: Bank, vocoder: Vocoder, name: str, lookahead: str) -> list[Row]:
-    """One row for each patch that a program selects; name: the vocoder's, for the table."""
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What to play it with."""
+    add_bank_flags(parser)
+    parser.add_argument("--lookahead", default="0", help="frames, or full")
+
+
+def measure(options: argparse.Namespace) -> list[Row]:
+    """One row for each patch that a program selects."""
+    bank, lookahead = load_bank(options.bank), options.lookahead
+    name, vocoder = options.vocoder, make_vocoder(bank, options.vocoder)
     rows = []
     for patch in tqdm(list(bank.programs.values()), desc=f"tuning, {name}", unit="patch"):
         fall_s = SLOW.get(patch, FALL_S)
@@ -73,9 +84,7 @@ def in_tune(note: np.ndarray, key: int, rate: int) -> bool:
     return best >= SHARE
 
 
-def _scale(
-    bank: Bank, vocoder: Vocoder, patch: str, lookahead: str, tail_s: float
-) -> np.ndarray:
+def _scale(bank: Bank, vocoder: Vocoder, patch: str, lookahead: str, tail_s: float) -> np.ndarray:
     """The scale as a patch plays it, mono, and tail_s seconds after it."""
     messages = []
     for i, key in enumerate(KEYS):

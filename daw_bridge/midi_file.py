@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mido
+from mido import KeySignatureError
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,21 +18,24 @@ class TimedMessage:
 
 
 def read_midi_file(path: str | Path) -> list[TimedMessage]:
-    """All channel messages of a type 0 or 1 file in time order.
+    """All channel messages of a type 0 or 1 file in time order; no meta or system messages.
 
     Raises ValueError naming the file when it is missing or is not such a file.
     """
     try:
         # clip: files with data bytes over 127 exist and are still worth playing.
         file = mido.MidiFile(path, clip=True)
+        if file.ticks_per_beat <= 0:
+            # Below 0 is SMPTE time, which mido would play backwards.
+            raise ValueError(f"division {file.ticks_per_beat}: must be 1 to 32767 ticks a beat")
         seconds, messages = 0.0, []
         for message in file:
             seconds += message.time
-            if not message.is_meta and message.type != "sysex":
+            if not message.is_meta and hasattr(message, "channel"):
                 messages.append(TimedMessage(seconds, message))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such MIDI file") from None
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (OSError, EOFError, LookupError, TypeError, ValueError, KeySignatureError) as error:
         reason = str(error) or "the file ends too early"
         raise ValueError(f"{path}: not a MIDI file of type 0 or 1 ({reason})") from None
     return messages

@@ -18,10 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from synth.fields import check_mapping, number, numbers, read_mapping, whole
+from synth.fields import any_mapping, check_mapping, number, numbers, read_mapping, whole
 from synth.mel import Analysis
 from synth.mel2mel import Mel2Mel, Mel2MelConfig
-from synth.patch import COORDINATE, NAME, Patch, check_name, load_patch, save_patch
+from synth.patch import COORDINATE, NAME, Patch, as_saved, check_name, load_patch, save_patch
 from synth.wavenet import WaveNet, WaveNetConfig
 
 SIZES = {
@@ -79,7 +79,8 @@ class Bank:
     @property
     def programs(self) -> dict[int, str]:
         """General MIDI program -> patch name."""
-        return {p.program: p.name for p in self.patches.values() if p.program is not None}
+        patches = (self.patches[name] for name in self.names)
+        return {p.program: p.name for p in patches if p.program is not None}
 
     def patch(self, name: str) -> Patch:
         """The patch of that name; ValueError lists those there are."""
@@ -100,12 +101,16 @@ class Bank:
         pan: float,
         overwrite: bool,
     ) -> Patch:
-        """Keep a patch, on disk first. ValueError on a bad name, or a taken one unless asked."""
+        """Keep a patch, on disk first, and return it as the disk would.
+
+        ValueError on a bad name, a taken one unless asked, or what does not fit the bank.
+        """
         check_name(name)
         with self._saving:
             known = self.patches.get(name)
             program = known.program if known else None
             patch = Patch(name, tuple(embedding), dict(knobs), gain_db, pan, program)
+            patch = as_saved(patch, self.embedding_size, self.knobs)
             save_patch(self.path, patch, overwrite)
             # A new dictionary, so that a reader never sees one change under it.
             self.patches = {**self.patches, name: patch}
@@ -136,7 +141,10 @@ def load_bank(path: str | Path) -> Bank:
     mels = whole(f"{where}: mels", content["mels"], 1, 1_024)
     audio = _sizes(where, "audio", content["audio"])
     if audio["window"] % (2 * audio["hop"]):
-        raise ValueError(f"{where}: audio: window must be a multiple of twice the hop")
+        raise ValueError(
+            f"{where}: audio: window is {audio['window']}, but must be a multiple of twice "
+            f"the hop of {audio['hop']}"
+        )
     mel2mel = Mel2MelConfig(
         analysis=Analysis(**audio, mels=mels), **_sizes(where, "mel2mel", content["mel2mel"])
     )
@@ -144,13 +152,16 @@ def load_bank(path: str | Path) -> Bank:
     if content.get("wavenet") is not None:
         wavenet = WaveNetConfig(mels=mels, **_sizes(where, "wavenet", content["wavenet"]))
         if wavenet.hop != audio["hop"]:
-            raise ValueError(f"{where}: audio: hop must be {wavenet.hop} for a wavenet")
+            raise ValueError(
+                f"{where}: audio: hop is {audio['hop']}, but must be {wavenet.hop} for a wavenet"
+            )
     size = mel2mel.embedding
     knobs = {
         check_knob(where, name): numbers(f"{where}: knobs: {name}", value, size, COORDINATE)
-        for name, value in (content.get("knobs") or {}).items()
+        for name, value in any_mapping(f"{where}: knobs", content.get("knobs")).items()
     }
-    told = check_mapping(f"{where}: fidelity", content.get("fidelity") or {}, VOCODERS, ())
+    told = any_mapping(f"{where}: fidelity", content.get("fidelity"))
+    check_mapping(f"{where}: fidelity", told, VOCODERS, ())
     patches = {}
     for file in sorted(folder.glob("*.yaml")):
         if file != where and not file.name.startswith("."):
@@ -164,7 +175,7 @@ def load_bank(path: str | Path) -> Bank:
         number(f"{where}: ring_out_s", content["ring_out_s"], 0, 60),
         knobs,
         {k: number(f"{where}: fidelity: {k}", v, -1, 1) for k, v in told.items()},
-        content.get("about") or {},
+        any_mapping(f"{where}: about", content.get("about")),
         patches,
     )
 
@@ -189,9 +200,11 @@ def _filled(network: nn.Module, path: Path) -> nn.Module:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: not a safetensors file ({reason})") from None
     wanted = network.state_dict()
-    for name in wanted.keys() | weights.keys():
-        if name not in wanted or name not in weights:
-            raise ValueError(f"{path}: tensor {name} does not belong to the sizes in bank.yaml")
+    for name in sorted(wanted.keys() | weights.keys()):
+        if name not in weights:
+            raise ValueError(f"{path}: tensor {name} is missing, but bank.yaml's sizes need it")
+        if name not in wanted:
+            raise ValueError(f"{path}: unknown tensor {name}; bank.yaml's sizes have no such one")
         if wanted[name].shape != weights[name].shape:
             raise ValueError(
                 f"{path}: tensor {name} is {list(weights[name].shape)}, "

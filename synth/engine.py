@@ -22,6 +22,9 @@ from synth.vocoder import Vocoder, select_rows
 DECLICK_SAMPLES = 64
 """How long the last sample of a sound that was cut off fades: 4 ms at 16 kHz."""
 
+SMALLEST_DRAW = np.float32(2**-25)
+"""Half the step between uniform draws in single precision."""
+
 
 class PartWindow(Protocol):
     """What one part plays during some frames; the bridge's windows are such."""
@@ -68,19 +71,22 @@ class Engine:
     """Renders blocks; only the thread that renders may touch it.
 
     ring_out: frames after its last key that a part may still sound. seed: of the uniform
-    draws, which depend on seed, part and frame alone. `delay` is how many frames the sound
-    runs behind the score, `lookahead` the predictor's share; `frame` is the next one to be
-    rendered; `awake` how many parts the last block cost.
+    draws, which depend on seed, part and frame alone; ValueError unless in 0..2^64 - 1.
+    `delay` is how many frames the sound runs behind the score, `lookahead` the predictor's
+    share; `frame` is the next one to be rendered; `awake` how many parts the last block cost.
     """
 
     def __init__(self, predictor: Predictor, vocoder: Vocoder, ring_out: int, seed: int) -> None:
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"seed {seed}: must be 0..2^64 - 1")
         self.hop = vocoder.hop
         self.lookahead = predictor.lookahead
         self.delay = predictor.lookahead + vocoder.lookahead
         self.frame = 0
         self.awake = 0
         self._predictor, self._vocoder, self._seed = predictor, vocoder, seed
-        self._sleep_after = ring_out + self.delay
+        # One more: the last frame of the ring-out is still to be heard.
+        self._sleep_after = ring_out + self.delay + 1
         self._parts: dict[int, _Part] = {}
         self._rows: list[int] = []
         self._mel_state: Any = None
@@ -171,7 +177,8 @@ class Engine:
                     key = np.array([self._seed, part], np.uint64)
                     bits = np.random.Philox(counter=counter, key=key)
                     draws[row, t - start] = np.random.Generator(bits).random(count, np.float32)
-        return torch.from_numpy(draws)
+        # An exact 0 would pick a class however unlikely it is.
+        return torch.from_numpy(np.maximum(draws, SMALLEST_DRAW))
 
     def _mix(
         self, window: PartWindow, samples: np.ndarray, start: int, stop: int, mix: np.ndarray

@@ -144,8 +144,9 @@ class Mel2Mel(nn.Module):
         """Spectra of whole rolls.
 
         roll (batch, frames, 176); embedding (batch, 1, n), one timbre for each sequence, or
-        (batch, frames, n); lookahead in frames, or None for the whole sequence; keys: what
-        `play_keys` made of the roll, if it is already known.
+        (batch, frames, n), which the templates take only without gradients; lookahead in
+        frames, or None for the whole sequence; keys: what `play_keys` made of the roll, if it
+        is already known.
         """
         silence = self.film_in(self.entry(torch.zeros_like(roll[:, :1])), embedding[:, -1:])
         x = self.film_in(self.entry(roll), embedding)

@@ -110,6 +110,9 @@ def check_inputs(
         if tuple(tensor.shape) != shape or tensor.dtype != dtype:
             found = f"{tuple(tensor.shape)} {tensor.dtype}"
             raise ValueError(f"{name} is {found}; must be {shape} {dtype}")
+    if not state.history.is_contiguous():
+        # A sampler writes into it where it lies.
+        raise ValueError("history is not contiguous; must be")
     if classes is not None and classes.numel():
         low, high = int(classes.min()), int(classes.max())
         if low < 0 or high >= CLASSES:

@@ -144,21 +144,6 @@ class WaveNet(nn.Module):
         skip = self.skip(torch.cat(gated, -1))
         return self.end(self.out(skip.relu()).relu())
 
-    def condition(self, mel: Tensor, frame: Tensor, substep: Tensor) -> tuple[Tensor, Tensor]:
-        """What one mel frame adds to every gate.
-
-        mel (batch, 1, mels); frame, substep (batch, 1, mels): the mel frame and the last
-        substep of the first upsampling before it. Returns (batch, hop, layers, 2R), gate
-        biases included, and this frame's last substep.
-        """
-        steps = self.upsample[0](mel, frame)
-        samples = self.upsample[1](steps, substep)
-        start = 2 * self.config.residual
-        weight = torch.cat([layer.gate.weight[:, start:] for layer in self.layers])
-        bias = torch.cat([layer.gate.bias for layer in self.layers])
-        added = nn.functional.linear(samples, weight, bias)
-        return added.unflatten(-1, (self.config.layers, start)), steps[:, -1:]
-
     def weights(self) -> WaveNetWeights:
         """The samplers' view of the network, detached."""
         config, r = self.config, self.config.residual

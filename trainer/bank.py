@@ -6,75 +6,114 @@ network's own spectra rise most in centroid.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
+from synth.bank import SIZES, VOCODERS
+from synth.fields import check_mapping, number
 from synth.mel import Analysis, mel_filters
 from synth.mel2mel import ROLL_CHANNELS, Mel2Mel, Mel2MelConfig
 from synth.patch import Patch, save_patch
 from synth.templates import LOWEST_KEY
 from synth.wavenet import WaveNet, WaveNetConfig
-from trainer.loop import load_weights, replace_with
+from trainer.manifest import read_manifest
+from trainer.mel2mel import LOSS as MEL2MEL_LOSS
+from trainer.provenance import data_set, training
+from trainer.wavenet import LOSS as WAVENET_LOSS
+from trainer.weights import load_weights, read_config, replace_with
 
 RING_OUT_S = 5.0
 """The harp rings up to 4.5 s after its key, whatever the pedal."""
 KNOB_REACH = 0.5
 """A knob at its end moves the timbre by half this share of the instruments' own spread."""
-ATTRIBUTION = {
-    "midi": "MIDI files by Bernd Krueger, http://www.piano-midi.de, CC BY-SA 3.0 DE",
-    "soundfont": "MuseScore_General by S. Christian Collins, MIT licence",
-}
+NONE: Mapping[str, str] = {}
 
 
-def make_bank(mel2mel_run: Path, wavenet_run: Path, data: Path, out: Path) -> Path:
+def make_bank(
+    mel2mel_run: Path,
+    wavenet_run: Path | None,
+    data: Path,
+    out: Path,
+    fidelity: Mapping[str, float] = NONE,
+    credits: Mapping[str, str] = NONE,
+) -> Path:
     """Write a bank of the runs' averaged weights and return its bank.yaml.
 
-    Fidelity figures of an older bank.yaml are dropped: they belonged to other weights.
-    Raises ValueError when a run or the data set's manifest is missing or does not fit.
+    wavenet_run: None for a bank without a wavenet. fidelity: vocoder -> mean correlation with
+    the original, measured of these very weights; those of an older bank.yaml are dropped, as
+    they belonged to others. credits: what was learnt from -> whose it is.
+
+    Raises ValueError, before anything is written, when a run or the data set is missing or
+    they do not fit together.
     """
-    manifest = yaml.safe_load(_needed(data / "manifest.yaml").read_text())
-    names, programs = list(manifest["programs"]), manifest["programs"]
-    analysis = Analysis(rate=manifest["rate"], hop=manifest["hop"])
-    config = Mel2MelConfig(instruments=len(names), analysis=analysis)
-    mel2mel = Mel2Mel(config)
-    load_weights(mel2mel, _needed(mel2mel_run / "weights.safetensors"))
-    about = {"mel2mel": _history(mel2mel_run)}
-    out.mkdir(parents=True, exist_ok=True)
-    _copy_weights(mel2mel_run, out / "mel2mel.safetensors")
-    wavenet_sizes = None
-    if (wavenet_run / "weights.safetensors").exists():
-        wavenet = WaveNetConfig(mels=analysis.mels)
-        load_weights(WaveNet(wavenet), wavenet_run / "weights.safetensors")
-        _copy_weights(wavenet_run, out / "wavenet.safetensors")
-        about["wavenet"] = _history(wavenet_run)
-        wavenet_sizes = {k: getattr(wavenet, k) for k in ("layers", "cycle", "residual", "skip")}
-    about["data"] = manifest | ATTRIBUTION
-    embeddings = mel2mel.instruments.weight.detach()
+    manifest = read_manifest(data)
+    programs = manifest["programs"]
+    mel2mel = _trained_mel2mel(mel2mel_run, data, manifest)
+    config, analysis = mel2mel.config, mel2mel.config.analysis
+    about = {"mel2mel": training(mel2mel_run, "frame", MEL2MEL_LOSS, analysis)}
+    wavenet = None
+    if wavenet_run is not None:
+        wavenet = _trained_wavenet(wavenet_run, analysis)
+        about["wavenet"] = training(wavenet_run, "sample", WAVENET_LOSS, analysis)
+    about |= {"data": data_set(data, manifest), "credits": dict(credits)}
+    vocoders = VOCODERS if wavenet else [v for v in VOCODERS if v != "wavenet"]
+    check_mapping("fidelity", dict(fidelity), vocoders, ())
     content = {
-        "audio": {"rate": analysis.rate, "hop": analysis.hop, "window": analysis.window},
+        "audio": _sizes(analysis, "audio"),
         "mels": analysis.mels,
-        "mel2mel": {
-            "instruments": config.instruments,
-            "embedding": config.embedding,
-            "hidden": config.hidden,
-            "timbre_features": config.timbre_features,
-        },
-        "wavenet": wavenet_sizes,
+        "mel2mel": _sizes(config, "mel2mel"),
+        "wavenet": _sizes(wavenet.config, "wavenet") if wavenet else None,
         "ring_out_s": RING_OUT_S,
         "knobs": {"brightness": [round(x, 4) for x in _brightness(mel2mel).tolist()]},
+        "fidelity": {k: number(f"fidelity: {k}", v, -1, 1) for k, v in fidelity.items()},
         "about": about,
     }
-    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
-    replace_with(out / "bank.yaml", lambda path: path.write_text(text))
-    for name, point in zip(names, embeddings.tolist(), strict=True):
+    out.mkdir(parents=True, exist_ok=True)
+    _keep_weights(mel2mel, out / "mel2mel.safetensors")
+    if wavenet:
+        _keep_weights(wavenet, out / "wavenet.safetensors")
+    for name, point in zip(programs, mel2mel.instruments.weight.tolist(), strict=True):
         patch = Patch(name, tuple(point), {"brightness": 0.5}, program=programs[name])
         save_patch(out, patch, overwrite=True)
+    # Last, because it is what makes a folder a bank.
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
+    replace_with(out / "bank.yaml", lambda path: path.write_text(text, encoding="utf-8"))
     return out / "bank.yaml"
+
+
+def _trained_mel2mel(run: Path, data: Path, manifest: dict[str, Any]) -> Mel2Mel:
+    weights = _needed(run / "weights.safetensors", "; train first")
+    analysis = Analysis(rate=manifest["rate"], hop=manifest["hop"])
+    config = Mel2MelConfig(instruments=len(manifest["programs"]), analysis=analysis)
+    stated = read_config(weights)
+    if stated:
+        config = Mel2MelConfig(**stated | {"analysis": Analysis(**stated["analysis"])})
+    heard = (config.instruments, config.analysis.rate, config.analysis.hop)
+    if heard != (len(manifest["programs"]), analysis.rate, analysis.hop):
+        raise ValueError(f"{weights}: was not trained on the data set in {data}")
+    network = Mel2Mel(config)
+    load_weights(network, weights)
+    return network
+
+
+def _trained_wavenet(run: Path, analysis: Analysis) -> WaveNet:
+    weights = _needed(run / "weights.safetensors", "; train one, or make do with --wavenet none")
+    config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights))
+    if (config.mels, config.hop) != (analysis.mels, analysis.hop):
+        raise ValueError(f"{weights}: does not fit the mel2mel (other mels or another hop)")
+    network = WaveNet(config)
+    load_weights(network, weights)
+    return network
+
+
+def _sizes(config: Any, part: str) -> dict[str, int]:
+    return {name: getattr(config, name) for name in SIZES[part]}
 
 
 def _brightness(mel2mel: Mel2Mel) -> Tensor:
@@ -84,6 +123,8 @@ def _brightness(mel2mel: Mel2Mel) -> Tensor:
     instruments; its slope is the direction.
     """
     points = mel2mel.instruments.weight.detach()
+    if len(points) < 2:
+        return torch.zeros_like(points[0])
     random = torch.Generator().manual_seed(0)
     shares = torch.rand(200, len(points), generator=random) ** 4
     mixed = (shares / shares.sum(1, keepdim=True)) @ points
@@ -97,23 +138,16 @@ def _brightness(mel2mel: Mel2Mel) -> Tensor:
     centroid = ((linear * centres).sum(1) / linear.sum(1)).log()
     plane = torch.cat([mixed, torch.ones(len(mixed), 1)], 1)
     slope = torch.linalg.lstsq(plane, centroid[:, None]).solution[:-1, 0]
-    return slope / slope.norm() * points.std(0).norm() * 2 * KNOB_REACH
+    return slope / slope.norm().clamp(min=1e-9) * points.std(0).norm() * 2 * KNOB_REACH
 
 
-def _history(run: Path) -> dict[str, object]:
-    """What the run's log says it has seen, in its last lines."""
-    told: dict[str, object] = {}
-    for line in _needed(run / "log.jsonl").read_text().splitlines():
-        told |= json.loads(line)
-    return told | {"device": "cpu"}
+def _keep_weights(network: nn.Module, path: Path) -> None:
+    """In half precision, as they came: a run that goes on may have newer ones by now."""
+    weights = {k: v.half().contiguous() for k, v in network.state_dict().items()}
+    replace_with(path, lambda partial: save_file(weights, partial))
 
 
-def _copy_weights(run: Path, target: Path) -> None:
-    weights = load_file(run / "weights.safetensors")
-    replace_with(target, lambda path: save_file(weights, path))
-
-
-def _needed(path: Path) -> Path:
+def _needed(path: Path, advice: str) -> Path:
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; train first")
+        raise ValueError(f"{path}: no such file{advice}")
     return path

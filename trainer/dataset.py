@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 from tqdm import tqdm
 
 from synth.mel import Analysis, windowed_magnitudes
-from synth.templates import initial_keys, play_keys
-
-KEY_HISTORY = 500
-"""Frames of roll before a sequence that its key drives are started from: four seconds."""
+from synth.templates import KEYS, initial_keys, play_keys
+from trainer.manifest import read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,14 @@ class Sequences:
 
 
 class DataSet:
-    """One split of a data set folder. Raises ValueError when there is none."""
+    """One split of a data set folder, to draw sequences of so many frames from.
 
-    def __init__(self, folder: Path, split: str) -> None:
-        manifest = folder / "manifest.yaml"
-        if not manifest.is_file():
-            raise ValueError(f"{manifest}: no data set here; make one with `render`")
-        self.manifest = yaml.safe_load(manifest.read_text())
+    Raises ValueError when there is none, no excerpt of one of its instruments, or an excerpt
+    shorter than that.
+    """
+
+    def __init__(self, folder: Path, split: str, frames: int) -> None:
+        self.manifest, self.frames = read_manifest(folder), frames
         self.patches = list(self.manifest["programs"])
         self.hop, self.rate = self.manifest["hop"], self.manifest["rate"]
         paths = sorted((folder / split).glob("*.npz"))
@@ -59,13 +59,16 @@ class DataSet:
         self.by_instrument = [
             [e for e in self.excerpts if e.instrument == i] for i in range(len(self.patches))
         ]
+        for patch, excerpts in zip(self.patches, self.by_instrument, strict=True):
+            if not excerpts:
+                raise ValueError(f"{folder / split}: no excerpt of {patch}; let `render` finish")
+        shortest = min(len(e.roll) for e in self.excerpts)
+        if frames > shortest:
+            raise ValueError(
+                f"frames is {frames}, but an excerpt in {folder / split} has only {shortest}"
+            )
 
-    @property
-    def hours(self) -> float:
-        """Hours of audio."""
-        return sum(len(e.audio) for e in self.excerpts) / self.rate / 3600
-
-    def draw(self, batch: int, frames: int, window: int, random: torch.Generator) -> Sequences:
+    def draw(self, batch: int, window: int, random: torch.Generator) -> Sequences:
         """Random sequences, the instruments in turn so that each has the same share."""
         drawn = []
         first = _below(len(self.patches), random)
@@ -73,14 +76,15 @@ class DataSet:
         for row in range(batch):
             choices = self.by_instrument[instrument[row]]
             excerpt = choices[_below(len(choices), random)]
-            start = _below(len(excerpt.roll) - frames + 1, random)
-            drawn.append(self._cut(excerpt, start, frames, window))
+            start = _below(len(excerpt.roll) - self.frames + 1, random)
+            drawn.append(self._cut(excerpt, start, window))
         columns = [torch.cat(parts) for parts in zip(*drawn, strict=True)]
         return Sequences(*columns, torch.tensor(instrument))
 
-    def _cut(self, excerpt: Excerpt, start: int, frames: int, window: int) -> tuple[Tensor, ...]:
-        before = max(start - KEY_HISTORY, 0)
-        history = torch.from_numpy(excerpt.roll[before : start + frames]).float()[None] / 127
+    def _cut(self, excerpt: Excerpt, start: int, window: int) -> tuple[Tensor, ...]:
+        frames = self.frames
+        # From the excerpt's start, as a player hears it: a key may have been held for long.
+        history = torch.from_numpy(excerpt.roll[: start + frames]).float()[None] / 127
         velocity, drives, _ = play_keys(history, initial_keys(1), self.rate / self.hop)
         return (
             audio_around(excerpt.audio, start * self.hop, frames * self.hop, window // 2)[None],
@@ -91,9 +95,17 @@ class DataSet:
 
 
 def load_excerpt(path: Path, patches: list[str]) -> Excerpt:
-    """Read one excerpt; its instrument is counted in patches."""
-    with np.load(path) as file:
-        return Excerpt(file["audio"], file["roll"], patches.index(str(file["patch"])))
+    """Read one excerpt; its instrument is counted in patches. ValueError names a bad file."""
+    try:
+        with np.load(path) as file:
+            audio, roll, patch = file["audio"], file["roll"], str(file["patch"])
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: not an excerpt ({error})") from None
+    if roll.ndim != 2 or roll.shape[1] != 2 * KEYS or audio.ndim != 1:
+        raise ValueError(f"{path}: not an excerpt (audio {audio.shape}, roll {roll.shape})")
+    if patch not in patches:
+        raise ValueError(f"{path}: patch {patch!r} is not one of {', '.join(patches)}")
+    return Excerpt(audio, roll, patches.index(patch))
 
 
 def framed_magnitudes(audio: Tensor, analysis: Analysis) -> Tensor:
@@ -113,4 +125,4 @@ def audio_around(audio: np.ndarray, start: int, samples: int, margin: int) -> Te
 
 
 def _below(limit: int, random: torch.Generator) -> int:
-    return int(torch.randint(max(limit, 1), (), generator=random))
+    return int(torch.randint(limit, (), generator=random))

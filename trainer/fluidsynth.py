@@ -49,9 +49,15 @@ class FluidSynth:
         return self._lib.fluid_version_str().decode()
 
     def render(self, events: list[Event], program: int, rate: int, seconds: float) -> np.ndarray:
-        """The sound of events (times in samples of rate): mono float32, rate * seconds long."""
+        """The sound of events (times in samples of rate): mono float32, rate * seconds long.
+
+        program: 0..127, counted as MIDI does; ValueError when the SoundFont has no such one.
+        """
         synth = self._new_synth()
-        self._lib.fluid_synth_program_change(synth, 0, program)
+        # A mere program change would put another instrument in a missing one's place.
+        if self._lib.fluid_synth_program_select(synth, 0, 1, 0, program) < 0:
+            self._lib.delete_fluid_synth(synth)
+            raise ValueError(f"{self._soundfont}: has no program {program}")
         audio = np.zeros((round(seconds * RENDER_RATE), 2), np.float32)
         at = 0
         for event in events:
@@ -80,7 +86,9 @@ class FluidSynth:
 
     def _new_synth(self) -> int:
         synth = self._lib.new_fluid_synth(self._settings)
-        if self._lib.fluid_synth_sfload(synth, self._soundfont.encode(), 1) < 0:
+        # The first SoundFont of a synth has the number 1.
+        if self._lib.fluid_synth_sfload(synth, self._soundfont.encode(), 1) != 1:
+            self._lib.delete_fluid_synth(synth)
             raise ValueError(f"{self._soundfont}: not a SoundFont that FluidSynth can read")
         return synth
 
@@ -95,7 +103,7 @@ def _load_library() -> ctypes.CDLL:
         "new_fluid_synth": (pointer, [pointer]),
         "delete_fluid_synth": (None, [pointer]),
         "fluid_synth_sfload": (integer, [pointer, text, integer]),
-        "fluid_synth_program_change": (integer, [pointer, integer, integer]),
+        "fluid_synth_program_select": (integer, [pointer, *[integer] * 4]),
         "fluid_synth_noteon": (integer, [pointer, integer, integer, integer]),
         "fluid_synth_noteoff": (integer, [pointer, integer, integer]),
         "fluid_synth_cc": (integer, [pointer, integer, integer, integer]),

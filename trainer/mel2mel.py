@@ -17,6 +17,7 @@ from trainer.dataset import DataSet, Sequences, framed_magnitudes
 from trainer.loop import Plan, Run, mixed_precision
 
 FRAMES = 256
+"""Length of a sequence, unless the plan says otherwise."""
 LOOKAHEADS = (0, 1, 2, 4, 8, None)
 LOOKAHEAD_SHARES = (0.2, 0.1, 0.15, 0.25, 0.1, 0.2)
 LEARNING_RATE = 1e-3
@@ -25,14 +26,20 @@ HALVE_EVERY = 40_000
 MEL_WEIGHT = 4.0
 LOG_WEIGHT = 0.1
 VALIDATION_BATCHES = 8
+LOSS = (
+    f"{MEL_WEIGHT:g} x mean square error of tanh(log mel / 4) + mean absolute error of "
+    f"tanh(log bin / 4) + {LOG_WEIGHT:g} x mean absolute error of log bin / 4"
+)
+"""`_loss` in words, for a bank's provenance."""
 
 
 def train(plan: Plan) -> None:
     """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
     torch.manual_seed(plan.seed)
-    data, held_out = DataSet(plan.data, "train"), DataSet(plan.data, "val")
+    frames = plan.frames or FRAMES
+    data, held_out = DataSet(plan.data, "train", frames), DataSet(plan.data, "val", frames)
     analysis = Analysis(rate=data.rate, hop=data.hop)
-    config = Mel2MelConfig(instruments=len(data.patches), analysis=analysis)
+    config = Mel2MelConfig(instruments=len(data.patches), analysis=analysis, **plan.sizes)
     network = Mel2Mel(config)
     _spread(network)
     filters = mel_filters(analysis)
@@ -43,17 +50,15 @@ def train(plan: Plan) -> None:
     shares = torch.tensor(LOOKAHEAD_SHARES)
 
     def step(random: torch.Generator) -> tuple[Tensor, int]:
-        batch = data.draw(plan.batch, FRAMES, analysis.window, random)
+        batch = data.draw(plan.batch, analysis.window, random)
         lookahead = LOOKAHEADS[int(torch.multinomial(shares, 1, generator=random))]
         with mixed_precision():
-            return _loss(network, batch, lookahead, filters), plan.batch * FRAMES
+            return _loss(network, batch, lookahead, filters), plan.batch * frames
 
     def validate() -> float:
         random = torch.Generator().manual_seed(1)
         size = len(data.patches)
-        batches = [
-            held_out.draw(size, FRAMES, analysis.window, random) for _ in range(VALIDATION_BATCHES)
-        ]
+        batches = [held_out.draw(size, analysis.window, random) for _ in range(VALIDATION_BATCHES)]
         return sum(float(_loss(network, b, 4, filters)) for b in batches) / len(batches)
 
     run.go(step, validate)

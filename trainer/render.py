@@ -8,10 +8,11 @@ rendered follows from the seed alone.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,9 @@ from tqdm import tqdm
 from daw_bridge.events import Event
 from daw_bridge.midi_file import read_midi_file
 from daw_bridge.piano_roll import PianoRoll
+from trainer.corpus import SPLITS, read_corpus
 from trainer.fluidsynth import FluidSynth
+from trainer.manifest import read_manifest
 from trainer.score import etude, excerpt, score_events
 
 PROGRAMS = {
@@ -43,6 +46,8 @@ PROGRAMS = {
 PEAK = 0.9
 """Loudest sample of a program's calibration pieces after its fixed gain."""
 CALIBRATION_PIECES = 6
+CALIBRATION_S = 30.0
+"""Of each calibration piece; from its second half minute where it is long enough."""
 RELEASE_S = 1.5
 """Sound kept after an excerpt's last note is let go."""
 
@@ -81,61 +86,70 @@ class Excerpt:
 def render(recipe: Recipe, workers: int) -> Path:
     """Make the data set of a recipe and return its manifest's path; resumes a partial one.
 
-    Raises ValueError for a missing corpus or SoundFont, or when the folder holds a data set
-    of another recipe.
+    Raises ValueError for a missing or bad corpus or SoundFont, or when the folder holds a
+    data set of another recipe.
     """
-    pieces = _read_corpus(recipe.midi)
-    synth = FluidSynth(recipe.soundfont)
-    recipe.out.mkdir(parents=True, exist_ok=True)
+    if recipe.seconds <= RELEASE_S:
+        raise ValueError(f"seconds is {recipe.seconds:g}, but must be more than {RELEASE_S:g}")
+    pieces = read_corpus(recipe.midi)
     plan = _plan(recipe, pieces)
+    synth = FluidSynth(recipe.soundfont)
     manifest_path = recipe.out / "manifest.yaml"
     stated = _stated(recipe, synth.version)
     if manifest_path.exists():
-        manifest = yaml.safe_load(manifest_path.read_text())
-        if {k: manifest.get(k) for k in stated} != stated:
-            raise ValueError(f"{manifest_path}: made by another recipe; choose another --out")
+        manifest = read_manifest(recipe.out)
+        for name, value in stated.items():
+            if manifest.get(name, value) != value:
+                raise ValueError(
+                    f"{manifest_path}: {name} is {manifest[name]!r} there, but {value!r} in this "
+                    "recipe; choose another --out"
+                )
+        if "gains_db" not in manifest:
+            raise ValueError(f"{manifest_path}: gains_db is missing; choose another --out")
     else:
         manifest = stated | {"gains_db": _calibrate(recipe, synth, pieces["train"])}
+        recipe.out.mkdir(parents=True, exist_ok=True)
         _write_whole(manifest_path, yaml.safe_dump(manifest, sort_keys=False).encode())
     todo = [e for e in plan if not (recipe.out / e.split / f"{e.name}.npz").exists()]
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         (recipe.out / split).mkdir(exist_ok=True)
     start = (recipe, manifest["gains_db"])
-    with (
-        ProcessPoolExecutor(workers, initializer=_start_worker, initargs=start) as pool,
-        tqdm(total=len(plan), initial=len(plan) - len(todo), unit="excerpt") as progress,
-    ):
-        for _ in pool.map(_render_excerpt, todo):
-            progress.update()
+    try:
+        with (
+            ProcessPoolExecutor(workers, initializer=_start_worker, initargs=start) as pool,
+            tqdm(total=len(plan), initial=len(plan) - len(todo), unit="excerpt") as progress,
+        ):
+            for _ in pool.map(_render_excerpt, todo):
+                progress.update()
+    except BrokenProcessPool:
+        raise ValueError(
+            f"{recipe.out}: a worker was ended from outside (out of memory?); run it again, with "
+            "fewer --workers"
+        ) from None
     return manifest_path
 
 
 def _stated(recipe: Recipe, version: str) -> dict[str, object]:
     stated = {k: v for k, v in asdict(recipe).items() if k not in ("out", "midi", "soundfont")}
-    digest = hashlib.sha256(recipe.soundfont.read_bytes()).hexdigest()
     return stated | {
         "soundfont": recipe.soundfont.name,
-        "soundfont_sha256": digest,
+        "soundfont_sha256": _digest(recipe.soundfont),
         "fluidsynth": version,
+        "corpus_sha256": _digest(recipe.midi / "manifest.csv"),
     }
 
 
-def _read_corpus(midi: Path) -> dict[str, list[tuple[str, float]]]:
-    """Split name -> (path, seconds of music) of each piece, from the corpus's manifest.csv."""
-    manifest = midi / "manifest.csv"
-    if not manifest.is_file():
-        raise ValueError(f"{manifest}: no such file (columns path, seconds and split are needed)")
-    splits: dict[str, list[tuple[str, float]]] = {"train": [], "val": [], "test": []}
-    with manifest.open(newline="") as file:
-        for row in csv.DictReader(file):
-            splits[row["split"]].append((row["path"], float(row["seconds"])))
-    return splits
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _plan(recipe: Recipe, pieces: dict[str, list[tuple[str, float]]]) -> list[Excerpt]:
     """Every excerpt of the data set; test pieces are one minute from the start, all programs."""
     random = np.random.default_rng(recipe.seed)
     plan: list[Excerpt] = []
+    needed = {"train": True, "val": recipe.val_minutes > 0}
+    for split in (s for s in needed if needed[s] and not pieces[s]):
+        raise ValueError(f"{recipe.midi / 'manifest.csv'}: no piece has split {split}")
     for patch, program in recipe.programs.items():
         for split, minutes in (("train", recipe.train_minutes), ("val", recipe.val_minutes)):
             for number in range(round(minutes * 60 / recipe.seconds)):
@@ -159,6 +173,8 @@ def _plan(recipe: Recipe, pieces: dict[str, list[tuple[str, float]]]) -> list[Ex
             name = f"{Path(path).stem}-{patch}"
             seconds = min(60.0, length)
             plan.append(Excerpt("test", name, patch, program, path, 0.0, seconds, 0))
+    if len({(e.split, e.name) for e in plan}) < len(plan):
+        raise ValueError(f"{recipe.midi / 'manifest.csv'}: two test pieces have the same file name")
     # Instruments in turn, so that what an interrupted run leaves is a balanced set.
     return sorted(plan, key=lambda e: e.name)
 
@@ -169,9 +185,13 @@ def _calibrate(
     """Decibels that bring each program's loudest calibration sample to PEAK."""
     gains = {}
     chosen = pieces[:: max(len(pieces) // CALIBRATION_PIECES, 1)][:CALIBRATION_PIECES]
-    scores = [_piece_events(recipe, path, 30.0, 60.0) for path, _ in chosen]
+    scores = []
+    for path, length in chosen:
+        seconds = min(CALIBRATION_S, length)
+        start = min(CALIBRATION_S, length - seconds)
+        scores.append((_piece_events(recipe, path, start, start + seconds), seconds))
     for patch, program in tqdm(recipe.programs.items(), desc="levels", unit="program"):
-        peaks = [np.abs(synth.render(s, program, recipe.rate, 30.0)).max() for s in scores]
+        peaks = [np.abs(synth.render(s, program, recipe.rate, n)).max() for s, n in scores]
         gains[patch] = round(float(20 * np.log10(PEAK / max(*peaks, 1e-3))), 2)
     return gains
 
@@ -191,6 +211,8 @@ _worker: tuple[Recipe, dict[str, float], FluidSynth]
 
 def _start_worker(recipe: Recipe, gains_db: dict[str, float]) -> None:
     global _worker
+    # Ctrl-C reaches every process; the first one lets the workers end what they have begun.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = (recipe, gains_db, FluidSynth(recipe.soundfont))
 
 

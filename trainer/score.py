@@ -92,15 +92,13 @@ def etude(random: np.random.Generator, rate: int, seconds: float) -> list[Event]
 def _events_of(strikes: list[tuple[float, float, int, int]], rate: int) -> list[Event]:
     """Strikes (start s, end s, key, velocity) as events; a key ends before it starts again."""
     events: list[Event] = []
-    ends: dict[int, float] = {}
-    for start, end, key, velocity in sorted(strikes):
-        if ends.get(key, 0) > start:
-            events.append(NoteOff(round(start * rate) - 1, PART, key))
-        ends[key] = end
-        events.append(NoteOn(round(start * rate), PART, key, velocity))
-        events.append(NoteOff(round(end * rate), PART, key))
-    starts = {(e.time, e.key) for e in events if isinstance(e, NoteOn)}
-    events = [e for e in events if not (isinstance(e, NoteOff) and (e.time, e.key) in starts)]
+    again: dict[int, int] = {}
+    for start, end, key, velocity in sorted(strikes, reverse=True):
+        on, off = round(start * rate), round(end * rate)
+        # Without its own end, an earlier strike would cut the later one short.
+        events.append(NoteOff(min(off, again.get(key, off + 1) - 1), PART, key))
+        events.append(NoteOn(on, PART, key, velocity))
+        again[key] = on
     return sorted(events, key=lambda e: (e.time, isinstance(e, NoteOn)))
 
 

@@ -1,0 +1,151 @@
+"""Windows: what each part plays, frame by frame, and nothing for parts that never played."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from daw_bridge.events import (
+    SUSTAIN,
+    AllSoundOff,
+    Event,
+    Level,
+    NoteOff,
+    NoteOn,
+    Pedal,
+    Timbre,
+)
+from daw_bridge.piano_roll import CHANNELS, LOWEST_KEY
+from daw_bridge.windows import Window, Windows, stereo_gain
+
+HOP = 128
+START = (0.5, -1.0)
+MIDDLE = stereo_gain(0, 0)
+
+
+def at(frame: float) -> int:
+    return int(frame * HOP)
+
+
+def play(events: list[Event], frames: int, block: int | None = None) -> dict[int, Window]:
+    """Whole windows by part; block by block, what a part does before it appears is left out."""
+    windows, found = Windows(HOP, START), {}
+    for start in range(0, frames, block or frames):
+        count = min(block or frames, frames - start)
+        due = [e for e in events if e.time < at(start + count) and not e.time < at(start)]
+        for window in windows.frames(due, start, count):
+            found.setdefault(window.part, []).append(window)
+    return {part: joined(pieces) for part, pieces in found.items()}
+
+
+def joined(pieces: list[Window]) -> Window:
+    names = ("roll", "embedding", "gain", "cut")
+    arrays = [np.concatenate([getattr(p, name) for p in pieces]) for name in names]
+    return Window(pieces[0].part, *arrays)
+
+
+def test_a_part_appears_with_its_first_note_and_stays():
+    windows = Windows(HOP, START)
+    assert windows.frames([], 0, 4) == []
+    settings = [Timbre(at(4), 3, (9.0, 9.0)), Pedal(at(4), 3, SUSTAIN, True), Level(at(4), 3, 0, 0)]
+    assert windows.frames(settings, 4, 4) == []
+    assert [w.part for w in windows.frames([NoteOn(at(8), 2, 60, 100)], 8, 4)] == [2]
+    assert [w.part for w in windows.frames([NoteOn(at(12), 1, 60, 100)], 12, 4)] == [1, 2]
+    assert [w.part for w in windows.frames([NoteOff(at(16), 5, 60)], 16, 4)] == [1, 2]
+
+
+def test_shapes_and_starting_values():
+    window = play([NoteOn(0, 1, 60, 127)], 5)[1]
+    assert window.roll.shape == (5, CHANNELS) and window.roll.dtype == np.float32
+    assert np.array_equal(window.embedding, np.tile(np.float32(START), (5, 1)))
+    assert np.array_equal(window.gain, np.tile(MIDDLE, (5, 1)))
+    assert window.gain.dtype == window.embedding.dtype == np.float32
+    assert window.cut.tolist() == [False] * 5
+
+
+def test_what_is_set_before_the_first_note_holds_for_it():
+    events = [
+        Timbre(at(1), 1, (2.0, 3.0)),
+        Level(at(2), 1, -6.0, 1.0),
+        Pedal(at(3), 1, SUSTAIN, True),
+        NoteOn(at(20), 1, 60, 127),
+        NoteOff(at(21), 1, 60),
+    ]
+    window = play(events, 32, block=8)[1]
+    assert (window.embedding == (2.0, 3.0)).all()
+    assert np.array_equal(window.gain, np.tile(stereo_gain(-6.0, 1.0), (16, 1)))
+    assert window.roll[:, 60 - LOWEST_KEY].tolist() == [0] * 4 + [1] * 12
+
+
+def test_settings_change_on_the_frame_of_their_time():
+    events = [
+        NoteOn(0, 1, 60, 100),
+        Timbre(at(2.9), 1, (1.0, 1.0)),
+        Level(at(3), 1, 0.0, -1.0),
+        AllSoundOff(at(4.5), 1),
+        Timbre(at(5), 1, (2.0, 2.0)),
+        Timbre(at(5.5), 1, (3.0, 3.0)),
+    ]
+    window = play(events, 7)[1]
+    assert window.embedding[:, 0].tolist() == [0.5, 0.5, 1, 1, 1, 3, 3]
+    assert np.array_equal(window.gain[:3], np.tile(MIDDLE, (3, 1)))
+    assert np.allclose(window.gain[3:], [1, 0], atol=1e-7)
+    assert window.cut.tolist() == [False] * 4 + [True] + [False] * 2
+    assert window.roll.any(axis=1).tolist() == [True] * 4 + [False] * 3
+
+
+def test_late_events_act_on_the_first_frame():
+    windows = Windows(HOP, START)
+    windows.frames([NoteOn(0, 1, 60, 100)], 0, 8)
+    late = [Timbre(at(2), 1, (4.0, 4.0)), AllSoundOff(at(3), 1), NoteOn(at(4), 1, 64, 127)]
+    (window,) = windows.frames(late, 8, 2)
+    assert (window.embedding == 4).all()
+    assert window.cut.tolist() == [True, False]
+    assert window.roll[:, 64 - LOWEST_KEY].tolist() == [1, 1]
+    assert not window.roll[:, 60 - LOWEST_KEY].any()
+
+
+def test_parts_do_not_touch_each_other():
+    first = [NoteOn(0, 1, 60, 100), Timbre(at(1), 1, (1.0, 1.0)), NoteOff(at(4), 1, 60)]
+    second = [NoteOn(at(1), 2, 64, 50), Level(at(2), 2, -3, 0.5), AllSoundOff(at(3), 2)]
+    both = play(sorted(first + second, key=lambda e: e.time), 6)
+    for part, events in ((1, first), (2, second)):
+        alone = play(events, 6)[part]
+        for name in ("roll", "embedding", "gain", "cut"):
+            assert np.array_equal(getattr(both[part], name), getattr(alone, name)), name
+
+
+@pytest.mark.parametrize("block", [1, 3, 16])
+def test_block_size_changes_nothing(block):
+    random = np.random.default_rng(1)
+    events: list[Event] = [NoteOn(0, 1, 60, 99), NoteOn(0, 2, 50, 99)]
+    for time in sorted(random.integers(0, at(90), 400).tolist()):
+        part, key = int(random.integers(1, 3)), int(random.integers(50, 70))
+        events.append(
+            [
+                NoteOn(time, part, key, int(random.integers(1, 128))),
+                NoteOff(time, part, key),
+                Timbre(time, part, tuple(random.normal(size=2).tolist())),
+                Level(time, part, float(random.uniform(-60, 0)), float(random.uniform(-1, 1))),
+                AllSoundOff(time, part),
+            ][random.choice(5, p=[0.3, 0.3, 0.18, 0.18, 0.04])]
+        )
+    whole, cut = play(events, 90), play(events, 90, block)
+    assert whole.keys() == cut.keys() == {1, 2}
+    for part in whole:
+        for name in ("roll", "embedding", "gain", "cut"):
+            assert np.array_equal(getattr(whole[part], name), getattr(cut[part], name)), name
+        assert whole[part].cut.any()
+
+
+@pytest.mark.parametrize("pan", [-1.0, -0.3, 0.0, 0.7, 1.0])
+def test_a_pan_keeps_the_power(pan):
+    left, right = stereo_gain(-6.0, pan)
+    assert math.hypot(left, right) == pytest.approx(10 ** (-6 / 20), rel=1e-6)
+    assert (left > right) == (pan < 0) or pan == 0
+
+
+def test_volume_0_is_silence():
+    assert stereo_gain(-math.inf, 0.3).tolist() == [0.0, 0.0]

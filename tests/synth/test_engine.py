@@ -1,0 +1,371 @@
+"""The engine: offline is live, silence is free, and gains go with the sound they belong to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from daw_bridge.events import (
+    SUSTAIN,
+    AllSoundOff,
+    Event,
+    Level,
+    NoteOff,
+    NoteOn,
+    Pedal,
+    Timbre,
+)
+from daw_bridge.windows import Window, Windows, stereo_gain
+from synth.engine import DECLICK_SAMPLES, Engine, cut_window
+from synth.limiter import KNEE
+from synth.mel2mel import Mel2Mel
+from synth.predictor import Foreseen, Streaming
+from synth.spectral import SpectralVocoder
+from synth.vocoder import Vocoder
+from synth.wavenet_vocoder import WaveNetVocoder
+from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel, make_wavenet
+
+HOP = ANALYSIS.hop
+START = PATCHES[0].embedding
+RING_OUT = 6
+
+
+@dataclass(slots=True)
+class Silent:
+    """The state of `Draws`, which remembers nothing."""
+
+    rows: Tensor
+
+
+class Draws:
+    """A vocoder that plays its random numbers, so that they can be heard."""
+
+    head, hop, lookahead, draws_per_frame = "mel", HOP, 1, HOP
+
+    def initial_state(self, batch: int) -> Silent:
+        return Silent(torch.zeros(batch))
+
+    def step(self, frames: Tensor, state: Silent, draws: Tensor) -> tuple[Tensor, Silent]:
+        assert ((draws >= 0) & (draws < 1)).all()
+        return draws.flatten(1) * 0.1, state
+
+
+class Counted(Streaming):
+    """A streaming predictor that notes which parts it computed in which frames."""
+
+    def __init__(self, *arguments) -> None:
+        super().__init__(*arguments)
+        self.computed: list[tuple[int, int]] = []
+
+    def step(self, parts, start, roll, embedding, state) -> Tensor:
+        self.computed += [(p, start + t) for p in parts for t in range(roll.shape[1])]
+        return super().step(parts, start, roll, embedding, state)
+
+
+@pytest.fixture(scope="module")
+def net() -> Mel2Mel:
+    return make_mel2mel()
+
+
+@pytest.fixture(scope="module")
+def vocoders() -> dict[str, Vocoder]:
+    return {
+        "spectral": SpectralVocoder(ANALYSIS),
+        "wavenet": WaveNetVocoder(make_wavenet(), "cpu"),
+        "draws": Draws(),
+    }
+
+
+@pytest.fixture
+def make(net, vocoders):
+    """A fresh engine."""
+
+    def engine(vocoder="spectral", lookahead=2, ring_out=RING_OUT, seed=0) -> Engine:
+        chosen = vocoders[vocoder]
+        return Engine(Streaming(net, chosen.head, lookahead), chosen, ring_out, seed)
+
+    return engine
+
+
+def at(frame: float) -> int:
+    return int(frame * HOP)
+
+
+def play(engine: Engine, events: Iterable[Event], frames: int, block: int = 16) -> np.ndarray:
+    """Sound (frames * HOP, 2) of events, block by block, as a server would render it."""
+    windows, heard, events = Windows(HOP, START), [], list(events)
+    for start in range(engine.frame, engine.frame + frames, block):
+        count = min(block, engine.frame + frames - start) if block > 1 else 1
+        count = min(count, frames - len(heard) * block)
+        due = [e for e in events if start * HOP <= e.time < (start + count) * HOP]
+        heard.append(engine.render(windows.frames(due, start, count), count))
+    sound = np.concatenate(heard)
+    assert sound.shape == (frames * HOP, 2) and sound.dtype == np.float32
+    return sound
+
+
+def note(part: int, key: int, start: float, end: float, velocity: int = 100) -> list[Event]:
+    return [NoteOn(at(start), part, key, velocity), NoteOff(at(end), part, key)]
+
+
+def busy_score() -> list[Event]:
+    """Three parts that wake, sleep, are cut, restart and move their knobs, within any block."""
+    score = [
+        *note(1, 57, 2, 9),
+        *note(1, 64, 5, 9),
+        *note(1, 45, 40.5, 47),  # wakes again after sleep
+        *note(2, 50, 4.3, 12),
+        *note(2, 52, 33, 36),
+        *note(3, 69, 7, 30),
+        *note(3, 71, 22.9, 23),  # begun in the frame of a cut
+        *note(3, 60, 58, 60),
+        AllSoundOff(at(10.2), 2),
+        NoteOn(at(10.3), 2, 40, 90),
+        NoteOff(at(14), 2, 40),
+        AllSoundOff(at(22), 3),
+        AllSoundOff(at(44), 1),
+        AllSoundOff(at(50), 2),  # asleep already
+        Pedal(at(56), 3, SUSTAIN, True),
+        Pedal(at(63), 3, SUSTAIN, False),
+    ]
+    for frame in range(3, 64):
+        bend = math.sin(frame)
+        score.append(Timbre(at(frame + 0.5), 1 + frame % 3, (bend, 0.5 - bend)))
+        score.append(Level(at(frame + 0.7), 1 + (frame + 1) % 3, -6 * bend * bend, bend))
+    score.append(Level(at(6), 2, -math.inf, 0.0))
+    return sorted(score, key=lambda e: e.time)
+
+
+def plans(engine: Engine, events: list[Event], frames: int) -> list[int]:
+    """How many parts are awake in each frame."""
+    windows, awake = Windows(HOP, START), []
+    for frame in range(frames):
+        due = [e for e in events if frame * HOP <= e.time < (frame + 1) * HOP]
+        engine.render(windows.frames(due, frame, 1), 1)
+        awake.append(engine.awake)
+    return awake
+
+
+def test_the_busy_score_is_busy(make):
+    awake = plans(make(), busy_score(), 80)
+    assert set(awake) == {0, 1, 2, 3}
+    assert sum(a != b for a, b in zip(awake, awake[1:], strict=False)) >= 8
+
+
+@pytest.mark.parametrize("vocoder", ["spectral", "wavenet", "draws"])
+@pytest.mark.parametrize("lookahead", [0, 4])
+def test_no_block_size_changes_a_sample(make, vocoder, lookahead):
+    whole = play(make(vocoder, lookahead), busy_score(), 80, block=80)
+    assert np.abs(whole).max() > 0.01
+    for block in (1, 3, 16):
+        cut = play(make(vocoder, lookahead), busy_score(), 80, block)
+        assert np.array_equal(cut, whole), f"blocks of {block} frames change the sound"
+
+
+def test_a_foreseen_piece_does_not_depend_on_blocks_either(net, vocoders):
+    vocoder = vocoders["spectral"]
+    whole = Windows(HOP, START).frames(busy_score(), 0, 80)
+    takes = []
+    for block in (1, 3, 16, 80):
+        engine = Engine(Foreseen(net, vocoder.head, whole), vocoder, RING_OUT, 0)
+        assert engine.lookahead == 0 and engine.delay == vocoder.lookahead
+        heard = []
+        for start in range(0, 80, block):
+            count = min(block, 80 - start)
+            heard.append(engine.render([cut_window(w, start, count) for w in whole], count))
+        takes.append(np.concatenate(heard))
+    assert np.abs(takes[0]).max() > 0.01
+    assert all(np.array_equal(take, takes[0]) for take in takes)
+
+
+def test_foreseen_spectra_are_those_of_the_whole_sequence(net):
+    (window,) = Windows(HOP, START).frames([*note(4, 60, 1, 9), Timbre(at(5), 4, (1, 1))], 0, 20)
+    foreseen = Foreseen(net, "fine", [window])
+    roll, embedding = torch.from_numpy(window.roll)[None], torch.from_numpy(window.embedding)[None]
+    wanted = net(roll, embedding, None).fine
+    state = foreseen.initial_state(1)
+    heard = [foreseen.step([4], t, roll[:, t : t + 5], embedding, state) for t in (0, 5, 10, 15)]
+    assert torch.equal(torch.cat(heard, 1), wanted)
+
+
+@pytest.mark.parametrize("vocoder", ["wavenet", "draws"])
+def test_the_seed_decides_the_draws(make, vocoder):
+    score = [*note(1, 57, 2, 9), *note(2, 64, 5, 9)]
+    first = play(make(vocoder, seed=3), score, 20)
+    assert np.array_equal(play(make(vocoder, seed=3), score, 20), first)
+    other = play(make(vocoder, seed=4), score, 20)
+    assert np.array_equal(other == 0, first == 0)
+    assert np.abs(other - first).max() > 0.01
+
+
+def test_the_seed_is_nothing_to_a_vocoder_without_draws(make):
+    score = note(1, 57, 2, 9)
+    assert np.array_equal(play(make(seed=1), score, 20), play(make(seed=2), score, 20))
+
+
+def test_draws_depend_on_part_and_frame_alone(make):
+    alone = play(make("draws"), note(2, 60, 10, 12), 30)
+    crowded = play(make("draws"), sorted(note(2, 60, 10, 12) + note(1, 50, 0, 3), key=by_time), 30)
+    quiet_by_then = slice(14 * HOP, None)
+    assert np.array_equal(crowded[quiet_by_then], alone[quiet_by_then])
+    longer = play(make("draws"), note(2, 60, 5, 12), 30)
+    assert np.array_equal(longer[10 * HOP :], alone[10 * HOP :])
+    other_part = play(make("draws"), note(3, 60, 10, 12), 30)
+    assert np.array_equal(other_part == 0, alone == 0)
+    assert not np.array_equal(other_part, alone)
+    frames = alone[10 * HOP : 14 * HOP].reshape(4, HOP, 2)
+    assert not np.array_equal(frames[0], frames[1])
+
+
+def by_time(event: Event) -> int:
+    return event.time
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_that_is_none_is_refused(make, seed):
+    with pytest.raises(ValueError, match=f"seed {seed}: must be"):
+        make(seed=seed)
+
+
+@pytest.mark.parametrize("ring_out", [0, 1, 6])
+@pytest.mark.parametrize("lookahead", [0, 3])
+def test_a_part_sleeps_once_it_has_rung_out(make, lookahead, ring_out):
+    """Awake from its first key until the last frame of the ring-out has been heard."""
+    engine = make("wavenet", lookahead, ring_out)
+    assert engine.delay == lookahead
+    awake = plans(engine, note(1, 57, 4, 9), 40)
+    last = 8 + ring_out + engine.delay
+    assert [frame for frame in range(40) if awake[frame]] == list(range(4, last + 1))
+
+
+def test_sleep_is_free_exact_and_forgets_everything(net, vocoders):
+    vocoder = vocoders["spectral"]
+    predictor = Counted(net, vocoder.head, 2)
+    engine = Engine(predictor, vocoder, RING_OUT, 0)
+    first = play(engine, note(1, 57, 3, 9), 50)
+    # Frames 9 .. are silent; the ring-out of frame 8 has been heard by frame 8 + 6 + delay.
+    end = 8 + RING_OUT + engine.delay
+    assert predictor.computed == [(1, frame) for frame in range(3, end + 1)]
+    assert not first[: 3 * HOP].any() and first[end * HOP : (end + 1) * HOP].any()
+    assert not first[(end + 2) * HOP :].any()
+    assert engine.awake == 0
+    again = play(engine, note(1, 57, 53, 59), 50)
+    assert np.array_equal(again, first)
+
+
+def test_parts_wake_and_sleep_on_their_own(net, vocoders):
+    vocoder = vocoders["spectral"]
+    predictor = Counted(net, vocoder.head, 0)
+    score = sorted([*note(2, 57, 0, 40), *note(1, 64, 10, 11), *note(3, 50, 30, 31)], key=by_time)
+    engine = Engine(predictor, vocoder, RING_OUT, 0)
+    play(engine, score, 50)
+    stay = RING_OUT + engine.delay
+    wanted = {(2, t) for t in range(40 + stay)} & {(2, t) for t in range(50)}
+    wanted |= {(1, t) for t in range(10, 11 + stay)} | {(3, t) for t in range(30, 31 + stay)}
+    assert len(predictor.computed) == len(set(predictor.computed))
+    assert set(predictor.computed) == wanted
+
+
+def test_parts_add_up(make):
+    """As far as the limiter's knee and a matrix library's rounding let them."""
+    first, second = note(1, 57, 2, 20), note(2, 64, 9, 20)
+    together = play(make(), sorted(first + second, key=by_time), 45)
+    assert np.abs(together).max() < KNEE
+    apart = play(make(), first, 45) + play(make(), second, 45)
+    np.testing.assert_allclose(together, apart, atol=1e-4)
+
+
+@pytest.mark.parametrize("lookahead", [0, 4])
+def test_the_sound_runs_exactly_its_delay_behind_the_score(make, vocoders, lookahead):
+    engine = make(lookahead=lookahead)
+    assert engine.lookahead == lookahead
+    assert engine.delay == lookahead + vocoders["spectral"].lookahead
+    sound = play(engine, note(1, 69, 20, 40), 60)[:, 0]
+    onset = at(20 + engine.delay)
+    level = np.sqrt(np.convolve(sound**2, np.ones(HOP) / HOP, "same"))
+    steady = level[onset + 8 * HOP : onset + 16 * HOP].mean()
+    crossed = int((level > steady / 2).argmax())
+    # The frame before has no key, so the onset lies between the two frames' centres.
+    assert onset - HOP <= crossed <= onset
+
+
+def at_gains(make, levels: list[Level], vocoder: str) -> np.ndarray:
+    score = sorted([*note(1, 57, 2, 40), *levels], key=by_time)
+    return play(make(vocoder), score, 50)
+
+
+@pytest.mark.parametrize("vocoder", ["spectral", "wavenet"])
+def test_a_gain_moves_with_its_own_frames_sound(make, vocoder):
+    delay = make(vocoder).delay
+    still = at_gains(make, [Level(0, 1, -12, 0)], vocoder)
+    moved = at_gains(make, [Level(0, 1, -12, 0), Level(at(20), 1, -18, -1)], vocoder)
+    turn = at(20 + delay)
+    assert np.array_equal(moved[:turn], still[:turn])
+    ratio = stereo_gain(-18, -1) / stereo_gain(-12, 0)
+    after = turn + HOP
+    np.testing.assert_allclose(moved[after:], still[after:] * ratio, atol=1e-6)
+    ramp = 1 + np.arange(HOP)[:, None] / HOP * (ratio - 1)
+    np.testing.assert_allclose(moved[turn:after], still[turn:after] * ramp, atol=1e-6)
+    assert np.abs(still[turn:after]).max() > 0.005
+
+
+def test_a_part_starts_at_its_gain_without_a_ramp(make):
+    quiet = at_gains(make, [Level(0, 1, -20, 1)], "wavenet")
+    loud = at_gains(make, [Level(0, 1, 0, 1)], "wavenet")
+    loud[np.abs(loud) > KNEE] = 0  # the limiter's share
+    np.testing.assert_allclose(quiet[loud != 0], loud[loud != 0] * 0.1, atol=1e-6)
+
+
+def test_volume_0_is_silence(make):
+    assert not at_gains(make, [Level(0, 1, -math.inf, 0)], "spectral").any()
+
+
+def test_a_cut_ends_the_sound_in_a_short_fade(make):
+    """At whatever point of the wave: no step is larger than the wave's own."""
+    whole = play(make(), note(1, 45, 0, 60), 60)
+    own_step = np.abs(np.diff(whole[at(20) :], axis=0)).max()
+    bare_steps = []
+    for frame in range(25, 40):
+        cut = play(make(), [*note(1, 45, 0, 60)[:1], AllSoundOff(at(frame), 1)], frame + 3)
+        assert np.array_equal(cut[: at(frame)], whole[: at(frame)])
+        assert not cut[at(frame) + DECLICK_SAMPLES :].any()
+        assert np.abs(np.diff(cut[at(20) :], axis=0)).max() <= own_step
+        bare_steps.append(np.abs(cut[at(frame) - 1]).max())
+    assert max(bare_steps) > 2 * own_step, "none of these cuts would have clicked"
+
+
+def test_a_note_begun_in_the_frame_of_a_cut_starts_from_silence(make):
+    score = [NoteOn(0, 1, 45, 100), AllSoundOff(at(20.1), 1), *note(1, 64, 20.2, 30)]
+    heard = play(make(), score, 50)
+    fresh = play(make(), note(1, 64, 20.2, 30), 50)
+    after = at(20) + DECLICK_SAMPLES
+    assert np.array_equal(heard[after:], fresh[after:])
+    assert heard[at(20) : after].any() and not fresh[at(20) : after].any()
+
+
+def test_too_many_parts_are_squeezed_not_wrapped(make):
+    score = [NoteOn(0, part, key, 127) for part in range(1, 17) for key in (45, 57)]
+    sound = play(make(lookahead=0), score, 20)
+    assert 0.9 < np.abs(sound).max() <= 1
+    assert np.isfinite(sound).all()
+
+
+def test_nothing_to_play_is_silence(make):
+    engine = make()
+    sound = engine.render([], 7)
+    assert sound.shape == (7 * HOP, 2) and not sound.any()
+    assert engine.frame == 7 and engine.awake == 0
+
+
+def test_a_cut_window_is_a_span_of_it():
+    (window,) = Windows(HOP, START).frames(busy_score()[:1], 0, 20)
+    cut = cut_window(window, 5, 3)
+    assert isinstance(window, Window) and cut.part == window.part
+    for name in ("roll", "embedding", "gain", "cut"):
+        assert np.array_equal(getattr(cut, name), getattr(window, name)[5:8])

@@ -1,0 +1,351 @@
+"""Mel2Mel: the paper's network, the same however it streams, with the lookahead it states."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from synth.bilstm import BiLSTM
+from synth.mel import Analysis
+from synth.mel2mel import QUIET, ROLL_CHANNELS, Mel2Mel, Mel2MelConfig, Spectra
+from synth.templates import (
+    DRIVES,
+    KEYS,
+    LOWEST_KEY,
+    KeyTemplates,
+    initial_cache,
+    initial_keys,
+    mix_frame,
+    play_keys,
+)
+from synth.vocoder import select_rows
+from tests.toy_bank import MEL2MEL, make_mel2mel
+
+FRAMES = 35
+RATE = 125.0
+PLAIN = Mel2MelConfig(fine=False, timbre_features=0)
+
+
+def make_roll(batch: int, frames: int, seed: int = 0) -> Tensor:
+    """Random notes (batch, frames, 176), some still held at the end."""
+    random = torch.Generator().manual_seed(seed)
+    roll = torch.zeros(batch, frames, ROLL_CHANNELS)
+    for b in range(batch):
+        for _ in range(frames // 3):
+            key = int(torch.randint(20, 70, (1,), generator=random))
+            start = int(torch.randint(0, frames, (1,), generator=random))
+            length = int(torch.randint(1, 12, (1,), generator=random))
+            level = float(torch.rand(1, generator=random)) * 0.9 + 0.1
+            roll[b, start : start + length, key] = level
+            roll[b, start, KEYS + key] = level
+    return roll
+
+
+def make_embedding(batch: int, frames: int, size: int = 2) -> Tensor:
+    """A timbre that moves in every frame."""
+    random = torch.Generator().manual_seed(7)
+    steps = torch.randn(batch, frames, size, generator=random)
+    return torch.randn(batch, 1, size, generator=random) + 0.1 * steps.cumsum(1)
+
+
+@pytest.fixture(scope="module")
+def toy() -> Mel2Mel:
+    return make_mel2mel()
+
+
+@pytest.fixture(scope="module")
+def plain() -> Mel2Mel:
+    torch.manual_seed(3)
+    config = Mel2MelConfig(hidden=16, fine=False, timbre_features=0, analysis=Analysis(mels=12))
+    return Mel2Mel(config).eval().requires_grad_(False)
+
+
+def both(spectra: Spectra) -> list[Tensor]:
+    return [spectra.mel] if spectra.fine is None else [spectra.mel, spectra.fine]
+
+
+def stream(net: Mel2Mel, roll: Tensor, embedding: Tensor, lookahead: int, block: int) -> Spectra:
+    """`step` block by block, flushed by silence, its first frames of nothing left out."""
+    silence = torch.zeros(len(roll), lookahead, roll.shape[-1])
+    roll = torch.cat([roll, silence], 1)
+    embedding = torch.cat([embedding, embedding[:, -1:].expand(-1, lookahead, -1)], 1)
+    state = net.initial_state(len(roll), lookahead)
+    made = [
+        net.step(x, e, state)
+        for x, e in zip(roll.split(block, 1), embedding.split(block, 1), strict=True)
+    ]
+    mel = torch.cat([m.mel for m in made], 1)[:, lookahead:]
+    fine = None if made[0].fine is None else torch.cat([m.fine for m in made], 1)[:, lookahead:]
+    return Spectra(mel, fine)
+
+
+def test_the_papers_network_has_the_papers_size():
+    assert sum(p.numel() for p in Mel2Mel(PLAIN).parameters()) == 1_141_604
+
+
+def test_whole_sequences_are_the_papers_network():
+    """Against torch's own bidirectional LSTM, and layers written out."""
+    torch.manual_seed(0)
+    net = Mel2Mel(PLAIN).eval().requires_grad_(False)
+    reference = nn.LSTM(256, 256, batch_first=True, bidirectional=True).requires_grad_(False)
+    for direction, suffix in (("forward", ""), ("backward", "_reverse")):
+        for ours, theirs in (("w_in", "weight_ih"), ("w_state", "weight_hh"), ("bias", "bias_ih")):
+            weight = getattr(net.lstm, f"{direction}_{ours}")
+            getattr(reference, f"{theirs}_l0{suffix}").copy_(weight)
+        getattr(reference, f"bias_hh_l0{suffix}").zero_()
+    roll, embedding = make_roll(2, FRAMES), make_embedding(2, FRAMES)
+
+    def film(layer: nn.Module, x: Tensor) -> Tensor:
+        return x * layer.gamma(embedding) + layer.beta(embedding)
+
+    x = film(net.film_in, nn.functional.linear(roll, net.entry.weight, net.entry.bias))
+    wanted = net.mel(film(net.film_out, reference(x)[0]))
+    heard = net(roll, embedding, None)
+    assert heard.fine is None
+    assert heard.mel.shape == (2, FRAMES, 80)
+    torch.testing.assert_close(heard.mel, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 4])
+def test_the_backward_half_reads_just_its_window(lookahead):
+    torch.manual_seed(0)
+    lstm = BiLSTM(6, 5).requires_grad_(False)
+    x, silence = torch.randn(2, 9, 6), torch.randn(2, 1, 6)
+    heard = lstm(x, lookahead, silence)
+    padded = torch.cat([x, silence.expand(-1, lookahead, -1)], 1)
+    for t in range(9):
+        window = lstm(padded[:, t : t + lookahead + 1], None, silence)
+        torch.testing.assert_close(heard[:, t, 5:], window[:, 0, 5:], atol=1e-6, rtol=0)
+    torch.testing.assert_close(heard[..., :5], lstm(x, None, silence)[..., :5], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 4])
+@pytest.mark.parametrize("block", [1, 3, 16])
+@pytest.mark.parametrize("moving", [True, False], ids=["moving timbre", "one timbre"])
+def test_live_equals_offline(toy, plain, lookahead, block, moving):
+    roll = make_roll(2, FRAMES)
+    embedding = make_embedding(2, FRAMES) if moving else make_embedding(2, 1)
+    for net in (toy, plain):
+        offline = net(roll, embedding, lookahead)
+        live = stream(net, roll, embedding.expand(-1, FRAMES, -1), lookahead, block)
+        for heard, wanted in zip(both(live), both(offline), strict=True):
+            torch.testing.assert_close(heard, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 4])
+def test_no_block_size_changes_a_bit(toy, plain, lookahead):
+    roll, embedding = make_roll(3, FRAMES, seed=2), make_embedding(3, FRAMES)
+    torch.manual_seed(0)
+    for net in (toy, plain, Mel2Mel(PLAIN).eval()):
+        whole = stream(net, roll, embedding, lookahead, FRAMES + lookahead)
+        for block in (1, 3, 16):
+            cut = stream(net, roll, embedding, lookahead, block)
+            assert all(map(torch.equal, both(cut), both(whole))), block
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 4])
+def test_a_frame_hears_just_as_far_ahead_as_said(toy, lookahead):
+    frame, roll = 12, make_roll(1, FRAMES)
+    embedding = make_embedding(1, FRAMES)
+    before = toy(roll, embedding, lookahead)
+    key = 5  # one that is not played otherwise
+
+    def struck_at(t: int) -> Spectra:
+        changed = roll.clone()
+        changed[0, t, key] = changed[0, t, KEYS + key] = 1
+        return toy(changed, embedding, lookahead)
+
+    beyond, within = struck_at(frame + lookahead + 1), struck_at(frame + lookahead)
+    for old, later, now in zip(both(before), both(beyond), both(within), strict=True):
+        assert torch.equal(later[:, : frame + 1], old[:, : frame + 1])
+        assert not torch.equal(later[:, frame + 1], old[:, frame + 1])
+        assert torch.equal(now[:, :frame], old[:, :frame])
+        assert (now[:, frame] - old[:, frame]).abs().max() > 1e-5
+
+
+def test_the_whole_sequence_reaches_back_from_its_end(toy):
+    roll, embedding = make_roll(1, FRAMES), make_embedding(1, 1)
+    changed = roll.clone()
+    changed[0, -1, 10] = changed[0, -1, KEYS + 10] = 1
+    near = (toy(roll, embedding, None).mel - toy(changed, embedding, None).mel).abs()
+    assert (near[0, -6:].amax(-1) > 0).all()
+    causal = (toy(roll, embedding, 0).mel - toy(changed, embedding, 0).mel).abs()
+    assert causal[0, :-1].max() == 0
+
+
+def test_a_stream_begins_in_silence_for_its_lookahead(toy):
+    roll, embedding = make_roll(2, 6), make_embedding(2, 6)
+    out = toy.step(roll, embedding, toy.initial_state(2, 4))
+    for spectrum in both(out):
+        assert (spectrum[:, :4] == QUIET).all()
+        assert (spectrum[:, 4:] != QUIET).any()
+
+
+def test_a_timbre_acts_on_its_own_frame_of_sound(toy):
+    """The embedding that came with a frame colours that frame, when it comes out."""
+    lookahead, frame = 4, 15
+    roll, embedding = make_roll(1, FRAMES), make_embedding(1, 1).expand(-1, FRAMES, -1)
+    moved = embedding.clone()
+    moved[:, frame:] += 1
+    old = stream(toy, roll, embedding, lookahead, 1)
+    new = stream(toy, roll, moved, lookahead, 1)
+    # Before it, only the backward half's look at what comes may differ.
+    assert torch.equal(new.fine[:, : frame - lookahead], old.fine[:, : frame - lookahead])
+    small = (new.fine - old.fine)[:, frame - lookahead : frame].abs().mean()
+    assert (new.fine - old.fine)[:, frame].abs().mean() > 2 * small
+
+
+def play_on(net: Mel2Mel, roll: Tensor, embedding: Tensor, state: object) -> list[Tensor]:
+    return both(net.step(roll, embedding, state))
+
+
+@pytest.mark.parametrize("lookahead", [0, 4])
+def test_a_copy_is_a_snapshot_and_a_new_state_a_reset(toy, lookahead):
+    roll, embedding = make_roll(2, FRAMES), make_embedding(2, FRAMES)
+    state = toy.initial_state(2, lookahead)
+    first = play_on(toy, roll[:, :20], embedding[:, :20], state)
+    snapshot = copy.deepcopy(state)
+    rest = play_on(toy, roll[:, 20:], embedding[:, 20:], state)
+    again = play_on(toy, roll[:, 20:], embedding[:, 20:], snapshot)
+    assert all(map(torch.equal, rest, again))
+    fresh = play_on(toy, roll[:, :20], embedding[:, :20], toy.initial_state(2, lookahead))
+    assert all(map(torch.equal, first, fresh))
+
+
+@pytest.mark.parametrize("lookahead", [0, 4])
+def test_rows_can_leave_move_and_join(toy, plain, lookahead):
+    """Row 1 leaves, the others change places and a new part joins between them."""
+    roll, embedding = make_roll(3, FRAMES), make_embedding(3, FRAMES)
+    for net in (toy, plain):
+        whole = both(net.step(roll, embedding, net.initial_state(3, lookahead)))
+        state = net.initial_state(3, lookahead)
+        net.step(roll[:, :20], embedding[:, :20], state)
+        state = select_rows(state, net.initial_state(1, lookahead), [2, None, 0])
+        rows = [(2, 20, 35), (1, 0, 15), (0, 20, 35)]
+        moved = [torch.stack([x[r, a:b] for r, a, b in rows]) for x in (roll, embedding)]
+        for heard, wanted in zip(both(net.step(*moved, state)), whole, strict=True):
+            for row, (r, a, b) in enumerate(rows):
+                torch.testing.assert_close(heard[row], wanted[r, a:b], atol=1e-5, rtol=0)
+
+
+def test_templates_need_the_fine_head():
+    with pytest.raises(ValueError, match="timbre_features: key templates need the fine head"):
+        Mel2Mel(Mel2MelConfig(fine=False))
+
+
+def test_a_fine_head_without_templates_streams_too():
+    torch.manual_seed(0)
+    analysis = Analysis(window=512, mels=12)
+    config = Mel2MelConfig(hidden=8, timbre_features=0, analysis=analysis)
+    net = Mel2Mel(config).eval().requires_grad_(False)
+    roll, embedding = make_roll(1, 12), make_embedding(1, 12)
+    offline, live = net(roll, embedding, 2), stream(net, roll, embedding, 2, 5)
+    assert offline.fine.shape == (1, 12, 257)
+    torch.testing.assert_close(live.fine, offline.fine, atol=1e-5, rtol=0)
+
+
+def test_templates_can_be_trained():
+    """Gradients reach every parameter."""
+    net = make_mel2mel().requires_grad_(True)
+    spectra = net(make_roll(2, 12), net.instruments(torch.tensor([[0], [2]])), 2)
+    (spectra.mel.square().mean() + spectra.fine.square().mean()).backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad.abs().max() > 0, name
+
+
+def one_note(start: int, end: int, frames: int, level: float = 0.5) -> Tensor:
+    roll = torch.zeros(1, frames, ROLL_CHANNELS)
+    roll[0, start:end, 40] = level
+    roll[0, start, KEYS + 40] = level
+    return roll
+
+
+def test_drives_fall_as_their_time_constants_say():
+    velocity, drives, _ = play_keys(one_note(5, 15, 40), initial_keys(1), RATE)
+    assert (velocity[0, 5:, 40] == 0.5).all() and velocity[0, :5].max() == 0
+    assert drives[0, :5].max() == 0 and drives[0, :, :40].max() == 0
+    for j, (held, released) in enumerate(DRIVES):
+        at_end = math.exp(-9 / (RATE * held))
+        assert drives[0, 5, 40, j] == 1
+        assert float(drives[0, 14, 40, j]) == pytest.approx(at_end, rel=1e-5)
+        later = at_end * (math.exp(-10 / (RATE * released)) if released else 0)
+        assert float(drives[0, 24, 40, j]) == pytest.approx(later, rel=1e-4)
+
+
+def test_drives_end_in_exact_silence():
+    _, drives, _ = play_keys(one_note(0, 5, 4_000), initial_keys(1), RATE)
+    assert (drives[0, 3_900, 40, [d != math.inf for d, _ in DRIVES]] == 0).all()
+    assert drives[0, 3_900].max() == 0
+
+
+def test_a_key_struck_again_starts_its_drives_again():
+    roll = one_note(0, 20, 20)
+    roll[0, 10:, 40] = roll[0, 10, KEYS + 40] = 0.9
+    velocity, drives, _ = play_keys(roll, initial_keys(1), RATE)
+    assert torch.equal(drives[0, 10:], drives[0, :10])
+    assert velocity[0, 9, 40] == 0.5 and velocity[0, 10, 40] == torch.tensor(0.9)
+
+
+@pytest.mark.parametrize("block", [1, 3, 16])
+def test_drives_stream(block):
+    roll = make_roll(2, 50)
+    velocity, drives, _ = play_keys(roll, initial_keys(2), RATE)
+    state, made = initial_keys(2), []
+    for piece in roll.split(block, 1):
+        v, d, state = play_keys(piece, state, RATE)
+        made.append((v, d))
+    assert torch.equal(torch.cat([v for v, _ in made], 1), velocity)
+    assert torch.equal(torch.cat([d for _, d in made], 1), drives)
+
+
+def test_playing_keys_leaves_the_old_state_alone():
+    state = initial_keys(1)
+    play_keys(one_note(0, 5, 10), state, RATE)
+    assert state.velocity.abs().max() == 0 and state.drives.abs().max() == 0
+
+
+def test_dense_and_frame_by_frame_templates_agree(toy):
+    """Training's way with one timbre throughout, and playing's way with a cache."""
+    templates: KeyTemplates = toy.templates
+    velocity, drives, _ = play_keys(make_roll(2, 30), initial_keys(2), RATE)
+    cache = initial_cache(2, templates)
+    for embedding in (make_embedding(2, 1)[:, 0], torch.zeros(2, 2)):
+        features = toy.timbre(embedding)
+        dense = templates(velocity, drives, features)
+        for t in range(30):
+            strength = templates.strength(velocity[:, t], features)
+            mixed = mix_frame(templates, strength, drives[:, t].contiguous(), features, cache)
+            torch.testing.assert_close(
+                mixed + templates.noise(features), dense[:, t], atol=1e-7, rtol=1e-5
+            )
+
+
+def test_a_moving_timbre_takes_each_frames_own_spectra(toy):
+    roll, embedding = make_roll(1, 12), make_embedding(1, 12)
+    moving = toy(roll, embedding, 0).fine
+    still = toy(roll, embedding[:, 4:5], 0).fine
+    same = toy(roll, embedding[:, 4:5].expand(-1, 12, -1), 0).fine
+    torch.testing.assert_close(same, still, atol=1e-5, rtol=0)
+    assert not torch.allclose(moving, still, atol=1e-2)
+
+
+@pytest.mark.parametrize("key", [33, 57, 69, 100])
+def test_an_untrained_template_is_in_tune(key):
+    analysis = Analysis()
+    templates = KeyTemplates(analysis, 3)
+    spectrum = templates.base[key - LOWEST_KEY, 0]
+    pitch = 440 * 2 ** ((key - 69) / 12)
+    spacing = analysis.rate / analysis.window
+    peak = int(spectrum[: int(1.5 * pitch / spacing)].argmax()) * spacing
+    assert abs(peak - pitch) <= spacing / 2 + 1e-6
+
+
+def test_strength_is_a_power_of_the_velocity():
+    templates = KeyTemplates(MEL2MEL.analysis, 2)
+    velocity = torch.tensor([[0.0, 0.25, 0.5, 1.0]])
+    strength = templates.strength(velocity, torch.zeros(1, 2))[0]
+    torch.testing.assert_close(strength, velocity[0] ** 1.8)

@@ -1,0 +1,234 @@
+"""Every sampler against `WaveNet.forward`, against the reference, and against itself."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor
+
+from synth import sampler_cpu, sampler_reference
+from synth.mulaw import CLASSES, SILENCE
+from synth.sampler import Sampler, SamplerState, draw_class, initial_state, round_weights
+from synth.vocoder import select_rows
+from synth.wavenet import WaveNet, WaveNetConfig
+from tests.synth.lively_wavenet import FULL, ODD, SMALL, WIDE, lively
+
+SAMPLERS = pytest.mark.parametrize("sampler", [sampler_reference, sampler_cpu])
+
+
+def fresh(config: WaveNetConfig, batch: int) -> SamplerState:
+    return initial_state(config.dilations, config.residual, batch)
+
+
+def conditions(config: WaveNetConfig, batch: int, n: int) -> tuple[Tensor, Tensor]:
+    """Conditioning (batch, n, layers, 2R) and draws (batch, n)."""
+    generator = torch.Generator().manual_seed(2)
+    size = (batch, n, config.layers, 2 * config.residual)
+    return torch.randn(size, generator=generator), torch.rand(batch, n, generator=generator)
+
+
+def forward_conditions(net: WaveNet, frames: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A take: mel, classes, forward's logits, and the conditioning that it comes down to."""
+    config, generator = net.config, torch.Generator().manual_seed(3)
+    mel = torch.randn(1, frames, config.mels, generator=generator)
+    classes = torch.randint(CLASSES, (1, frames * config.hop), generator=generator)
+    fine = mel
+    for upsampling in net.upsample:
+        fine = upsampling(fine, fine[:, :1])
+    start = 2 * config.residual
+    added = [fine @ layer.gate.weight[:, start:].T + layer.gate.bias for layer in net.layers]
+    return mel, classes, net(mel, classes), torch.stack(added, 2)
+
+
+def play(
+    sampler: Sampler, packed: object, added: Tensor, state: SamplerState, draws: Tensor, block: int
+) -> tuple[Tensor, SamplerState]:
+    heard = []
+    for start in range(0, draws.shape[1], block):
+        part = slice(start, start + block)
+        classes, state = sampler.sample(packed, added[:, part], state, draws[:, part])
+        heard.append(classes)
+    return torch.cat(heard, 1), state
+
+
+def assert_same(one: SamplerState, other: SamplerState) -> None:
+    for field in fields(one):
+        assert torch.equal(getattr(one, field.name), getattr(other, field.name)), field.name
+
+
+@SAMPLERS
+@pytest.mark.parametrize("config", [SMALL, ODD, WIDE, FULL])
+def test_following_a_take_gives_the_logits_of_forward(sampler, config):
+    net = lively(config)
+    # The full size hears every ring come round at least twice.
+    _, classes, truth, added = forward_conditions(net, 9 if config is FULL else 2)
+    assert truth.std() > 1
+    packed, state = sampler.pack(net.weights()), fresh(config, 1)
+    draws = torch.rand(classes.shape, generator=torch.Generator().manual_seed(4))
+    logits, drawn, state = sampler.follow(packed, added, state, draws, classes)
+    torch.testing.assert_close(logits, truth, rtol=0, atol=1e-3)
+    wanted = draw_class(truth.flatten(0, 1), draws.flatten()).view_as(drawn)
+    assert (drawn == wanted).float().mean() >= 0.999
+    assert state.position.tolist() == [classes.shape[1]]
+    assert torch.equal(state.last, classes[:, -1])
+
+
+@pytest.mark.parametrize("config", [SMALL, ODD, WIDE])
+def test_the_cpu_draws_what_the_reference_draws(config):
+    weights = lively(config).weights()
+    added, draws = conditions(config, 2, 200)
+    wanted, state = sampler_reference.sample(
+        sampler_reference.pack(weights), added, fresh(config, 2), draws
+    )
+    drawn, other = sampler_cpu.sample(sampler_cpu.pack(weights), added, fresh(config, 2), draws)
+    assert torch.equal(drawn, wanted)
+    assert len(drawn.unique()) > 20
+    torch.testing.assert_close(other.history, state.history, rtol=0, atol=1e-3)
+
+
+def test_the_cpu_takes_over_from_the_reference_in_the_middle():
+    weights = lively(ODD).weights()
+    added, draws = conditions(ODD, 1, 160)
+    reference, cpu = sampler_reference.pack(weights), sampler_cpu.pack(weights)
+    whole, _ = sampler_cpu.sample(cpu, added, fresh(ODD, 1), draws)
+    first, state = sampler_reference.sample(reference, added[:, :75], fresh(ODD, 1), draws[:, :75])
+    rest, _ = sampler_cpu.sample(cpu, added[:, 75:], state, draws[:, 75:])
+    assert torch.equal(torch.cat([first, rest], 1), whole)
+
+
+@SAMPLERS
+@pytest.mark.parametrize("config", [SMALL, ODD])
+def test_the_block_size_changes_no_bit(sampler, config):
+    packed = sampler.pack(lively(config).weights())
+    added, draws = conditions(config, 2, 131)
+    whole, after = play(sampler, packed, added, fresh(config, 2), draws, 131)
+    for block in (1, 7, 16, 50):
+        heard, state = play(sampler, packed, added, fresh(config, 2), draws, block)
+        assert torch.equal(heard, whole)
+        assert_same(state, after)
+
+
+@SAMPLERS
+def test_other_rows_change_no_bit(sampler):
+    packed = sampler.pack(lively(ODD).weights())
+    added, draws = conditions(ODD, 3, 60)
+    whole, after = sampler.sample(packed, added, fresh(ODD, 3), draws)
+    assert not torch.equal(whole[0], whole[1])
+    for row in range(3):
+        own = slice(row, row + 1)
+        heard, state = sampler.sample(packed, added[own], fresh(ODD, 1), draws[own])
+        assert torch.equal(heard, whole[own])
+        assert torch.equal(state.history, after.history[own])
+
+
+@SAMPLERS
+def test_rows_change_places_and_join(sampler):
+    packed = sampler.pack(lively(ODD).weights())
+    added, draws = conditions(ODD, 2, 90)
+    whole, _ = sampler.sample(packed, added, fresh(ODD, 2), draws)
+    _, state = sampler.sample(packed, added[:, :41], fresh(ODD, 2), draws[:, :41])
+    state = select_rows(state, fresh(ODD, 1), [1, None])
+    added = torch.stack([added[1, 41:], added[0, :49]])
+    draws = torch.stack([draws[1, 41:], draws[0, :49]])
+    heard, _ = sampler.sample(packed, added, state, draws)
+    assert torch.equal(heard[0], whole[1, 41:])
+    assert torch.equal(heard[1], whole[0, :49])
+
+
+@SAMPLERS
+def test_a_copied_state_is_a_snapshot(sampler):
+    packed = sampler.pack(lively(ODD).weights())
+    added, draws = conditions(ODD, 1, 80)
+    _, state = sampler.sample(packed, added[:, :40], fresh(ODD, 1), draws[:, :40])
+    snapshot = copy.deepcopy(state)
+    once, state = sampler.sample(packed, added[:, 40:], state, draws[:, 40:])
+    again, other = sampler.sample(packed, added[:, 40:], snapshot, draws[:, 40:])
+    assert torch.equal(once, again)
+    assert_same(state, other)
+
+
+@SAMPLERS
+def test_following_what_was_drawn_is_sampling(sampler):
+    packed = sampler.pack(lively(SMALL).weights())
+    added, draws = conditions(SMALL, 2, 50)
+    classes, after = sampler.sample(packed, added, fresh(SMALL, 2), draws)
+    _, drawn, state = sampler.follow(packed, added, fresh(SMALL, 2), draws, classes)
+    assert torch.equal(drawn, classes)
+    assert_same(state, after)
+
+
+@SAMPLERS
+def test_the_outermost_draws_give_classes_within_range(sampler):
+    packed = sampler.pack(lively(SMALL).weights())
+    added, draws = conditions(SMALL, 1, 40)
+    lowest, _ = sampler.sample(packed, added, fresh(SMALL, 1), torch.zeros_like(draws))
+    almost_one = torch.full_like(draws, 1).nextafter(torch.zeros(()))
+    highest, _ = sampler.sample(packed, added, fresh(SMALL, 1), almost_one)
+    assert lowest.max() == 0
+    assert highest.min() > 200
+    assert highest.max() < CLASSES
+
+
+@SAMPLERS
+def test_weights_are_rounded_as_a_bank_rounds_them(sampler):
+    net = lively(SMALL)
+    for parameter in net.parameters():
+        parameter.mul_(1.0001)
+    weights = net.weights()
+    added, draws = conditions(SMALL, 1, 30)
+    classes = torch.zeros(draws.shape, dtype=torch.long)
+
+    def logits(weights):
+        return sampler.follow(sampler.pack(weights), added, fresh(SMALL, 1), draws, classes)[0]
+
+    assert not torch.equal(round_weights(weights).now, weights.now)
+    assert torch.equal(logits(weights), logits(round_weights(weights)))
+
+
+@SAMPLERS
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda a, d, c: (a[:, :-1], d, c), "conditioning"),
+        (lambda a, d, c: (a.double(), d, c), "conditioning"),
+        (lambda a, d, c: (a, d.double(), c), "draws"),
+        (lambda a, d, c: (a, d[0], c), "draws"),
+        (lambda a, d, c: (a.repeat(2, 1, 1, 1), d.repeat(2, 1), c), "history"),
+        (lambda a, d, c: (a, d, c[:, 1:]), "classes"),
+        (lambda a, d, c: (a, d, c + 1), "classes"),
+    ],
+)
+def test_what_does_not_fit_is_refused(sampler, change, named):
+    packed = sampler.pack(lively(SMALL).weights())
+    added, draws = conditions(SMALL, 1, 9)
+    classes = torch.full((1, 9), CLASSES - 1)
+    added, draws, classes = change(added, draws, classes)
+    with pytest.raises(ValueError, match=named):
+        sampler.follow(packed, added, fresh(SMALL, 1), draws, classes)
+
+
+@SAMPLERS
+def test_a_state_with_gaps_is_refused(sampler):
+    packed = sampler.pack(lively(SMALL).weights())
+    added, draws = conditions(SMALL, 2, 3)
+    state = fresh(SMALL, 4)
+    state = SamplerState(*(getattr(state, field.name)[::2] for field in fields(state)))
+    with pytest.raises(ValueError, match="contiguous"):
+        sampler.sample(packed, added, state, draws)
+
+
+def test_a_new_state_has_heard_nothing():
+    state = fresh(ODD, 2)
+    assert state.history.shape == (2, ODD.receptive_field - 1, ODD.residual)
+    assert not state.history.any()
+    assert state.last.tolist() == [SILENCE, SILENCE]
+
+
+def test_a_draw_falls_where_the_cdf_passes_it():
+    logits = torch.full((5, CLASSES), -torch.inf)
+    logits[:, [3, 7]] = torch.tensor([0.25, 0.75]).log()
+    u = torch.tensor([0.0, 0.2499, 0.2501, 0.5, 0.9999])
+    assert draw_class(logits, u).tolist() == [3, 3, 7, 7, 7]
