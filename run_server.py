@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -59,8 +59,13 @@ REAL_TIME_MARGIN = 1.25
 DEFAULT_BANK = Path(__file__).resolve().parent / "patches" / "gm10"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 when all went well, 2 for bad input, told in one line."""
+def main(
+    arguments: list[str] | None = None, around: Callable[[Sink], Sink] = lambda sink: sink
+) -> int:
+    """Run the command line; 0 when all went well, 2 for bad input, told in one line.
+
+    around: puts a sink of the caller's around the one asked for, to watch it; live only.
+    """
     logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
     # One thread is the fastest for matrices this small, and leaves the listeners theirs.
     torch.set_num_threads(1)
@@ -74,13 +79,13 @@ def main(arguments: list[str] | None = None) -> int:
         if options.list_devices:
             print("\n".join(list_devices()) or "no audio outputs")
             return 0
-        return serve(options)
+        return serve(options, around)
     except (ValueError, OSError) as error:
         print(f"melstream: {error}", file=sys.stderr)
         return 2
 
 
-def serve(options: argparse.Namespace) -> int:
+def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda sink: sink) -> int:
     """Play live until Ctrl-C or SIGTERM. ValueError or OSError for what cannot be had."""
     bank = load_bank(options.bank)
     first = options.patch or bank.names[0]
@@ -91,6 +96,7 @@ def serve(options: argparse.Namespace) -> int:
     _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
     with _quiet_libraries():
         sink, found = _sink(options, bank.analysis.rate)
+    sink = around(sink)
     player = Player(bank, _engine(bank, predictor, vocoder, options.seed), sink)
     for part in PARTS:
         player.desk.patch(part, first, 0)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from reprlib import repr as short
+from reprlib import Repr
 from typing import Any
 
 import yaml
+
+_BRIEF = Repr()
+# A few lines of YAML aliases can unfold into gigabytes of text.
+_BRIEF.maxlevel = 2
 
 
 def read_mapping(path: Path, allowed: Iterable[str], needed: Iterable[str]) -> dict[str, Any]:
@@ -30,10 +34,10 @@ def check_mapping(
     allowed = list(allowed)
     fitting = ", ".join(allowed) or "none"
     if not isinstance(content, dict):
-        raise ValueError(f"{where} is {short(content)}, but must be a mapping of {fitting}")
+        raise ValueError(f"{where} is {_BRIEF.repr(content)}, but must be a mapping of {fitting}")
     unknown = [key for key in content if key not in allowed]
     if unknown:
-        raise ValueError(f"{where}: unknown key {short(unknown[0])}; allowed are {fitting}")
+        raise ValueError(f"{where}: unknown key {_BRIEF.repr(unknown[0])}; allowed are {fitting}")
     missing = [key for key in needed if key not in content]
     if missing:
         raise ValueError(f"{where}: {missing[0]} is missing")
@@ -43,7 +47,7 @@ def check_mapping(
 def any_mapping(where: str, content: Any) -> dict[Any, Any]:
     """content, if it is a mapping, whatever its keys; nothing at all counts as empty."""
     if content is not None and not isinstance(content, dict):
-        raise ValueError(f"{where} is {short(content)}, but must be a mapping")
+        raise ValueError(f"{where} is {_BRIEF.repr(content)}, but must be a mapping")
     return content or {}
 
 
@@ -52,7 +56,7 @@ def number(where: str, value: Any, low: float, high: float) -> float:
     good = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not good or not low <= value <= high:
         fitting = f"a number from {low:g} to {high:g}"
-        raise ValueError(f"{where} is {short(value)}, but must be {fitting}")
+        raise ValueError(f"{where} is {_BRIEF.repr(value)}, but must be {fitting}")
     return float(value)
 
 
@@ -60,14 +64,14 @@ def whole(where: str, value: Any, low: int, high: int) -> int:
     """value, if it is a whole number from low to high."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         fitting = f"a whole number from {low} to {high}"
-        raise ValueError(f"{where} is {short(value)}, but must be {fitting}")
+        raise ValueError(f"{where} is {_BRIEF.repr(value)}, but must be {fitting}")
     return value
 
 
 def numbers(where: str, value: Any, count: int, limit: float) -> tuple[float, ...]:
     """value as a tuple, if it is a list of count numbers within +-limit."""
     if not isinstance(value, list) or len(value) != count:
-        raise ValueError(f"{where} is {short(value)}, but must be a list of {count} numbers")
+        raise ValueError(f"{where} is {_BRIEF.repr(value)}, but must be a list of {count} numbers")
     return tuple(number(f"{where}[{i}]", x, -limit, limit) for i, x in enumerate(value))
 
 

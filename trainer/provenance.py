@@ -26,24 +26,26 @@ def training(run: Path, unit: str, loss: str, analysis: Analysis) -> dict[str, A
     path = run / "log.jsonl"
     if not path.is_file():
         raise ValueError(f"{path}: no such file; train first")
-    checkpoint, last_loss, loss_then = None, None, None
+    checkpoint, losses = None, {}
     for number, text in enumerate(path.read_text().splitlines(), 1):
         try:
             line = json.loads(text)
-            last_loss = line.get("loss", last_loss)
-            if "validation" in line:
-                seen, hours = int(line[f"{unit}s"]), float(line["hours"])
-                checkpoint = (int(line["iteration"]), seen, hours, float(line["validation"]))
-                loss_then = last_loss
+            iteration, seen, hours = int(line["iteration"]), line[f"{unit}s"], line["hours"]
+            if "loss" in line:
+                losses[iteration] = line["loss"]
+            else:
+                checkpoint = (iteration, int(seen), float(hours), float(line["validation"]))
         except (ValueError, LookupError, TypeError, AttributeError):
             raise ValueError(f"{path}: line {number} is not of a {unit} run's log") from None
     if checkpoint is None:
         raise ValueError(f"{path}: tells of no checkpoint; train first")
     iterations, seen, hours, validation = checkpoint
+    # A session that was killed reported of iterations after the checkpoint: those are lost.
+    reported = max((i for i in losses if i <= iterations), default=None)
     samples = seen * (analysis.hop if unit == "frame" else 1)
     return {
         "loss": loss,
-        "training_loss": loss_then,
+        "training_loss": losses.get(reported),
         "validation_loss": validation,
         "iterations": iterations,
         f"{unit}s_seen": seen,

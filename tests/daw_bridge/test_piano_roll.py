@@ -100,7 +100,10 @@ def test_keys(events, sounding, onsets):
         ([on(1), pedal(2, True, SOSTENUTO), off(3), pedal(5, False, SOSTENUTO)], ".####..."),
         ([pedal(0, True, SOSTENUTO), on(1), off(3), pedal(5, False, SOSTENUTO)], ".##....."),
         ([on(1), pedal(2, True, SOSTENUTO), off(3), on(4, 64), off(5)], ".###++++"),
-        ([on(1), pedal(2, True, SOSTENUTO), off(3), pedal(4, True, SOSTENUTO)], ".#######"),
+        (
+            [on(1), pedal(2, True, SOSTENUTO), off(3), pedal(4, True, SOSTENUTO), off(5, 64)],
+            ".#######",
+        ),
         (
             [on(1), pedal(2, True, SOSTENUTO), pedal(2, True), off(3), pedal(4, False)],
             ".#######",

@@ -12,7 +12,7 @@ import torch
 
 from synth.mel import Analysis, magnitudes
 from synth.templates import initial_keys, play_keys
-from tests.trainer.conftest import HOP, INSTRUMENTS, RATE, write_excerpt, write_manifest
+from tests.trainer.tiny_data import HOP, INSTRUMENTS, RATE, write_excerpt, write_manifest
 from trainer.dataset import DataSet, framed_magnitudes, load_excerpt
 
 ANALYSIS = Analysis()

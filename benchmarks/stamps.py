@@ -1,0 +1,91 @@
+"""When each block was due: the server with a watch on its sink.
+
+    python -m benchmarks.stamps STAMPS.npz --audio none --record take.wav ...
+
+This is `run_server.py` itself; only the sink is wrapped, to write down when each block was
+taken. `time.perf_counter` counts alike in every process of a machine, so a note's sender and
+this sink share one clock. A sink without a device takes a block at the moment from which it
+would be played.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from run_server import main
+from synth.sinks import Samples, Sink
+
+
+class StampedSink(Sink):
+    """Passes blocks on to `sink` and keeps when each was taken.
+
+    `close` writes path: took (blocks,), perf_counter seconds at which the write returned;
+    samples (blocks,), lengths; underruns (blocks,), counted by then.
+    """
+
+    def __init__(self, sink: Sink, path: Path) -> None:
+        self.engine_rate = sink.engine_rate
+        self._sink, self._path = sink, path
+        self._stamps: list[tuple[float, int, int]] = []
+
+    @property
+    def rate(self) -> int:
+        return self._sink.rate
+
+    @property
+    def latency_ms(self) -> float:
+        return self._sink.latency_ms
+
+    @property
+    def underruns(self) -> int:
+        return self._sink.underruns
+
+    @property
+    def active(self) -> bool:
+        return self._sink.active
+
+    @property
+    def fault(self) -> str | None:
+        return self._sink.fault
+
+    def describe(self) -> str:
+        return self._sink.describe()
+
+    def start(self) -> None:
+        self._sink.start()
+
+    def write(self, block: Samples) -> bool:
+        taken = self._sink.write(block)
+        self._stamps.append((time.perf_counter(), len(block), self._sink.underruns))
+        return taken
+
+    def stop(self) -> None:
+        self._sink.stop()
+
+    def close(self) -> None:
+        self._sink.close()
+        took, samples, underruns = map(np.array, zip(*self._stamps, strict=True))
+        np.savez(self._path, took=took, samples=samples, underruns=underruns)
+
+
+def due_times(took: np.ndarray, samples: np.ndarray, underruns: np.ndarray, rate: int) -> np.ndarray:
+    """When each block's first sample was due, in seconds of the stamps' clock: (blocks,).
+
+    Between two underruns a block is due samples / rate after the one before it; that a
+    write returned late says something about the thread, not about the sound. So each such
+    stretch is the line through its earliest return.
+    """
+    ideal = (np.cumsum(samples) - samples) / rate
+    due = np.empty(len(took))
+    for count in np.unique(underruns):
+        stretch = underruns == count
+        due[stretch] = ideal[stretch] + (took[stretch] - ideal[stretch]).min()
+    return due
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:], lambda sink: StampedSink(sink, Path(sys.argv[1]))))
