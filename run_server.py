@@ -305,7 +305,7 @@ def _vocoder(bank: Bank, options: argparse.Namespace) -> tuple[Vocoder, str]:
     if bank.wavenet_config is None or fidelity("wavenet", -1) <= fidelity("spectral", -1):
         return SpectralVocoder(bank.analysis), f"spectral: {known}"
     vocoder = WaveNetVocoder(bank.wavenet(), _sampler(options.sampler))
-    speed = _speed(vocoder)
+    speed = _speed(vocoder, bank)
     if speed >= REAL_TIME_MARGIN:
         return vocoder, f"wavenet, sampler {vocoder.sampler}: {known}, {speed:.1f}x real time here"
     return SpectralVocoder(bank.analysis), f"spectral: wavenet is {speed:.2f}x real time here"
@@ -315,17 +315,17 @@ def _sampler(asked: str) -> str:
     return "cpu" if asked == "auto" else asked
 
 
-def _speed(vocoder: Vocoder) -> float:
+def _speed(vocoder: Vocoder, bank: Bank) -> float:
     """How many times faster than real time a vocoder plays one part, after warming up."""
     state = vocoder.initial_state(1)
-    frames = torch.zeros(1, 1, 80)
+    frames = torch.zeros(1, 1, bank.analysis.mels)
     draws = torch.full((1, 1, vocoder.draws_per_frame), 0.5)
     took = []
     for _ in range(10):
         began = time.perf_counter()
         _, state = vocoder.step(frames, state, draws)
         took.append(time.perf_counter() - began)
-    return vocoder.hop / 16_000 / sorted(took)[len(took) // 2]
+    return vocoder.hop / bank.analysis.rate / sorted(took)[len(took) // 2]
 
 
 def _warm_up(engine: Engine, bank: Bank) -> None:
@@ -388,15 +388,15 @@ def _playable(
     messages: list[TimedMessage], chosen: dict[int, str], path: Path
 ) -> list[TimedMessage]:
     """What is to be played: no programs on parts whose patch was chosen, no drums unless so."""
-    drums = [t for t in messages if t.message.channel + 1 == DRUMS and DRUMS not in chosen]
-    if any(timed.message.type == "note_on" for timed in drums):
+    playable, drums = [], False
+    for timed in messages:
+        part, kind = timed.message.channel + 1, timed.message.type
+        if part == DRUMS and part not in chosen:
+            drums |= kind == "note_on"
+        elif kind != "program_change" or part not in chosen:
+            playable.append(timed)
+    if drums:
         print(f"channel {DRUMS} (drums) is left out; --part {DRUMS}=PATCH plays it")
-    playable = [
-        timed
-        for timed in messages
-        if timed not in drums
-        and not (timed.message.type == "program_change" and timed.message.channel + 1 in chosen)
-    ]
     if not any(timed.message.type == "note_on" for timed in playable):
         raise ValueError(f"{path}: no note to play")
     return playable

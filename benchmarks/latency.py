@@ -143,7 +143,9 @@ def _send(server: LiveServer, options: argparse.Namespace, timing: str, now) -> 
     latency_s = server.status()["latency_ms"] / 1000
     wanted = notes.onsets(options.notes, now() + FIRST_S, latency_s, options.seed)
     ahead = np.random.default_rng(options.seed).uniform(*notes.AHEAD_S, options.notes)
-    asked = np.array(list(notes.send_notes(server, wanted, now, ahead * 1 if timing == "timetag" else None)))
+    asked = np.array(
+        list(notes.send_notes(server, wanted, now, ahead * 1 if timing == "timetag" else None))
+    )
     time.sleep(FIRST_S)
     return np.sort(asked)
 

@@ -72,7 +72,9 @@ class StampedSink(Sink):
         np.savez(self._path, took=took, samples=samples, underruns=underruns)
 
 
-def due_times(took: np.ndarray, samples: np.ndarray, underruns: np.ndarray, rate: int) -> np.ndarray:
+def due_times(
+    took: np.ndarray, samples: np.ndarray, underruns: np.ndarray, rate: int
+) -> np.ndarray:
     """When each block's first sample was due, in seconds of the stamps' clock: (blocks,).
 
     Between two underruns a block is due samples / rate after the one before it; that a

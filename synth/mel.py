@@ -75,8 +75,8 @@ def log_mel(audio: Tensor, analysis: Analysis) -> Tensor:
 def mel_filters(analysis: Analysis) -> Tensor:
     """Triangles of height one, evenly spread on the mel scale from 0 Hz to Nyquist.
 
-    Returns (bins, mels), float32. A triangle narrower than a bin is widened to reach at
-    least its nearest bin, so that no band is deaf. The scale is O'Shaughnessy's,
+    Returns (bins, mels), float32. Slopes steeper than a bin are cut to one bin, and a band
+    that then still lies between two bins takes its nearest, so that none is deaf. The scale is O'Shaughnessy's,
     2595 log10(1 + f / 700).
     """
     nyquist = analysis.rate / 2

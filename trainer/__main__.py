@@ -116,6 +116,8 @@ def _add_training(
     add("--frames", type=count, metavar="N", help=f"length of a sequence; default: {frames}")
     told = "steps until the run is done, all sessions counted; default: %(default)s"
     add("--iterations", type=count, metavar="N", default=1_000_000, help=told)
+    told = "steps after which the learning rate is halved; default: the method's"
+    add("--halve-every", type=count, metavar="N", help=told)
     told = "stop this session, with a checkpoint, after so long; default: no limit"
     add("--max-minutes", type=_number(0), metavar="M", default=math.inf, help=told)
     told = "processor cores to use; default: %(default)s"
@@ -145,6 +147,7 @@ def _train(options: argparse.Namespace) -> int:
         threads=options.threads,
         seed=options.seed,
         frames=options.frames,
+        halve_every=options.halve_every,
         sizes={name: size for name, size in given.items() if size is not None},
     )
     import_module(f"trainer.{options.command}").train(plan)

@@ -36,7 +36,8 @@ class Plan:
     """What the command line asked of a training run.
 
     init: weights of a new run, or None; max_minutes: of this session; frames: length of a
-    sequence, or None for the method's; sizes: fields of the network's config that differ
+    sequence, halve_every: iterations after which the learning rate is halved, each None for
+    the method's; sizes: fields of the network's config that differ
     from the method's.
     """
 
@@ -49,6 +50,7 @@ class Plan:
     threads: int
     seed: int
     frames: int | None = None
+    halve_every: int | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -66,7 +68,7 @@ class Run:
     """One training run: `go` trains until the plan's end, a signal, or its time is up.
 
     network: what is trained, its `config` a dataclass; groups: Adam's parameter groups;
-    halve_every: iterations after which the learning rate is halved; unit: what `seen` counts
+    halve_every: the plan's, unless it states one; unit: what `seen` counts
     ("frame" or "sample"). Raises ValueError for a checkpoint or weights that do not fit.
     """
 
@@ -76,6 +78,7 @@ class Run:
         torch.set_num_threads(plan.threads)
         self.plan, self.network, self.unit = plan, network, unit
         self.optimiser = torch.optim.Adam(groups, fused=True)
+        halve_every = plan.halve_every or halve_every
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimiser, lambda i: min(1.0, (i + 1) / 200) * 0.5 ** (i // halve_every)
         )
