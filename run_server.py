@@ -202,7 +202,9 @@ class Player:
     def _latency_terms(self) -> dict[str, float]:
         engine, frame = self._engine, self._frame_ms
         return {
-            "block": BLOCK_FRAMES * frame,
+            # A note waits for the next block, and acts on the whole frame that it falls into:
+            # half a frame early on average.
+            "block": (BLOCK_FRAMES - 0.5) * frame,
             "lookahead": engine.lookahead * frame,
             "vocoder": (engine.delay - engine.lookahead) * frame,
             "output": self._sink.latency_ms,

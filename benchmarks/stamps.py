@@ -60,7 +60,8 @@ class StampedSink(Sink):
 
     def write(self, block: Samples) -> bool:
         taken = self._sink.write(block)
-        self._stamps.append((time.perf_counter(), len(block), self._sink.underruns))
+        if taken:
+            self._stamps.append((time.perf_counter(), len(block), self._sink.underruns))
         return taken
 
     def stop(self) -> None:

@@ -81,11 +81,17 @@ class DeviceSink(Sink):
 
     @property
     def latency_ms(self) -> float:
-        """Resampler, ring and what PortAudio states for the device; known once it runs."""
+        """Resampler, ring, the device's buffer and what lies behind it; known once it runs."""
         with self._lock:
-            device_s = self._stream.latency if self._stream else 0.0
-        ring_ms = 1000 * self._playout.reserve / self._rate
-        return self._resampler.latency_ms + ring_ms + 1000 * device_s
+            behind_s = self._stream.latency if self._stream else 0.0
+        buffer_s = self._playout.largest / self._rate
+        if self._device.host.startswith("JACK"):
+            # PortAudio takes one buffer off what JACK states.
+            behind_s += buffer_s
+        # The ring is full again just after the device took a buffer, so what is written then
+        # waits for one buffer more than the ring holds.
+        ring_s = self._playout.reserve / self._rate + buffer_s
+        return self._resampler.latency_ms + 1000 * (ring_s + behind_s)
 
     @property
     def underruns(self) -> int:

@@ -76,8 +76,8 @@ def mel_filters(analysis: Analysis) -> Tensor:
     """Triangles of height one, evenly spread on the mel scale from 0 Hz to Nyquist.
 
     Returns (bins, mels), float32. Slopes steeper than a bin are cut to one bin, and a band
-    that then still lies between two bins takes its nearest, so that none is deaf. The scale is O'Shaughnessy's,
-    2595 log10(1 + f / 700).
+    that then still lies between two bins takes its nearest, so that none is deaf. The scale
+    is O'Shaughnessy's, 2595 log10(1 + f / 700).
     """
     nyquist = analysis.rate / 2
     top = 2595 * np.log10(1 + nyquist / 700)

@@ -110,6 +110,8 @@ class ClockSink(Sink):
         """When the first sample since the last underrun was due; None before any."""
         self._taken = 0
         """Samples taken since the anchor."""
+        self._longest = 0
+        """Samples of the longest block taken."""
 
     @property
     def rate(self) -> int:
@@ -117,7 +119,8 @@ class ClockSink(Sink):
 
     @property
     def latency_ms(self) -> float:
-        return 0.0
+        """One block, once there was one: it is rendered while the one before it plays."""
+        return 1000 * self._longest / self.engine_rate
 
     @property
     def underruns(self) -> int:
@@ -144,6 +147,7 @@ class ClockSink(Sink):
                 self._anchor, self._taken, early = now, 0, 0.0
             if early <= 0:
                 self._taken += len(block)
+                self._longest = max(self._longest, len(block))
                 return True
             self._wait(early)
         return False

@@ -50,8 +50,8 @@ class Plan:
     threads: int
     seed: int
     frames: int | None = None
-    halve_every: int | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
+    halve_every: int | None = None
 
 
 @dataclass(slots=True)
