@@ -66,15 +66,15 @@ def jack_server(period: int) -> Iterator[None]:
 class JackPlayer:
     """Plays MIDI into `midi`, a port's name or part of it, and hears what `system` plays.
 
-    midi: None to play none. `heard` grows by one (frame, samples) each cycle, left channel;
-    `sent` by one (frame, bytes) each message, at the frame where it truly went out; `xruns`
-    counts the server's. Raises OSError if nobody plays, or no such port is there.
+    `heard` grows by one (frame, samples) each cycle, left channel; `sent` by one (frame,
+    bytes, cycle) each message: where it truly went out, and the cycle's own first frame.
+    `xruns` counts the server's. Raises OSError if nobody plays, or no such port is there.
     """
 
-    def __init__(self, midi: str | None) -> None:
+    def __init__(self, midi: str) -> None:
         jack = importlib.import_module("jack")
         self.heard: list[tuple[int, np.ndarray]] = []
-        self.sent: list[tuple[int, bytes]] = []
+        self.sent: list[tuple[int, bytes, int]] = []
         self.xruns = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._client = jack.Client("listener", no_start_server=True, servername=NAME)
@@ -88,11 +88,10 @@ class JackPlayer:
             if not playing:
                 raise OSError("JACK: nobody plays on system:playback_1")
             self._client.connect(playing[0], self._in)
-            if midi is not None:
-                ports = self._client.get_ports(midi, is_midi=True, is_input=True)
-                if not ports:
-                    raise OSError(f"JACK: no MIDI input called {midi}")
-                self._client.connect(self._out, ports[0])
+            ports = self._client.get_ports(midi, is_midi=True, is_input=True)
+            if not ports:
+                raise OSError(f"JACK: no MIDI input called {midi}")
+            self._client.connect(self._out, ports[0])
         except BaseException:
             self._client.close()
             raise
@@ -136,7 +135,7 @@ class JackPlayer:
             frame, message = self._waiting.popleft()
             frame = max(frame, start)
             self._out.write_midi_event(frame - start, message)
-            self.sent.append((frame, message))
+            self.sent.append((frame, message, start))
 
     def _count_xrun(self, delayed_usecs: float) -> None:
         self.xruns += 1

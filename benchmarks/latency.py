@@ -12,11 +12,14 @@ Real server processes play one short note after another (key 60, from silence). 
 For JACK the card's own latency behind its port, as JACK states it, is added: the dummy driver
 has no plug. First audible is the first sample within 40 dB of the note's own peak. The same
 note in an aligned bounce is first audible onset_ms after its frame begins (before it, if
-negative: a spectral frame's window rises early); difference_ms is median_ms - onset_ms -
-stated_ms. With timing timetag, notes come 50-200 ms ahead in bundles, and latency counts
-from the time asked for; deviation_p99_ms is from the median. Notes act on whole frames (8 ms),
-which alone costs a sd of 2.3 ms and a deviation of 4 ms at most; beyond_frame_p99_ms is what
-lies outside one frame.
+negative: a spectral frame's window rises early). JACK hands MIDI over at the start of a
+cycle, early_ms before a note's own sample. What is then left is held against the server's
+own word: difference_ms = median_ms - onset_ms + early_ms - stated_ms.
+
+With timing timetag, notes come 50-200 ms ahead in bundles, and latency counts from the time
+asked for; deviation_p99_ms is from the median. Notes act on whole frames (8 ms), which alone
+costs a sd of 2.3 ms and a deviation of 4 ms; beyond_frame_p99_ms is what lies outside one
+frame. Underruns, late events and JACK's xruns are counted row by row.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import mido
@@ -81,86 +85,114 @@ def measure(options: argparse.Namespace) -> list[Row]:
         flags += ["--vocoder", options.vocoder, "--lookahead", str(lookahead)]
         onset_ms = _onset_ms(bank, options.vocoder, patch, lookahead)
         frame_ms = 1000 / bank.analysis.frame_rate
-        session = _without_device if path == "osc" else _on_jack
-        for name, timing, late, told in session(flags, options):
-            row = {"path": name, "timing": timing, "lookahead": lookahead}
-            rows.append(row | _figures(1000 * late, onset_ms, frame_ms, told))
+        parts, take = (_without_device if path == "osc" else _on_jack)(flags, options)
+        for part in parts:
+            row = {"path": part.path, "timing": part.timing, "lookahead": lookahead}
+            late_ms = 1000 * (notes.heard_at(take, part.asked) - part.asked)
+            rows.append(row | _figures(part, late_ms, onset_ms, frame_ms))
     if not rows:
         raise ValueError("no path can be measured on this machine")
     return rows
 
 
-Session = Iterator[tuple[str, str, np.ndarray, Told]]
-"""Path, timing, seconds from asked to heard (notes,), and the status afterwards."""
+COUNTED = ("underruns", "late", "xruns")
 
 
-def _without_device(flags: list[str], options: argparse.Namespace) -> Session:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One row's notes. asked (notes,): seconds; early_s: how long before its own time a note
+    was handed over; told: the status afterwards, with what was `COUNTED` since the last part."""
+
+    path: str
+    timing: str
+    asked: np.ndarray
+    early_s: float
+    told: Told
+
+
+Heard = tuple[list[Part], notes.Take]
+
+
+def _without_device(flags: list[str], options: argparse.Namespace) -> Heard:
     with tempfile.TemporaryDirectory() as folder:
         take, stamps = Path(folder) / "take.wav", Path(folder) / "stamps.npz"
         script = ["-m", "benchmarks.stamps", str(stamps)]
         with LiveServer([*flags, "--record", str(take)], script=script) as server:
-            asked = {
-                timing: _send(server, options, timing, time.perf_counter)
-                for timing in ("now", "timetag")
-            }
-            told = server.status()
+            parts = _osc_parts("osc", server, options, time.perf_counter, lambda: 0)
             server.stop()
         sound, rate = soundfile.read(take, dtype="float32")
         kept = np.load(stamps)
         samples = kept["samples"]
         due = due_times(kept["took"], samples, kept["underruns"], rate)
     within = np.arange(samples.sum()) - np.repeat(np.cumsum(samples) - samples, samples)
-    # Due again after an underrun is later, but by rounding it may seem to be earlier.
+    # A block that comes after an underrun is due later, but by rounding may seem earlier.
     times = np.maximum.accumulate(np.repeat(due, samples) + within / rate)
-    heard = notes.Take(sound[: len(times), 0], times[: len(sound)])
-    for timing, when in asked.items():
-        yield "osc", timing, notes.heard_at(heard, when) - when, told
+    return parts, notes.Take(sound[: len(times), 0], times)
 
 
-def _on_jack(flags: list[str], options: argparse.Namespace) -> Session:
+def _on_jack(flags: list[str], options: argparse.Namespace) -> Heard:
     flags = [*flags, "--audio", "system", "--midi", "auto"]
     with (
         jack_server(options.period),
         LiveServer(flags, jack_rig.ENVIRONMENT) as server,
         JackPlayer("melstream") as player,
     ):
-        asked = {
-            ("osc-jack", timing): _send(server, options, timing, lambda: player.now / RATE)
-            for timing in ("now", "timetag")
-        }
-        asked["midi-jack", "now"] = _send_midi(server, player, options)
-        told = server.status() | {"xruns": player.xruns}
+        parts = _osc_parts(
+            "osc-jack", server, options, lambda: player.now / RATE, lambda: player.xruns
+        )
+        parts.append(_midi_part(server, player, options))
         first, sound = player.sound()
-        server.stop()
         behind = jack_rig.playback_latency()
-    times = (first + behind + np.arange(len(sound))) / RATE
-    for (name, timing), when in asked.items():
-        yield name, timing, notes.heard_at(notes.Take(sound, times), when) - when, told
+        server.stop()
+    return parts, notes.Take(sound, (first + behind + np.arange(len(sound))) / RATE)
 
 
-def _send(server: LiveServer, options: argparse.Namespace, timing: str, now) -> np.ndarray:
-    """Send all notes over OSC; when each was asked for, on the clock that `now` shows."""
-    latency_s = server.status()["latency_ms"] / 1000
-    wanted = notes.onsets(options.notes, now() + FIRST_S, latency_s, options.seed)
-    ahead = np.random.default_rng(options.seed).uniform(*notes.AHEAD_S, options.notes)
-    asked = np.array(
-        list(notes.send_notes(server, wanted, now, ahead * 1 if timing == "timetag" else None))
-    )
-    time.sleep(FIRST_S)
-    return np.sort(asked)
+def _osc_parts(
+    path: str,
+    server: LiveServer,
+    options: argparse.Namespace,
+    now: Callable[[], float],
+    xruns: Callable[[], int],
+) -> list[Part]:
+    """All notes over OSC, to be played at once and then timetagged, by the clock `now`."""
+    parts = []
+    for timing in ("now", "timetag"):
+        before = _told(server, xruns)
+        wanted = _wanted(before, now(), options)
+        ahead = np.random.default_rng(options.seed).uniform(*notes.AHEAD_S, len(wanted))
+        sent = notes.send_notes(server, wanted, now, ahead if timing == "timetag" else None)
+        asked = np.sort(list(sent))
+        time.sleep(FIRST_S)
+        parts.append(Part(path, timing, asked, 0.0, _since(before, _told(server, xruns))))
+    return parts
 
 
-def _send_midi(server: LiveServer, player: JackPlayer, options: argparse.Namespace) -> np.ndarray:
-    """Send all notes over JACK MIDI; the time of the frame at which each went out."""
-    latency_s = server.status()["latency_ms"] / 1000
-    wanted = notes.onsets(options.notes, player.now / RATE + FIRST_S, latency_s, options.seed)
+def _midi_part(server: LiveServer, player: JackPlayer, options: argparse.Namespace) -> Part:
+    """All notes over JACK MIDI, by the frames at which they went out."""
+    before = _told(server, lambda: player.xruns)
+    wanted = _wanted(before, player.now / RATE, options)
     on, cut = bytes([0x90, notes.KEY, notes.VELOCITY]), bytes([0xB0, 120, 0])
     messages = []
     for onset in wanted:
         messages += [(round(onset * RATE), on), (round((onset + notes.HELD_S) * RATE), cut)]
     player.play(messages)
     player.wait_until(round((wanted[-1] + notes.HELD_S + FIRST_S) * RATE))
-    return np.array([frame for frame, message in player.sent if message == on]) / RATE
+    went = np.array([(frame, cycle) for frame, message, cycle in player.sent if message == on])
+    early_s = float(np.median(went[:, 0] - went[:, 1])) / RATE
+    told = _since(before, _told(server, lambda: player.xruns))
+    return Part("midi-jack", "now", went[:, 0] / RATE, early_s, told)
+
+
+def _wanted(told: Told, now: float, options: argparse.Namespace) -> np.ndarray:
+    return notes.onsets(options.notes, now + FIRST_S, told["latency_ms"] / 1000, options.seed)
+
+
+def _told(server: LiveServer, xruns: Callable[[], int]) -> Told:
+    return server.status() | {"xruns": xruns()}
+
+
+def _since(before: Told, after: Told) -> Told:
+    return after | {name: after[name] - before[name] for name in COUNTED}
 
 
 def _onset_ms(bank: Bank, vocoder: str, patch: str, lookahead: int) -> float:
@@ -180,14 +212,14 @@ def _onset_ms(bank: Bank, vocoder: str, patch: str, lookahead: int) -> float:
     return 1000 * (index / bank.analysis.rate - EARLY_FRAMES * frame_s)
 
 
-def _figures(late_ms: np.ndarray, onset_ms: float, frame_ms: float, told: Told) -> Row:
-    """The columns of one row. late_ms (notes,): asked to heard, NaN for a note not heard."""
+def _figures(part: Part, late_ms: np.ndarray, onset_ms: float, frame_ms: float) -> Row:
+    """A row's columns. late_ms (notes,): from asked to heard, NaN for a note not heard."""
     found = late_ms[np.isfinite(late_ms)]
     if not len(found):
         raise OSError("not one note was heard")
     median = float(np.median(found))
     p95, p99 = (float(np.percentile(found, p)) for p in (95, 99))
-    stated = {f"{term}_ms": told[f"{term}_ms"] for term in TERMS}
+    told, early_ms = part.told, 1000 * part.early_s
     return {
         "notes": len(late_ms),
         "heard": len(found),
@@ -198,10 +230,9 @@ def _figures(late_ms: np.ndarray, onset_ms: float, frame_ms: float, told: Told) 
         "deviation_p99_ms": float(np.percentile(np.abs(found - median), 99)),
         "beyond_frame_p99_ms": float(np.percentile(notes.beyond_frame(found, frame_ms), 99)),
         "onset_ms": onset_ms,
+        "early_ms": early_ms,
         "stated_ms": told["latency_ms"],
-        "difference_ms": median - onset_ms - told["latency_ms"],
-        **stated,
-        "underruns": told["underruns"],
-        "late": told["late"],
-        "xruns": told.get("xruns", 0),
+        "difference_ms": median - onset_ms + early_ms - told["latency_ms"],
+        **{f"{term}_ms": told[f"{term}_ms"] for term in TERMS},
+        **{name: told[name] for name in COUNTED},
     }

@@ -69,8 +69,8 @@ class StampedSink(Sink):
 
     def close(self) -> None:
         self._sink.close()
-        took, samples, underruns = map(np.array, zip(*self._stamps, strict=True))
-        np.savez(self._path, took=took, samples=samples, underruns=underruns)
+        took, samples, underruns = np.array(self._stamps, float).reshape(-1, 3).T
+        np.savez(self._path, took=took, samples=samples.astype(int), underruns=underruns)
 
 
 def due_times(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
+from trainer.flags import named as _named
+from trainer.flags import number as _number
+from trainer.flags import whole as _whole
+from trainer.render_command import SOUNDFONT, add_render
+
+__all__ = ["SOUNDFONT", "main"]
 MIDI_CREDIT = "MIDI files by Bernd Krueger, http://www.piano-midi.de, CC BY-SA 3.0 DE"
 SOUNDFONT_CREDIT = "MuseScore_General by S. Christian Collins, MIT licence"
 
@@ -19,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, fill in {
-        "render": _add_render,
+        "render": add_render,
         "mel2mel": _add_mel2mel,
         "wavenet": _add_wavenet,
         "bank": _add_bank,
@@ -35,45 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("trainer: interrupted; run it again to go on", file=sys.stderr)
         return 130
-
-
-def _add_render(parser: argparse.ArgumentParser) -> None:
-    """Render MIDI files into a data set; go on with one that was interrupted."""
-    add, path, minutes = parser.add_argument, {"type": Path, "metavar": "PATH"}, _number(0)
-    add("--midi", **path, required=True, help="folder of MIDI files with a manifest.csv")
-    add("--soundfont", **path, default=SOUNDFONT, help="default: %(default)s")
-    add("--out", **path, default=Path("runs/data"), help="the data set; default: %(default)s")
-    told = "of training music for each instrument; default: %(default)g"
-    add("--minutes", type=minutes, metavar="M", default=60.0, help=told)
-    told = "of held-out music for each instrument; default: %(default)g"
-    add("--val-minutes", type=minutes, metavar="M", default=2.0, help=told)
-    told = "share of made-up studies in the training music, 0..1; default: %(default)g"
-    add("--etudes", type=_number(0, 1), metavar="SHARE", default=0.25, help=told)
-    told = "length of an excerpt, 2 or more; default: %(default)g"
-    add("--seconds", type=_number(2), metavar="S", default=20.0, help=told)
-    told = "another seed chooses other excerpts; default: %(default)s"
-    add("--seed", type=_whole(0), metavar="N", default=0, help=told)
-    told = "processes at work; default: one for each core"
-    add("--workers", type=_whole(1), metavar="N", default=os.cpu_count(), help=told)
-    parser.set_defaults(run=_render)
-
-
-def _render(options: argparse.Namespace) -> int:
-    from trainer.render import PROGRAMS, Recipe, render
-
-    recipe = Recipe(
-        midi=options.midi,
-        soundfont=options.soundfont,
-        out=options.out,
-        programs=PROGRAMS,
-        train_minutes=options.minutes,
-        val_minutes=options.val_minutes,
-        etude_share=options.etudes,
-        seconds=options.seconds,
-        seed=options.seed,
-    )
-    print(render(recipe, options.workers))
-    return 0
 
 
 def _add_mel2mel(parser: argparse.ArgumentParser) -> None:
@@ -188,45 +153,6 @@ def _bank(options: argparse.Namespace) -> int:
     )
     print(made)
     return 0
-
-
-def _whole(low: int) -> Callable[[str], int]:
-    """A flag's type: whole numbers from low on."""
-
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low:
-            raise argparse.ArgumentTypeError(
-                f"is {text!r}, but must be a whole number of at least {low}"
-            )
-        return value
-
-    return read
-
-
-def _number(low: float, high: float = math.inf) -> Callable[[str], float]:
-    """A flag's type: finite numbers from low to high."""
-    fitting = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high or math.isinf(value):
-            raise argparse.ArgumentTypeError(f"is {text!r}, but must be a number {fitting}")
-        return value
-
-    return read
-
-
-def _named(text: str) -> tuple[str, float]:
-    """A flag's type: NAME=NUMBER."""
-    name, _, value = text.partition("=")
-    return name, _number(-1, 1)(value)
 
 
 if __name__ == "__main__":

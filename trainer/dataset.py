@@ -15,6 +15,7 @@ from tqdm import tqdm
 from synth.mel import Analysis, windowed_magnitudes
 from synth.templates import KEYS, initial_keys, play_keys
 from trainer.manifest import read_manifest
+from trainer.storage import read_audio
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def load_excerpt(path: Path, patches: list[str]) -> Excerpt:
     """Read one excerpt; its instrument is counted in patches. ValueError names a bad file."""
     try:
         with np.load(path) as file:
-            audio, roll, patch = file["audio"], file["roll"], str(file["patch"])
+            audio, roll, patch = read_audio(file), file["roll"], str(file["patch"])
     except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not an excerpt ({error})") from None
     if roll.ndim != 2 or roll.shape[1] != 2 * KEYS or audio.ndim != 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +21,24 @@ RENDER_RATE = 48_000
 """Rendered here and resampled down: at 16 kHz its interpolation dulls the top octave."""
 GAIN = 0.5
 POLYPHONY = 1024
+INSTALL = "pip install pygame-ce==2.5.8"
+"""What brings the library, the same one on every machine."""
 
 
 class FluidSynth:
     """One SoundFont, kept loaded; `render` may be called any number of times.
 
-    Raises ValueError when the library or the SoundFont cannot be loaded.
+    rate: what it renders at, 8,000 to 96,000; its notes start on multiples of 64 of these
+    samples. Raises ValueError when the library or the SoundFont cannot be loaded.
     """
 
-    def __init__(self, soundfont: str | Path) -> None:
+    def __init__(self, soundfont: str | Path, rate: int = RENDER_RATE) -> None:
         self._lib = _load_library()
-        self._soundfont = str(soundfont)
+        self._soundfont, self._rate = str(soundfont), rate
         if not Path(soundfont).is_file():
             raise ValueError(f"{soundfont}: no such SoundFont")
         self._settings = self._lib.new_fluid_settings()
-        for name, value in {"synth.gain": GAIN, "synth.sample-rate": float(RENDER_RATE)}.items():
+        for name, value in {"synth.gain": GAIN, "synth.sample-rate": float(rate)}.items():
             self._lib.fluid_settings_setnum(self._settings, name.encode(), value)
         quiet = {"synth.reverb.active": 0, "synth.chorus.active": 0}
         for name, number in {**quiet, "synth.polyphony": POLYPHONY}.items():
@@ -58,17 +61,19 @@ class FluidSynth:
         if self._lib.fluid_synth_program_select(synth, 0, 1, 0, program) < 0:
             self._lib.delete_fluid_synth(synth)
             raise ValueError(f"{self._soundfont}: has no program {program}")
-        audio = np.zeros((round(seconds * RENDER_RATE), 2), np.float32)
+        audio = np.zeros((round(seconds * self._rate), 2), np.float32)
         at = 0
         for event in events:
-            until = min(event.time * RENDER_RATE // rate, len(audio))
+            until = min(event.time * self._rate // rate, len(audio))
             self._write(synth, audio[at:until])
             at = max(at, until)
             self._send(synth, event)
         self._write(synth, audio[at:])
         self._lib.delete_fluid_synth(synth)
         mono = audio.mean(axis=1)
-        return soxr.resample(mono, RENDER_RATE, rate, quality="VHQ")[: round(seconds * rate)]
+        if self._rate == rate:
+            return mono
+        return soxr.resample(mono, self._rate, rate, quality="VHQ")[: round(seconds * rate)]
 
     def _send(self, synth: int, event: Event) -> None:
         message = to_message(event)
@@ -124,13 +129,12 @@ def _load_library() -> ctypes.CDLL:
 
 
 def _library_path() -> str:
-    spec = importlib.util.find_spec("pygame")
-    if spec and spec.origin:
-        bundled = Path(spec.origin).parent.parent / "pygame_ce.libs"
-        found = sorted(bundled.glob("libfluidsynth*.so*"))
+    for folder in sys.path:
+        # Beside the package, which need not be there: a wheel's libraries alone will do.
+        found = sorted((Path(folder) / "pygame_ce.libs").glob("libfluidsynth*.so*"))
         if found:
             return str(found[0])
     system = ctypes.util.find_library("fluidsynth")
     if system:
         return system
-    raise ValueError('FluidSynth is not installed: pip install "melstream[train]"')
+    raise ValueError(f"FluidSynth is not installed: {INSTALL}")

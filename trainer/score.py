@@ -12,18 +12,24 @@ import numpy as np
 
 from daw_bridge.events import SUSTAIN, Event, NoteOff, NoteOn, Pedal
 from daw_bridge.midi_file import TimedMessage
+from trainer.programs import KEYS
 
 PART = 1
+DRUMS = 9
+"""The channel, counted from 0, whose keys are drums and no pitches."""
 
 
 def score_events(messages: list[TimedMessage], rate: int) -> list[Event]:
     """Notes and sustain pedal of a file as events of one part, timed in samples of rate.
 
-    Channels are merged; programs, volumes and everything else in the file is ignored.
+    Channels are merged, all but the drums; programs, volumes and everything else in the file
+    is ignored.
     """
     events: list[Event] = []
     for timed in messages:
         time, message = round(timed.seconds * rate), timed.message
+        if message.channel == DRUMS:
+            continue
         if message.type == "note_on" and message.velocity:
             events.append(NoteOn(time, PART, message.note, message.velocity))
         elif message.type in ("note_on", "note_off"):
@@ -31,6 +37,12 @@ def score_events(messages: list[TimedMessage], rate: int) -> list[Event]:
         elif message.type == "control_change" and message.control == SUSTAIN:
             events.append(Pedal(time, PART, SUSTAIN, message.value >= 64))
     return events
+
+
+def within(events: list[Event], keys: tuple[int, int]) -> list[Event]:
+    """The same events without the notes below the first or above the second of keys."""
+    low, high = keys
+    return [e for e in events if not isinstance(e, NoteOn | NoteOff) or low <= e.key <= high]
 
 
 def excerpt(events: list[Event], start: int, stop: int) -> list[Event]:
@@ -58,13 +70,21 @@ def excerpt(events: list[Event], start: int, stop: int) -> list[Event]:
     return [*cut, Pedal(stop - start, PART, SUSTAIN, False)]
 
 
-def etude(random: np.random.Generator, rate: int, seconds: float) -> list[Event]:
-    """A made-up study of some seconds: a run, held notes, repeated notes or chords."""
+def etude(
+    random: np.random.Generator, rate: int, seconds: float, keys: tuple[int, int] = KEYS
+) -> list[Event]:
+    """A made-up study of some seconds: a run, held notes, repeated notes or chords.
+
+    keys: the lowest and the highest one in it. Half of the studies keep to the middle.
+    """
     kind = random.choice(["run", "held", "repeated", "chords"])
-    low, high = (21, 109) if random.random() < 0.5 else (48, 85)
+    low, high = keys[0], keys[1] + 1
+    if random.random() >= 0.5 and max(low, 48) < min(high, 85):
+        low, high = max(low, 48), min(high, 85)
     steps = random.choice(["chromatic", "major", "random"])
     scale = np.array([0, 2, 4, 5, 7, 9, 11]) if steps == "major" else np.arange(12)
-    allowed = [key for key in range(low, high) if (key % 12) in scale]
+    # A narrow range may lie between the steps of a scale.
+    allowed = [key for key in range(low, high) if (key % 12) in scale] or list(range(low, high))
     at, going, place = 0.1, 1, int(random.integers(len(allowed)))
     strikes: list[tuple[float, float, int, int]] = []
     pace = {"run": 0.25, "held": 1.6, "repeated": 0.3, "chords": 1.0}[kind]
@@ -73,16 +93,16 @@ def etude(random: np.random.Generator, rate: int, seconds: float) -> list[Event]
         length = pace * float(random.uniform(0.3, 1.1))
         if kind == "held":
             length *= float(random.uniform(0.5, 2.0))
-        count = int(random.integers(2, 6)) if kind == "chords" else 1
+        count = min(int(random.integers(2, 6)), high - low) if kind == "chords" else 1
         if steps == "random" or kind in ("held", "chords"):
             place = int(random.integers(len(allowed)))
         elif kind == "run" or random.random() < 0.25:
             going = -going if not 0 <= place + going < len(allowed) else going
-            place += going
-        keys = {allowed[place]}
-        while len(keys) < count:
-            keys.add(int(np.clip(allowed[place] + random.integers(-12, 13), low, high - 1)))
-        for key in keys:
+            place = min(max(place + going, 0), len(allowed) - 1)
+        struck = {allowed[place]}
+        while len(struck) < count:
+            struck.add(int(np.clip(allowed[place] + random.integers(-12, 13), low, high - 1)))
+        for key in struck:
             velocity = int(np.clip(random.normal(80, 25), 10, 127))
             strikes.append((at, min(at + length, seconds), key, velocity))
         at += pace

@@ -43,7 +43,7 @@ def test_from_data_to_a_bank_by_commands_alone(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        ("corpus", "nowhere/manifest.csv: no such file"),
+        ("corpus", "nowhere: no such folder"),
         ("soundfont", "nowhere.sf2: no such SoundFont"),
         ("noise", "noise.sf2: not a SoundFont that FluidSynth can read"),
     ],
@@ -65,8 +65,8 @@ def test_the_module_itself_exits_with_2_and_one_line(tmp_path):
     command = [sys.executable, "-m", "trainer", "render", "--midi", str(tmp_path)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stdout == ""
-    told = "no such file (it must have columns path, seconds, split)"
-    assert done.stderr.splitlines() == [f"trainer: {tmp_path / 'manifest.csv'}: {told}"]
+    told = f"trainer: {tmp_path}: no MIDI files (.mid, .midi) in it or below"
+    assert done.stderr.splitlines() == [told]
 
 
 @pytest.mark.parametrize("network", TINY)

@@ -1,0 +1,81 @@
+"""The held-out test pieces: what was played, and how the original sounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daw_bridge.piano_roll import KEYS
+from synth.bank import Bank
+from trainer.dataset import load_excerpt
+from trainer.manifest import read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The beginning of a piece on one instrument.
+
+    original (samples,) float32 in -1..1, as the renderer played it; roll (frames, 176) float32
+    in 0..1, frames enough for the samples; embedding (size,): where the bank keeps it.
+    """
+
+    original: np.ndarray
+    roll: np.ndarray
+    embedding: np.ndarray
+
+    @property
+    def onsets(self) -> np.ndarray:
+        """Frames in which one or more notes begin, ascending."""
+        return np.flatnonzero(self.roll[:, KEYS:].any(axis=1))
+
+
+def instruments(bank: Bank, data: Path) -> list[str]:
+    """The bank's patches that the data set plays, in the bank's order.
+
+    Raises ValueError when there is none, or the data set's frames are not the bank's.
+    """
+    manifest = read_manifest(data)
+    for name in ("rate", "hop"):
+        stated = getattr(bank.analysis, name)
+        if manifest[name] != stated:
+            raise ValueError(
+                f"{data / 'manifest.yaml'}: {name} is {manifest[name]}, but {stated} in {bank.path}"
+            )
+    known = [patch for patch in bank.names if patch in manifest["programs"]]
+    if not known:
+        raise ValueError(f"{data}: none of its instruments is in {bank.path}")
+    return known
+
+
+def take_paths(data: Path, patch: str, pieces: int) -> list[Path]:
+    """So many test pieces of a patch, spread over all there are, always the same ones.
+
+    Raises ValueError when there is none.
+    """
+    programs = list(read_manifest(data)["programs"])
+    paths = [p for p in sorted((data / "test").glob("*.npz")) if _patch_of(p, programs) == patch]
+    if not paths:
+        raise ValueError(f"{data / 'test'}: no test piece of {patch}; let `render` finish")
+    chosen = np.linspace(0, len(paths) - 1, min(pieces, len(paths))).round().astype(int)
+    return [paths[i] for i in chosen]
+
+
+def load_takes(bank: Bank, paths: list[Path], patch: str, seconds: float) -> list[Take]:
+    """The first seconds of each piece. Raises ValueError for a file that is no excerpt."""
+    embedding = np.array(bank.patch(patch).embedding, np.float32)
+    takes = []
+    for path in paths:
+        excerpt = load_excerpt(path, [patch])
+        original = excerpt.audio[: round(seconds * bank.analysis.rate)].astype(np.float32) / 32767
+        frames = -(-len(original) // bank.analysis.hop)
+        roll = np.zeros((frames, 2 * KEYS), np.float32)
+        roll[: len(excerpt.roll)] = excerpt.roll[:frames] / 127
+        takes.append(Take(original, roll, embedding))
+    return takes
+
+
+def _patch_of(path: Path, programs: list[str]) -> str | None:
+    """The patch that a file's name ends in: the longest, for some end in another's name."""
+    return max((p for p in programs if path.stem.endswith(f"-{p}")), key=len, default=None)
