@@ -147,7 +147,11 @@ class Player:
         # What stands now stays: collecting it again and again would cost whole blocks.
         gc.collect()
         gc.freeze()
+        underruns = 0
         while not self._stop.is_set():
+            if self._sink.underruns != underruns:
+                underruns = self._sink.underruns
+                self.clock.stall()
             began, start = time.perf_counter(), self._engine.frame * self._engine.hop
             self.clock.tick(start, began)
             events = self.inbox.take_until(start + length)

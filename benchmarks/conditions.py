@@ -89,19 +89,19 @@ def check_lookahead(text: str) -> None:
 
 def play(mel2mel: Mel2Mel, vocoder: Vocoder, lookahead: str, take: Take) -> np.ndarray:
     """A take's score through the engine, as a patch at 0 dB plays it: (samples,)."""
-    full, frames = lookahead == "full", len(take.roll)
+    full = lookahead == "full"
     behind = vocoder.lookahead + (0 if full else int(lookahead))
-    count = frames + behind
-    roll = np.pad(take.roll, ((0, behind), (0, 0)))
-    embedding = np.tile(take.embedding, (count, 1))
+    count = take.frames + behind
+    roll = np.pad(take.roll, ((0, max(count - len(take.roll), 0)), (0, 0)))
+    embedding = np.tile(take.embedding, (len(roll), 1))
     # Hard left: the only place where one channel holds all of a part.
-    gain = np.tile(stereo_gain(0.0, -1.0), (count, 1))
-    window = Window(1, roll, embedding, gain, np.zeros(count, bool))
+    gain = np.tile(stereo_gain(0.0, -1.0), (len(roll), 1))
+    window = Window(1, roll, embedding, gain, np.zeros(len(roll), bool))
     if full:
         predictor: Predictor = Foreseen(mel2mel, vocoder.head, [window])
     else:
         predictor = Streaming(mel2mel, vocoder.head, int(lookahead))
-    engine = Engine(predictor, vocoder, ring_out=frames, seed=SEED)
+    engine = Engine(predictor, vocoder, ring_out=count, seed=SEED)
     blocks = []
     for start in range(0, count, BLOCK_FRAMES):
         now = min(BLOCK_FRAMES, count - start)

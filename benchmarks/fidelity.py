@@ -5,7 +5,8 @@ how far it is from the original: mean_r is Pearson's correlation over librosa's 
 transform, 84 bins C1..B7, hop 512, linear magnitudes, pooled over the concatenated pieces of
 an instrument, bins in which the original is silent left out, then averaged over bins. r_440 is
 the bin at 440 Hz. Instrument "all" is the mean over instruments. published is the paper's
-mean r, from notes always through its WaveNet. seconds: how much of each instrument was heard.
+mean r, from notes always through its WaveNet. seconds: how much of each instrument was heard;
+each piece from its first note on.
 
 --quick takes a few minutes, --full many hours, mostly the WaveNet's. Each row is kept in the
 work file as soon as it is done and not measured again while the weights, the pieces and the

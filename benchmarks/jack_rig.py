@@ -52,7 +52,7 @@ def jack_server(period: int) -> Iterator[None]:
     try:
         waited = subprocess.run(["jack_wait", "-w", "-t", str(START_S), "-s", NAME], **quiet)
         if waited.returncode or server.poll() is not None:
-            raise OSError("jackd does not start on this machine")
+            raise OSError(f"jackd does not start here; or does another {NAME} run?")
         yield
     finally:
         server.terminate()

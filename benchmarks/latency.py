@@ -42,6 +42,7 @@ from benchmarks.jack_rig import RATE, JackPlayer, jack_server
 from benchmarks.live import LiveServer, Told
 from benchmarks.results import Row, add_bank_flags, make_vocoder
 from benchmarks.stamps import due_times
+from daw_bridge.clock import SETTLE_S
 from daw_bridge.midi_file import TimedMessage
 from run_server import bounce
 from synth.bank import Bank, load_bank
@@ -51,8 +52,28 @@ PATHS = ("osc", "jack")
 TERMS = ("block", "lookahead", "vocoder", "output")
 FIRST_S = 0.5
 """Before the first note: the sender's own start must not make it late."""
+SETTLED_S = 4 * SETTLE_S
+"""The listener breaks the sound when it joins JACK, and the engine's clock takes its time to
+sink back after a gap: notes that follow one come up to tens of ms later for some seconds."""
 EARLY_FRAMES = 8
 """Frames before the note in the bounce, for sound that begins before it."""
+
+COUNTED = ("underruns", "late", "xruns")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One row's notes. asked (notes,): seconds; early_s: how long before its own time a note
+    was handed over; told: the status afterwards, with what was `COUNTED` since the last part."""
+
+    path: str
+    timing: str
+    asked: np.ndarray
+    early_s: float
+    told: Told
+
+
+Heard = tuple[list[Part], notes.Take]
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -95,24 +116,6 @@ def measure(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-COUNTED = ("underruns", "late", "xruns")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One row's notes. asked (notes,): seconds; early_s: how long before its own time a note
-    was handed over; told: the status afterwards, with what was `COUNTED` since the last part."""
-
-    path: str
-    timing: str
-    asked: np.ndarray
-    early_s: float
-    told: Told
-
-
-Heard = tuple[list[Part], notes.Take]
-
-
 def _without_device(flags: list[str], options: argparse.Namespace) -> Heard:
     with tempfile.TemporaryDirectory() as folder:
         take, stamps = Path(folder) / "take.wav", Path(folder) / "stamps.npz"
@@ -137,6 +140,7 @@ def _on_jack(flags: list[str], options: argparse.Namespace) -> Heard:
         LiveServer(flags, jack_rig.ENVIRONMENT) as server,
         JackPlayer("melstream") as player,
     ):
+        time.sleep(SETTLED_S)
         parts = _osc_parts(
             "osc-jack", server, options, lambda: player.now / RATE, lambda: player.xruns
         )

@@ -15,13 +15,15 @@ from trainer.manifest import read_manifest
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The beginning of a piece on one instrument.
+    """A piece on one instrument, from its first note on.
 
-    original (samples,) float32 in -1..1, as the renderer played it; roll (frames, 176) float32
-    in 0..1, frames enough for the samples; embedding (size,): where the bank keeps it.
+    original (samples,) float32 in -1..1, as the renderer played it; frames: how many those
+    are. roll (frames or more, 176) float32 in 0..1, as far as the score is known, for the
+    original does not end with its samples. embedding (size,): where the bank keeps the patch.
     """
 
     original: np.ndarray
+    frames: int
     roll: np.ndarray
     embedding: np.ndarray
 
@@ -63,16 +65,21 @@ def take_paths(data: Path, patch: str, pieces: int) -> list[Path]:
 
 
 def load_takes(bank: Bank, paths: list[Path], patch: str, seconds: float) -> list[Take]:
-    """The first seconds of each piece. Raises ValueError for a file that is no excerpt."""
+    """So many seconds of each piece, from its first note on.
+
+    The silence before it is left out: every remake would match it, and be praised for it.
+    Raises ValueError for a file that is no excerpt.
+    """
     embedding = np.array(bank.patch(patch).embedding, np.float32)
-    takes = []
+    hop, takes = bank.analysis.hop, []
     for path in paths:
         excerpt = load_excerpt(path, [patch])
-        original = excerpt.audio[: round(seconds * bank.analysis.rate)].astype(np.float32) / 32767
-        frames = -(-len(original) // bank.analysis.hop)
-        roll = np.zeros((frames, 2 * KEYS), np.float32)
-        roll[: len(excerpt.roll)] = excerpt.roll[:frames] / 127
-        takes.append(Take(original, roll, embedding))
+        first = int(excerpt.roll[:, KEYS:].any(axis=1).argmax())
+        stop = first * hop + round(seconds * bank.analysis.rate)
+        original = excerpt.audio[first * hop : stop].astype(np.float32) / 32767
+        frames, roll = -(-len(original) // hop), excerpt.roll[first:].astype(np.float32) / 127
+        roll = np.pad(roll, ((0, max(frames - len(roll), 0)), (0, 0)))
+        takes.append(Take(original, frames, roll, embedding))
     return takes
 
 

@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
         scores, ours, original = [], [], []
         paths = take_paths(options.data, patch, options.pieces)
         for take in load_takes(bank, paths, patch, options.seconds):
-            scores.append(score_notes(take.roll, bank.analysis.frame_rate))
+            scores.append(score_notes(take.roll[: take.frames], bank.analysis.frame_rate))
             ours.append(listener.hear(play(mel2mel, vocoder, options.lookahead, take), rate))
             original.append(listener.hear(take.original, rate))
         notes = sum(len(score.key) for score in scores)

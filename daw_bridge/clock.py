@@ -51,6 +51,7 @@ class AudioClock:
         self.rate = rate
         self._line: _Line | None = None
         self._ticked = 0
+        self._stalled = False
         self._last = 0
         self._asking = threading.Lock()
 
@@ -64,14 +65,23 @@ class AudioClock:
         early_edge = samples + block
         slack = max(JUMP_S, 2 * block / self.rate)
         position, slope = float(early_edge), self.rate
-        if self._line:
+        if self._line and not self._stalled:
             expected = self._line.position + self._line.slope * (wall - self._line.wall)
             excess = expected - early_edge
             if 0 < excess <= slack * self.rate:
                 # Sinking is a gentler slope, not a step: a later ask never gets less.
                 position = expected
                 slope = max(self.rate - excess / SETTLE_S, self.rate / 2)
+        self._stalled = False
         self._line = _Line(wall, position, slope, wall + slack, early_edge)
+
+    def stall(self) -> None:
+        """Say that the sound has broken: the next tick starts the line anew.
+
+        What was lost will not be caught up with, so sinking slowly would only delay every
+        note for seconds. Called by the thread that ticks.
+        """
+        self._stalled = True
 
     def samples_at(self, wall: float) -> int:
         """Where an event of this wall time belongs: about one block after it, in samples."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trainer.fluidsynth import RENDER_RATE
 from trainer.programs import KEYS, PROGRAM_KEYS, PROGRAM_RELEASE_S, RELEASE_S
 
 FRAME_S = 0.008
@@ -54,6 +55,15 @@ class Recipe:
     def hop(self) -> int:
         """Samples of the data set in a frame: 128 at 16 kHz, 384 at 48 kHz."""
         return round(self.rate * FRAME_S)
+
+    @property
+    def render_rate(self) -> int:
+        """Samples a second before any resampling."""
+        return self.rate if self.direct else max(self.rate, RENDER_RATE)
+
+    def path_of(self, job: Excerpt) -> Path:
+        """The file of an excerpt."""
+        return self.out / job.split / f"{job.name}.npz"
 
     def keys_of(self, program: int) -> tuple[int, int]:
         """Lowest and highest key that a program plays. Raises ValueError when none is left."""

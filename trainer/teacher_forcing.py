@@ -180,13 +180,13 @@ class _Layers(torch.autograd.Function):
             joined = _joined(ctx.mel[rows], r)
             d_skip, d_mel = buffers.d_skip[rows], buffers.d_mel[rows].zero_()
             d_x = buffers.d_x[rows].zero_()
-            every_z = d_x.new_empty(len(joined), len(dilations) * r)
             for number in reversed(range(len(dilations))):
                 gate, residual = layers[2 * number : 2 * number + 2]
                 d_gate, d_residual = d_layers[2 * number : 2 * number + 2]
                 depth, own = dilations[number] * batch, slice(number * r, (number + 1) * r)
                 tanh, sigmoid = buffers.gates[number, rows].split(r, -1)
-                z = torch.mul(tanh, sigmoid, out=every_z[:, own])
+                z = tanh * sigmoid
+                d_skip_linear.weight[:, own].add_(d_skip.t() @ z)
                 d_z = d_skip @ skip.weight[:, own]
                 if number + 1 < len(dilations):
                     d_z.addmm_(d_x, residual.weight)
@@ -195,11 +195,9 @@ class _Layers(torch.autograd.Function):
                 _join(joined, buffers.inputs[number], depth, rows, r)
                 d_gate.learn(d_gates, joined)
                 owed = buffers.owed[number]
-                wanted = d_gates @ gate.weight[:, : 2 * r]
-                owed[rows] = wanted[:, :r]
-                d_x.add_(wanted[:, r:]).add_(owed[_shifted(rows, depth)])
+                torch.mm(d_gates, gate.weight[:, :r], out=owed[rows])
+                d_x.add_(owed[_shifted(rows, depth)]).addmm_(d_gates, gate.weight[:, r : 2 * r])
                 d_mel.addmm_(d_gates, gate.weight[:, 2 * r :])
-            d_skip_linear.weight.add_(d_skip.t() @ every_z)
         flat = [g for pair in ctx.gradients for g in pair]
         return (None, None, *(g * scale for g in (buffers.d_x, buffers.d_mel, *flat)))
 

@@ -30,6 +30,7 @@ from daw_bridge.piano_roll import KEYS, LOWEST_KEY
 from run_server import bounce
 from synth.bank import load_bank
 from tests.benchmarks.tiny_takes import PIECES, make_data
+from tests.toy_bank import RING_OUT_S
 
 NAMES = ["piano", "organ", "bright-lead"]
 """The toy's patches as its bank orders them: by program, then the one without."""
@@ -88,9 +89,9 @@ def test_plain_tones_survive_every_way_that_starts_from_the_original(run):
     vocoded = (MEL_GRIFFIN_LIM, MAGNITUDES_SPECTRAL)
     rows = run(conditions=(MU_LAW, *vocoded))
     r = {row["condition"]: row["mean_r"] for row in rows if row["instrument"] == "all"}
-    # Misaligned by a frame, or at another level, they would not.
-    assert all(r[MU_LAW] > r[condition] > 0.85 for condition in vocoded)
-    assert all(row["stft"] < 1.4 and row["onset_ms"] <= 2 for row in rows)
+    assert all(r[MU_LAW] > r[condition] > 0.75 for condition in vocoded)
+    # At another level, or misaligned, they would not.
+    assert all(row["stft"] < 1.5 and row["onset_ms"] <= 2 for row in rows)
 
 
 def test_rows_done_are_not_measured_again(run, tmp_path):
@@ -127,10 +128,20 @@ def test_two_processes_measure_what_one_does(run, tmp_path):
     assert run("--workers", "2", conditions=(MU_LAW,)) == one
 
 
+@pytest.mark.parametrize("lookahead", ["0", "16", "full"])
+def test_where_a_take_ends_does_not_change_its_sound(toy_bank, data, lookahead):
+    bank = load_bank(toy_bank)
+    mel2mel, vocoder = bank.mel2mel(), make_vocoder(bank, "spectral")
+    paths = take_paths(data, "organ", 1)
+    short, long = (load_takes(bank, paths, "organ", seconds)[0] for seconds in (1.0, 2.0))
+    heard = [play(mel2mel, vocoder, lookahead, take) for take in (short, long)]
+    np.testing.assert_allclose(heard[0], heard[1][: len(heard[0])], atol=1e-6)
+
+
 @pytest.mark.parametrize("lookahead", ["0", "3", "full"])
 def test_a_score_is_played_as_a_bounce_plays_it(toy_bank, data, lookahead):
     bank = load_bank(toy_bank)
-    (take,) = load_takes(bank, take_paths(data, "piano", 1), "piano", SECONDS)
+    (take,) = load_takes(bank, take_paths(data, "piano", 1), "piano", 60.0)
     messages = []
     sounding = np.diff(take.roll[:, :KEYS], axis=0, prepend=0)
     for frame, key in zip(*np.nonzero(sounding), strict=True):
@@ -138,9 +149,11 @@ def test_a_score_is_played_as_a_bounce_plays_it(toy_bank, data, lookahead):
         message = mido.Message("note_on", note=key + LOWEST_KEY, velocity=velocity)
         messages.append(TimedMessage(frame * bank.analysis.hop / bank.analysis.rate, message))
     vocoder = make_vocoder(bank, "spectral")
-    blocks = bounce(bank, vocoder, messages, {1: "piano"}, len(take.roll), lookahead, seed=0)
-    bounced = np.concatenate(list(blocks))[: len(take.original), 0]
-    ours = play(bank.mel2mel(), vocoder, lookahead, take)
+    blocks = bounce(bank, vocoder, messages, {1: "piano"}, take.frames, lookahead, seed=0)
+    # After that the bounce falls asleep.
+    last = np.flatnonzero(take.roll.any(axis=1))[-1] + round(RING_OUT_S * 125)
+    bounced = np.concatenate(list(blocks))[: last * 128, 0]
+    ours = play(bank.mel2mel(), vocoder, lookahead, take)[: len(bounced)]
     assert np.abs(ours).max() > 0.01
     # A part in the middle comes at -3 dB on either side.
     np.testing.assert_allclose(ours * np.sqrt(0.5), bounced, atol=1e-6)
@@ -211,3 +224,14 @@ def test_two_banks_of_one_name_are_refused(capsys, toy_bank, data, tmp_path):
     shutil.copytree(toy_bank, tmp_path / toy_bank.name)
     banks = ["--bank", str(toy_bank), "--bank", str(tmp_path / toy_bank.name)]
     assert "two are called 'toy'" in complaint(capsys, "--data", str(data), *banks)
+
+
+def test_a_piece_is_heard_from_its_first_note_on(toy_bank, data):
+    (take,) = load_takes(load_bank(toy_bank), take_paths(data, "piano", 1), "piano", 3.0)
+    assert take.onsets[0] == 0 and len(take.original) == 48_000
+    # The score goes on, as it does for a network that looks ahead.
+    assert take.frames == 375 and take.roll.shape == (490, 176)
+    # The tiny data's notes sound from their onset's frame on, at once.
+    assert np.abs(take.original[:128]).max() > 0.1
+    whole = np.load(take_paths(data, "piano", 1)[0])
+    np.testing.assert_array_equal(np.rint(take.original * 32767), whole["audio"][1280:49280])

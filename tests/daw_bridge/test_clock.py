@@ -93,6 +93,19 @@ def test_a_short_stall_is_forgotten_within_seconds():
     assert clock.samples_at(wall) - (samples + BLOCK) < 0.001 * RATE
 
 
+def test_after_a_break_in_the_sound_the_delay_is_at_once_what_it_was():
+    late = 0.1
+    for told, left in ((False, late), (True, 0.0)):
+        clock = AudioClock(RATE)
+        *_, (samples, wall) = ticking(clock, 50)
+        if told:
+            clock.stall()
+        samples, wall = samples + BLOCK, wall + PERIOD + late
+        clock.tick(samples, wall)
+        waits = (clock.samples_at(wall) - samples - BLOCK) / RATE
+        assert waits == pytest.approx(left, abs=0.01)
+
+
 def test_stamps_never_run_backwards_between_ticks():
     draw = random.Random(2)
     clock = AudioClock(RATE)
