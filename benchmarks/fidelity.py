@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -209,7 +210,7 @@ def _results(tasks: list[Task], workers: int) -> Iterator[tuple[Task, dict[str, 
         yield from ((task, measure_task(task)) for task in tasks)
         return
     # Not forked: libraries' threads do not survive that.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
     try:
         futures = {pool.submit(measure_task, task): task for task in tasks}
         for future in as_completed(futures):
@@ -220,6 +221,12 @@ def _results(tasks: list[Task], workers: int) -> Iterator[tuple[Task, dict[str, 
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    torch.set_num_threads(1)
+    # Ctrl-C ends it at once: as an exception it would only end one row and begin the next.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _row(

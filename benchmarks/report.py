@@ -13,7 +13,6 @@ import argparse
 import ast
 import json
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from string import Template
 
@@ -209,4 +208,5 @@ def _sounds(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _stated() -> str:
-    return f"Made {date.today().isoformat()} at {results._commit()} on {results.machine()}."
+    made = results.stated()
+    return f"Made {made['date']} at {made['commit']} on {made['machine']}."

@@ -16,7 +16,7 @@ from synth.spectral import SpectralVocoder
 from synth.vocoder import Vocoder
 from synth.wavenet_vocoder import WaveNetVocoder
 
-Row = dict[str, str | int | float | bool]
+Row = dict[str, str | int | float | bool | None]
 
 
 def show(rows: list[Row]) -> None:
@@ -29,10 +29,14 @@ def show(rows: list[Row]) -> None:
 
 
 def keep(rows: list[Row], path: Path | None) -> None:
-    """Write rows as a JSON list, each with date, commit and machine, if a path was asked for."""
+    """Write rows as a JSON list, each with when, of what and where, if a path was asked for."""
     if path:
-        stated = {"date": date.today().isoformat(), "commit": _commit(), "machine": machine()}
-        path.write_text(json.dumps([row | stated for row in rows], indent=1) + "\n")
+        path.write_text(json.dumps([row | stated() for row in rows], indent=1) + "\n")
+
+
+def stated() -> dict[str, str]:
+    """What every kept figure says of itself: date, commit and machine."""
+    return {"date": date.today().isoformat(), "commit": _commit(), "machine": machine()}
 
 
 def machine() -> str:
@@ -64,5 +68,7 @@ def _commit() -> str:
     return answer.stdout.strip() or "unknown"
 
 
-def _text(value: str | int | float | bool) -> str:
+def _text(value: str | int | float | bool | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
