@@ -8,8 +8,13 @@ each direction has a single bias.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+Lookahead = int | None | Sequence[int | None]
+"""Frames, or None for the whole sequence; one for all, or one for each."""
 
 
 class BiLSTM(nn.Module):
@@ -26,16 +31,14 @@ class BiLSTM(nn.Module):
                 self.register_parameter(f"{direction}_{name}", nn.Parameter(start))
         self.register_buffer("no_bias", torch.zeros(4 * size), persistent=False)
 
-    def forward(self, x: Tensor, lookahead: int | None, silence: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lookahead: Lookahead, silence: Tensor) -> Tensor:
         """x (batch, frames, inputs) -> (batch, frames, 2 * size).
 
         silence (batch, 1, inputs): what the frames beyond the end hold.
         """
         ahead = self._sequence(x, "forward")
-        if lookahead is None:
-            back = self._sequence(x.flip(1), "backward").flip(1)
-        else:
-            back = self._windows(torch.cat([x, silence.expand(-1, lookahead, -1)], 1), lookahead)
+        alike = lookahead is None or isinstance(lookahead, int)
+        back = (self._backward if alike else self._mixed)(lookahead, x, silence)
         return torch.cat([ahead, back], -1)
 
     def gates(self, x: Tensor, direction: str) -> Tensor:
@@ -58,10 +61,29 @@ class BiLSTM(nn.Module):
     def _sequence(self, x: Tensor, direction: str) -> Tensor:
         zero = x.new_zeros(1, x.shape[0], self.size)
         weights = [*self._weights(direction), self.no_bias]
-        output, _, _ = torch.lstm(
-            x, (zero, zero), weights, True, 1, 0.0, self.training, False, True
-        )
+        # cuDNN would train in float16, whose gradients vanish; in float32 it is fast enough.
+        with torch.autocast("cuda", enabled=False):
+            if x.is_cuda:
+                x, zero = x.float(), zero.float()
+            output, _, _ = torch.lstm(
+                x, (zero, zero), weights, True, 1, 0.0, self.training, False, True
+            )
         return output
+
+    def _mixed(self, lookaheads: Sequence[int | None], x: Tensor, silence: Tensor) -> Tensor:
+        """The backward half where every row has its own lookahead: alike ones go together."""
+        alike: dict[int | None, list[int]] = {}
+        for row, lookahead in enumerate(lookaheads):
+            alike.setdefault(lookahead, []).append(row)
+        order = torch.tensor([row for rows in alike.values() for row in rows], device=x.device)
+        sizes = [len(rows) for rows in alike.values()]
+        groups = zip(alike, x[order].split(sizes), silence[order].split(sizes), strict=True)
+        return torch.cat([self._backward(*group) for group in groups])[order.argsort()]
+
+    def _backward(self, lookahead: int | None, x: Tensor, silence: Tensor) -> Tensor:
+        if lookahead is None:
+            return self._sequence(x.flip(1), "backward").flip(1)
+        return self._windows(torch.cat([x, silence.expand(-1, lookahead, -1)], 1), lookahead)
 
     def _windows(self, x: Tensor, lookahead: int) -> Tensor:
         frames = x.shape[1] - lookahead

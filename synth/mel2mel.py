@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from synth.bilstm import BiLSTM
+from synth.bilstm import BiLSTM, Lookahead
 from synth.mel import FLOOR, Analysis, mel_filters
 from synth.templates import (
     KEYS,
@@ -138,15 +138,15 @@ class Mel2Mel(nn.Module):
         self,
         roll: Tensor,
         embedding: Tensor,
-        lookahead: int | None,
+        lookahead: Lookahead,
         keys: tuple[Tensor, Tensor] | None = None,
     ) -> Spectra:
         """Spectra of whole rolls.
 
         roll (batch, frames, 176); embedding (batch, 1, n), one timbre for each sequence, or
         (batch, frames, n), which the templates take only without gradients; lookahead in
-        frames, or None for the whole sequence; keys: what `play_keys` made of the roll, if it
-        is already known.
+        frames, or None for the whole sequence, of all rows or of each; keys: what `play_keys`
+        made of the roll, if it is already known.
         """
         silence = self.film_in(self.entry(torch.zeros_like(roll[:, :1])), embedding[:, -1:])
         x = self.film_in(self.entry(roll), embedding)

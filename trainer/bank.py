@@ -1,4 +1,4 @@
-"""Trained networks -> a bank: weights in half precision, one patch for each instrument.
+"""Trained networks -> a bank: their weights, a patch for each instrument, and a map of them.
 
 Knobs come from listening: brightness is the direction of the embedding space along which the
 network's own spectra rise most in centroid.
@@ -22,8 +22,11 @@ from synth.mel2mel import ROLL_CHANNELS, Mel2Mel, Mel2MelConfig
 from synth.patch import Patch, save_patch
 from synth.templates import LOWEST_KEY
 from synth.wavenet import WaveNet, WaveNetConfig
+from trainer.checkpoint import BEST, LATEST, load_checkpoint
+from trainer.dataset import analysis_of
+from trainer.embedding_map import draw_map
+from trainer.losses import SpectralLoss
 from trainer.manifest import read_manifest
-from trainer.mel2mel import LOSS as MEL2MEL_LOSS
 from trainer.provenance import data_set, training
 from trainer.wavenet import LOSS as WAVENET_LOSS
 from trainer.weights import load_weights, read_config, replace_with
@@ -33,6 +36,8 @@ RING_OUT_S = 5.0
 KNOB_REACH = 0.5
 """A knob at its end moves the timbre by half this share of the instruments' own spread."""
 NONE: Mapping[str, str] = {}
+FILES = {"last": LATEST, "best": BEST}
+PRECISIONS = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 def make_bank(
@@ -42,25 +47,40 @@ def make_bank(
     out: Path,
     fidelity: Mapping[str, float] = NONE,
     credits: Mapping[str, str] = NONE,
+    weights: str = "last",
+    precision: str = "fp16",
 ) -> Path:
     """Write a bank of the runs' averaged weights and return its bank.yaml.
 
     wavenet_run: None for a bank without a wavenet. fidelity: vocoder -> mean correlation with
     the original, measured of these very weights; those of an older bank.yaml are dropped, as
-    they belonged to others. credits: what was learnt from -> whose it is.
+    they belonged to others. credits: what was learnt from -> whose it is. weights: "last" or
+    "best"; precision: "fp16" or, of the last, "fp32".
 
     Raises ValueError, before anything is written, when a run or the data set is missing or
     they do not fit together.
     """
+    if (weights, precision) == ("best", "fp32"):
+        raise ValueError("precision fp32: runs keep it of their last weights only, not the best")
     manifest = read_manifest(data)
     programs = manifest["programs"]
-    mel2mel = _trained_mel2mel(mel2mel_run, data, manifest)
+    file = _needed(mel2mel_run / FILES[weights], "; train first")
+    mel2mel = _trained_mel2mel(file, data, manifest)
     config, analysis = mel2mel.config, mel2mel.config.analysis
-    about = {"mel2mel": training(mel2mel_run, "frame", MEL2MEL_LOSS, analysis)}
+    usual = {"loss_name": SpectralLoss().name, "loss": SpectralLoss().in_words(config.fine)}
+    about = {"mel2mel": training(mel2mel_run, "frame", file, usual, analysis)}
     wavenet = None
     if wavenet_run is not None:
-        wavenet = _trained_wavenet(wavenet_run, analysis)
-        about["wavenet"] = training(wavenet_run, "sample", WAVENET_LOSS, analysis)
+        advice = "; train one, or make do with --wavenet none"
+        file = _needed(wavenet_run / FILES[weights], advice)
+        wavenet = _trained_wavenet(file, analysis)
+        usual = {"loss": WAVENET_LOSS}
+        about["wavenet"] = training(wavenet_run, "sample", file, usual, analysis)
+    dtype = PRECISIONS[precision]
+    if dtype == torch.float32:
+        _refine(mel2mel, mel2mel_run)
+        if wavenet:
+            _refine(wavenet, wavenet_run)
     about |= {"data": data_set(data, manifest), "credits": dict(credits)}
     vocoders = VOCODERS if wavenet else [v for v in VOCODERS if v != "wavenet"]
     check_mapping("fidelity", dict(fidelity), vocoders, ())
@@ -75,10 +95,12 @@ def make_bank(
         "about": about,
     }
     out.mkdir(parents=True, exist_ok=True)
-    _keep_weights(mel2mel, out / "mel2mel.safetensors")
+    _keep_weights(mel2mel, out / "mel2mel.safetensors", dtype)
     if wavenet:
-        _keep_weights(wavenet, out / "wavenet.safetensors")
-    for name, point in zip(programs, mel2mel.instruments.weight.tolist(), strict=True):
+        _keep_weights(wavenet, out / "wavenet.safetensors", dtype)
+    points = mel2mel.instruments.weight.detach()
+    draw_map(out / "map.png", list(programs), points.numpy())
+    for name, point in zip(programs, points.tolist(), strict=True):
         patch = Patch(name, tuple(point), {"brightness": 0.5}, program=programs[name])
         save_patch(out, patch, overwrite=True)
     # Last, because it is what makes a folder a bank.
@@ -87,9 +109,8 @@ def make_bank(
     return out / "bank.yaml"
 
 
-def _trained_mel2mel(run: Path, data: Path, manifest: dict[str, Any]) -> Mel2Mel:
-    weights = _needed(run / "weights.safetensors", "; train first")
-    analysis = Analysis(rate=manifest["rate"], hop=manifest["hop"])
+def _trained_mel2mel(weights: Path, data: Path, manifest: dict[str, Any]) -> Mel2Mel:
+    analysis = analysis_of(manifest)
     config = Mel2MelConfig(instruments=len(manifest["programs"]), analysis=analysis)
     stated = read_config(weights)
     if stated:
@@ -97,19 +118,31 @@ def _trained_mel2mel(run: Path, data: Path, manifest: dict[str, Any]) -> Mel2Mel
     heard = (config.instruments, config.analysis.rate, config.analysis.hop)
     if heard != (len(manifest["programs"]), analysis.rate, analysis.hop):
         raise ValueError(f"{weights}: was not trained on the data set in {data}")
+    if not config.fine:
+        raise ValueError(
+            f"{weights}: has no fine head, which a bank needs for its spectral vocoder"
+        )
     network = Mel2Mel(config)
     load_weights(network, weights)
     return network
 
 
-def _trained_wavenet(run: Path, analysis: Analysis) -> WaveNet:
-    weights = _needed(run / "weights.safetensors", "; train one, or make do with --wavenet none")
+def _trained_wavenet(weights: Path, analysis: Analysis) -> WaveNet:
     config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights))
     if (config.mels, config.hop) != (analysis.mels, analysis.hop):
         raise ValueError(f"{weights}: does not fit the mel2mel (other mels or another hop)")
     network = WaveNet(config)
     load_weights(network, weights)
     return network
+
+
+def _refine(network: nn.Module, run: Path) -> None:
+    """The same weights in single precision, which only a whole checkpoint has."""
+    average = load_checkpoint(run)["average"]
+    rounded = network.state_dict()
+    if any(not torch.equal(average[k].half(), rounded[k].half()) for k in rounded):
+        raise ValueError(f"{run}: is being trained just now; try again, or stop it first")
+    network.load_state_dict(average)
 
 
 def _sizes(config: Any, part: str) -> dict[str, int]:
@@ -141,9 +174,9 @@ def _brightness(mel2mel: Mel2Mel) -> Tensor:
     return slope / slope.norm().clamp(min=1e-9) * points.std(0).norm() * 2 * KNOB_REACH
 
 
-def _keep_weights(network: nn.Module, path: Path) -> None:
-    """In half precision, as they came: a run that goes on may have newer ones by now."""
-    weights = {k: v.half().contiguous() for k, v in network.state_dict().items()}
+def _keep_weights(network: nn.Module, path: Path, dtype: torch.dtype) -> None:
+    """As they came: a run that goes on may have newer ones by now."""
+    weights = {k: v.to(dtype).contiguous() for k, v in network.state_dict().items()}
     replace_with(path, lambda partial: save_file(weights, partial))
 
 

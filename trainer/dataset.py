@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from tqdm import tqdm
 
 from synth.mel import Analysis, windowed_magnitudes
-from synth.templates import KEYS, initial_keys, play_keys
+from synth.templates import KEYS, KeyState, initial_keys, play_keys
 from trainer.manifest import read_manifest
 from trainer.storage import read_audio
+
+WINDOW_HOPS = 8
+KEYS_EVERY = 200
+"""Frames between the moments at which an excerpt's keyboard is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,8 @@ class Excerpt:
 @dataclass(frozen=True, slots=True)
 class Sequences:
     """A batch. audio (batch, half window + frames * hop + half window) in -1..1, roll (batch,
-    frames, 176) in 0..1, velocity and drives as `play_keys` gives, instrument (batch,)."""
+    context and frames, 176) in 0..1, velocity and drives as `play_keys` gives, instrument
+    (batch,)."""
 
     audio: Tensor
     roll: Tensor
@@ -39,17 +47,35 @@ class Sequences:
     instrument: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which rows of a batch are drawn: every `ranks`-th from `rank` on, so that processes that
+    draw with the same generator have a whole batch between them."""
+
+    rank: int = 0
+    ranks: int = 1
+
+
+ALL = Share()
+
+
 class DataSet:
     """One split of a data set folder, to draw sequences of so many frames from.
 
-    Raises ValueError when there is none, no excerpt of one of its instruments, or an excerpt
-    shorter than that.
+    context: frames before and after a sequence whose roll comes along. Raises ValueError when
+    there is no data set, no excerpt of one of its instruments, or an excerpt is shorter than
+    a sequence.
     """
 
-    def __init__(self, folder: Path, split: str, frames: int) -> None:
+    def __init__(
+        self, folder: Path, split: str, frames: int, context: tuple[int, int] = (0, 0)
+    ) -> None:
+        self.context = context
+        self._keys: dict[tuple[int, int], KeyState] = {}
         self.manifest, self.frames = read_manifest(folder), frames
         self.patches = list(self.manifest["programs"])
-        self.hop, self.rate = self.manifest["hop"], self.manifest["rate"]
+        self.analysis = analysis_of(self.manifest)
+        self.hop, self.rate = self.analysis.hop, self.analysis.rate
         paths = sorted((folder / split).glob("*.npz"))
         if not paths:
             raise ValueError(f"{folder / split}: no excerpts; make some with `render`")
@@ -69,30 +95,72 @@ class DataSet:
                 f"frames is {frames}, but an excerpt in {folder / split} has only {shortest}"
             )
 
-    def draw(self, batch: int, window: int, random: torch.Generator) -> Sequences:
-        """Random sequences, the instruments in turn so that each has the same share."""
-        drawn = []
+    def draw(
+        self, batch: int, window: int, random: torch.Generator, share: Share = ALL
+    ) -> Sequences:
+        """Random sequences, the instruments in turn so that each has the same share.
+
+        batch: sequences of each process; may be called from many threads.
+        """
+        rows = batch * share.ranks
         first = _below(len(self.patches), random)
-        instrument = [(first + row) % len(self.patches) for row in range(batch)]
-        for row in range(batch):
-            choices = self.by_instrument[instrument[row]]
+        chosen = []
+        for row in range(rows):
+            instrument = (first + row) % len(self.patches)
+            choices = self.by_instrument[instrument]
             excerpt = choices[_below(len(choices), random)]
             start = _below(len(excerpt.roll) - self.frames + 1, random)
-            drawn.append(self._cut(excerpt, start, window))
+            chosen.append((excerpt, start))
+        own = chosen[share.rank :: share.ranks]
+        drawn = [self._cut(excerpt, start, window) for excerpt, start in own]
         columns = [torch.cat(parts) for parts in zip(*drawn, strict=True)]
-        return Sequences(*columns, torch.tensor(instrument))
+        return Sequences(*columns, torch.tensor([excerpt.instrument for excerpt, _ in own]))
 
     def _cut(self, excerpt: Excerpt, start: int, window: int) -> tuple[Tensor, ...]:
-        frames = self.frames
-        # From the excerpt's start, as a player hears it: a key may have been held for long.
-        history = torch.from_numpy(excerpt.roll[: start + frames]).float()[None] / 127
-        velocity, drives, _ = play_keys(history, initial_keys(1), self.rate / self.hop)
+        hop, frames = self.hop, self.frames
+        audio = audio_around(excerpt.audio, start * hop, frames * hop, window // 2)
+        before, after = self.context
+        first, stop = start - before, start + frames + after
+        roll = _roll_between(excerpt.roll, max(first, 0), stop)
+        # As a player hears it from the excerpt's start: a key may have been held for long.
+        keys = self._keys_at(excerpt, max(first, 0))
+        velocity, drives, _ = play_keys(roll, keys, self.rate / hop)
+        untouched = (0, 0, max(-first, 0), 0)
         return (
-            audio_around(excerpt.audio, start * self.hop, frames * self.hop, window // 2)[None],
-            history[:, -frames:],
-            velocity[:, -frames:],
-            drives[:, -frames:],
+            audio[None],
+            pad(roll, untouched),
+            pad(velocity, untouched),
+            pad(drives, (0, 0, *untouched)),
         )
+
+    def _keys_at(self, excerpt: Excerpt, frame: int) -> KeyState:
+        """The keyboard before a frame: from the nearest one that is known already."""
+        known = frame // KEYS_EVERY
+        for step in range(known + 1):
+            place = (id(excerpt), step)
+            if step == 0:
+                keys = initial_keys(1)
+            elif place in self._keys:
+                keys = self._keys[place]
+            else:
+                keys = self._play(excerpt, (step - 1) * KEYS_EVERY, step * KEYS_EVERY, keys)
+                self._keys[place] = keys
+        return self._play(excerpt, known * KEYS_EVERY, frame, keys)
+
+    def _play(self, excerpt: Excerpt, start: int, stop: int, keys: KeyState) -> KeyState:
+        return play_keys(_roll_between(excerpt.roll, start, stop), keys, self.rate / self.hop)[2]
+
+
+def _roll_between(roll: np.ndarray, start: int, stop: int) -> Tensor:
+    """Frames of a roll as (1, frames, 176) in 0..1, nothing played after its end."""
+    part = torch.from_numpy(roll[start:stop]).float()[None] / 127
+    return pad(part, (0, 0, 0, stop - start - part.shape[1]))
+
+
+def analysis_of(manifest: Mapping[str, Any]) -> Analysis:
+    """What networks see of a data set: windows of eight hops, 64 ms at any rate."""
+    hop = manifest["hop"]
+    return Analysis(rate=manifest["rate"], hop=hop, window=WINDOW_HOPS * hop)
 
 
 def load_excerpt(path: Path, patches: list[str]) -> Excerpt:

@@ -58,8 +58,11 @@ class Kitchen:
         self, commands: Mapping[str, list[str]], until: float, stop: list[int]
     ) -> dict[str, int]:
         """Exit code of each command; those at work at the time `until`, or when stop is filled,
-        are told to end. Checkpoints are kept as they are written."""
+        are told to end. Checkpoints are kept as they are written. None begins when time is up."""
         started = time.monotonic()
+        if stop or started >= until:
+            self.tell(f"{', '.join(commands)}: no time left")
+            return {}
         running = {}
         for name, flags in commands.items():
             words = [sys.executable, "-m", "trainer", name, *flags]
@@ -105,7 +108,8 @@ class Kitchen:
 
         work, notes = self.work, BytesIO()
         paths = [work / name / "log.jsonl" for name in NETWORKS]
-        paths += [work / "data" / "manifest.yaml", *sorted((work / "bank").glob("*.yaml"))]
+        bank = [p for p in sorted((work / "bank").glob("*")) if p.suffix != ".safetensors"]
+        paths += [work / "data" / "manifest.yaml", *bank]
         with zipfile.ZipFile(notes, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in paths:
                 if path.is_file():
@@ -129,14 +133,20 @@ class Kitchen:
         made = weights.stat().st_mtime_ns
         if self._kept.get(name) == made:
             return
+        try:
+            self._pack(name)
+        except OSError as error:
+            self.tell(str(error))  # training is worth more than this copy of it
+        self._kept[name] = made
+
+    def _pack(self, name: str) -> None:
         from trainer.parts import pack_run
 
         others = [p for p in self.out.iterdir() if not p.name.startswith(f"{name}.")]
         # Notes are small, but will be there.
         files = OUT_FILES - len([p for p in others if p.name != NOTES]) - 1
         room = OUT_BYTES - sum(p.stat().st_size for p in others) - 2**20
-        kept = pack_run(weights.parent, self.out, name, room, files)
+        kept = pack_run(self.work / name, self.out, name, room, files)
         if kept == "weights":
             self.tell(f"{name}: its state is too large to come back; weights alone kept")
         self.keep_notes()
-        self._kept[name] = made

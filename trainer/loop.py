@@ -1,225 +1,225 @@
-"""What every training run shares: its plan, its clock, its averages and its checkpoints.
+"""What every training run shares: its steps, its clock, its averages and its checkpoints.
 
-A run is a folder: last.pt (all that a run needs to go on exactly: weights, average, optimiser,
-counters, random state), weights.safetensors (the averaged weights, half precision, what a
-bank is made of) and log.jsonl (one line for each report).
+A run is a folder: last.pt (all that a run needs to go on exactly), weights.safetensors and
+best.safetensors (averaged weights, what a bank is made of) and log.jsonl (one line for each
+report). Under torchrun every process takes its own rows of each batch, and the first writes.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from pickle import UnpicklingError
+from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from trainer.weights import load_weights, one_line, read_config, replace_with
+from trainer.checkpoint import (
+    BEST,
+    LAST,
+    LATEST,
+    Average,
+    Progress,
+    check_config,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+    taught_alike,
+)
+from trainer.journal import Journal, Recent
+from trainer.machine import Machine
+from trainer.prefetch import Prefetch
+from trainer.task import Objective, Plan, Sketch
+from trainer.weights import load_weights, one_line
 
-DEVICE = "cpu"
-"""Where training runs."""
-CHECKPOINT_S = 180.0
 REPORT_EVERY = 50
 EMA_SPAN = 1000
 """Iterations that the weight average looks back over, once a run is that old."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the command line asked of a training run.
-
-    init: weights of a new run, or None; max_minutes: of this session; frames: length of a
-    sequence, halve_every: iterations after which the learning rate is halved, each None for
-    the method's; sizes: fields of the network's config that differ
-    from the method's.
-    """
-
-    data: Path
-    run: Path
-    init: Path | None
-    batch: int
-    iterations: int
-    max_minutes: float
-    threads: int
-    seed: int
-    frames: int | None = None
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    halve_every: int | None = None
-
-
-@dataclass(slots=True)
-class Progress:
-    """Counters that make a bank's provenance: all sum over resumed sessions."""
-
-    iteration: int = 0
-    seen: int = 0
-    seconds: float = 0.0
-    validation: float = float("nan")
+WARM_UP = 200
+"""Iterations until the learning rate is at its height."""
+LONGEST_GRADIENT = 1.0
+"""Longer ones are cut to that."""
+DRAWERS = 8
+"""Threads that draw batches for a GPU, at most."""
 
 
 class Run:
     """One training run: `go` trains until the plan's end, a signal, or its time is up.
 
-    network: what is trained, its `config` a dataclass; groups: Adam's parameter groups;
-    halve_every: the plan's, unless it states one; unit: what `seen` counts
-    ("frame" or "sample"). Raises ValueError for a checkpoint or weights that do not fit.
+    groups: Adam's parameter groups; halve_every: the plan's, unless it states one. Raises
+    ValueError for a checkpoint or weights that do not fit.
     """
 
     def __init__(
-        self, plan: Plan, network: nn.Module, groups: list[dict], halve_every: int, unit: str
+        self,
+        plan: Plan,
+        objective: Objective,
+        groups: list[dict],
+        halve_every: int,
+        machine: Machine | None = None,
     ) -> None:
-        torch.set_num_threads(plan.threads)
-        self.plan, self.network, self.unit = plan, network, unit
+        self.plan, self.objective, self.machine = plan, objective, machine or Machine()
+        self.network, self.unit = objective.network, objective.unit
+        rates = [group["lr"] for group in groups]
         self.optimiser = torch.optim.Adam(groups, fused=True)
         halve_every = plan.halve_every or halve_every
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda i: min(1.0, (i + 1) / 200) * 0.5 ** (i // halve_every)
+            self.optimiser, lambda i: min(1.0, (i + 1) / WARM_UP) * 0.5 ** (i // halve_every)
         )
         self.random = torch.Generator().manual_seed(plan.seed)
         self.progress = Progress()
         plan.run.mkdir(parents=True, exist_ok=True)
-        if (plan.run / "last.pt").exists():
-            self.average = {}
-            self._resume()
+        if (plan.run / LAST).exists():
+            self._resume(rates)
+        elif plan.init:
+            load_weights(self.network, plan.init)
+            check_config(plan.init, self.network.config, {})
+            self.average = Average(self.network, EMA_SPAN)
         else:
-            if plan.init:
-                load_weights(network, plan.init)
-                self._check_config(plan.init)
-            self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
+            self.average = Average(self.network, EMA_SPAN)
+        self.journal = Journal(plan.run, plan.tensorboard and self.machine.first)
 
-    def go(
-        self,
-        step: Callable[[torch.Generator], tuple[Tensor, int]],
-        validate: Callable[[], float],
-    ) -> Progress:
-        """Train. step(random) returns a loss to descend and how much it has seen.
+    def go(self, sketch: Sketch | None = None, sketch_minutes: float = 30.0) -> Progress:
+        """Train. A checkpoint is the last thing done, on SIGINT and SIGTERM too.
 
-        validate() returns the held-out loss of the averaged weights, which it finds in the
-        network. A checkpoint is the last thing done, on SIGINT and SIGTERM too. Raises
-        ValueError when the training diverges; the checkpoint before it is left as it was.
+        sketch: called with the averaged weights in the network, so often and when all is done.
+        Raises ValueError when the training diverges; the checkpoint before is left as it was.
         """
-        progress, plan = self.progress, self.plan
-        saved = time.monotonic()
+        progress, plan, machine = self.progress, self.plan, self.machine
+        saved = sketched = time.monotonic()
         limit = saved + plan.max_minutes * 60
-        recent: list[float] = []
-        with _noted_signals() as stop:
-            with tqdm(
-                total=plan.iterations, initial=progress.iteration, unit="it", smoothing=0.02
-            ) as bar:
-                while progress.iteration < plan.iterations and not stop:
-                    started = time.monotonic()
-                    if started >= limit:
-                        break
-                    loss, seen = step(self.random)
-                    self._descend(loss)
-                    recent.append(loss.item())
-                    progress.iteration += 1
-                    progress.seen += seen
+        learner = machine.shared(self.objective)
+        recent = Recent(plan.run)
+        workers = min(DRAWERS, os.cpu_count() or 1) if machine.device.type == "cuda" else 0
+
+        def draw(random: torch.Generator) -> Any:
+            return machine.pin(self.objective.draw(random))
+
+        with (
+            _noted_signals() as stop,
+            Prefetch(draw, self.random, workers) as batches,
+            tqdm(
+                total=plan.iterations,
+                initial=progress.iteration,
+                unit="it",
+                smoothing=0.02,
+                disable=not machine.first,
+            ) as bar,
+        ):
+            while progress.iteration < plan.iterations:
+                started = time.monotonic()
+                if machine.any(bool(stop) or started >= limit):
+                    break
+                recent.add(progress.iteration, *self._descend(learner, batches.next()))
+                self.random.set_state(batches.state)
+                progress.iteration += 1
+                progress.seen += self.objective.seen * machine.ranks
+                if progress.iteration % REPORT_EVERY == 0:
+                    mean = recent.mean(machine)
                     progress.seconds += time.monotonic() - started
-                    bar.update()
-                    if progress.iteration % REPORT_EVERY == 0:
-                        mean = sum(recent) / len(recent)
-                        recent.clear()
-                        speed = progress.seen / max(progress.seconds, 1e-9)
-                        bar.set_postfix_str(f"loss {mean:.4f}, {speed:,.0f} {self.unit}s/s")
-                        self._log(loss=round(mean, 5), per_second=round(speed))
-                    if time.monotonic() - saved > CHECKPOINT_S:
-                        self._checkpoint(validate)
-                        saved = time.monotonic()
-            self._checkpoint(validate)
+                    speed = progress.seen / max(progress.seconds, 1e-9)
+                    bar.set_postfix_str(f"loss {mean:.4f}, {speed:,.0f} {self.unit}s/s")
+                    self._log({}, loss=round(mean, 5), per_second=round(speed))
+                else:
+                    progress.seconds += time.monotonic() - started
+                bar.update()
+                if time.monotonic() - saved > plan.checkpoint_minutes * 60:
+                    due = sketch and time.monotonic() - sketched > sketch_minutes * 60
+                    recent.check()
+                    self._checkpoint(sketch if due else None)
+                    saved = time.monotonic()
+                    sketched = saved if due else sketched
+            recent.check()
+            self._checkpoint(None if stop else sketch)
+        self.journal.close()
         return progress
 
-    def _descend(self, loss: Tensor) -> None:
+    def _descend(self, learner: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+        """One step; returns its loss and the length of its gradient."""
+        loss = learner(self.machine.place(batch))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        if not norm.isfinite():
-            raise ValueError(
-                f"{self.plan.run}: diverged at iteration {self.progress.iteration} (loss "
-                f"{loss.item():g}, gradient {norm.item():g}); its last checkpoint is untouched"
-            )
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         self.optimiser.step()
         self.schedule.step()
-        # A young run averages over its last tenth only, so that its first steps are forgotten.
-        age = self.progress.iteration
-        keep = min(1 - 1 / EMA_SPAN, (age + 1) / (age + 10))
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                self.average[name].lerp_(value, 1 - keep)
+        self.average.follow(self.progress.iteration)
+        return loss.detach(), norm
 
-    def _checkpoint(self, validate: Callable[[], float]) -> None:
-        own = {k: v.clone() for k, v in self.network.state_dict().items()}
-        self.network.load_state_dict(self.average)
-        self.network.eval()
-        with torch.no_grad():
-            self.progress.validation = validate()
-        self.network.train()
-        self.network.load_state_dict(own)
+    def _checkpoint(self, sketch: Sketch | None) -> None:
+        if not self.machine.first:
+            return
+        plan, progress, run = self.plan, self.progress, self.plan.run
+        with self._averaged() as own:
+            progress.validation = self.objective.validate()
+            if sketch:
+                sketch(run / "sketches", progress.iteration)
+        taught = {"iteration": progress.iteration} | dict(self.objective.taught)
+        weights, config = self.average.weights, self.network.config
+        if progress.validation < progress.best:
+            progress.best = progress.validation
+            save_weights(run / BEST, weights, config, taught)
         whole = {
             "network": own,
-            "average": self.average,
+            "average": weights,
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": self.random.get_state(),
-            "progress": [getattr(self.progress, f) for f in Progress.__slots__],
         }
-        replace_with(self.plan.run / "last.pt", lambda path: torch.save(whole, path))
-        half = {k: v.half().contiguous() for k, v in self.average.items()}
-        told = {"config": json.dumps(asdict(self.network.config))}
-        weights = self.plan.run / "weights.safetensors"
-        replace_with(weights, lambda path: save_file(half, path, told))
+        save_checkpoint(plan.run, whole, progress)
+        save_weights(run / LATEST, weights, config, taught)
         # Logged once it is on disk: the log's last validation belongs to these weights.
-        self._log(validation=round(self.progress.validation, 5))
+        session = {"device": self.machine.name} | dict(self.objective.session)
+        self._log(session, validation=round(progress.validation, 5))
 
-    def _resume(self) -> None:
-        path, weights = self.plan.run / "last.pt", self.plan.run / "weights.safetensors"
+    @contextmanager
+    def _averaged(self) -> Iterator[dict[str, Tensor]]:
+        """The network plays with averaged weights meanwhile; yields its own."""
+        own = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average.weights)
+        self.network.eval()
         try:
-            whole = torch.load(path, map_location=DEVICE, weights_only=True)
-            network, average = whole["network"], whole["average"]
-            progress = Progress(*whole["progress"])
-            self.random.set_state(whole["random"])
-        except (OSError, EOFError, RuntimeError, UnpicklingError, LookupError, TypeError) as error:
-            raise ValueError(f"{path}: not a whole checkpoint ({one_line(error)})") from None
+            with torch.no_grad():
+                yield own
+        finally:
+            self.network.train()
+            self.network.load_state_dict(own)
+
+    def _resume(self, rates: list[float]) -> None:
+        run, schedule = self.plan.run, self.schedule
+        whole = load_checkpoint(run)
         try:
-            self.network.load_state_dict(network)
+            self.network.load_state_dict(whole["network"])
             self.optimiser.load_state_dict(whole["optimiser"])
-            self.schedule.load_state_dict(whole["schedule"])
+            schedule.load_state_dict(whole["schedule"])
+            self.average = Average(self.network, EMA_SPAN)
+            self.average.load(whole["average"])
         except (RuntimeError, ValueError, LookupError) as error:
-            another = f"{path}: a checkpoint of another configuration"
+            another = f"{run / LAST}: a checkpoint of another configuration"
             raise ValueError(f"{another} ({one_line(error)})") from None
-        if weights.exists():
-            self._check_config(weights)
-        for group in self.optimiser.param_groups:
-            group["fused"] = True  # whatever the session before used
-        self.average, self.progress = average, progress
+        if (run / LATEST).exists():
+            check_config(run / LATEST, self.network.config, self.objective.taught)
+        self.progress = whole["progress"]
+        if not taught_alike(run / BEST, self.objective.taught):
+            # A loss of another kind would never be beaten, or always.
+            self.progress.best = float("inf")
+        # Whatever the session before used, its rates included.
+        schedule.base_lrs = rates
+        for group, rate, factor in zip(
+            self.optimiser.param_groups, rates, schedule.lr_lambdas, strict=True
+        ):
+            group["initial_lr"], group["fused"] = rate, True
+            group["lr"] = rate * factor(schedule.last_epoch)
+        self.random.set_state(whole["random"])
 
-    def _check_config(self, weights: Path) -> None:
-        """Not every size shows in a tensor's shape: dilations do not."""
-        own = json.loads(json.dumps(asdict(self.network.config)))
-        for name, value in read_config(weights).items():
-            if own.get(name) != value:
-                raise ValueError(
-                    f"{weights}: of another configuration ({name} is {value} there, "
-                    f"{own.get(name)} here)"
-                )
-
-    def _log(self, **values: float) -> None:
-        line = {"iteration": self.progress.iteration, f"{self.unit}s": self.progress.seen}
-        line |= {"hours": round(self.progress.seconds / 3600, 3)} | values
-        with (self.plan.run / "log.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-def mixed_precision() -> torch.autocast:
-    """bfloat16 matrix products where the processor has units for them, else float32."""
-    return torch.autocast(DEVICE, torch.bfloat16, enabled=torch.cpu._is_amx_tile_supported())
+    def _log(self, notes: Mapping[str, Any], **values: float) -> None:
+        if self.machine.first:
+            counters = {"iteration": self.progress.iteration, f"{self.unit}s": self.progress.seen}
+            counters["hours"] = round(self.progress.seconds / 3600, 3)
+            self.journal.tell(counters, values, notes)
 
 
 @contextmanager

@@ -1,20 +1,25 @@
 """Teaches Mel2Mel: rolls and instruments in, both spectra out, compared with the rendered sound.
 
-The mel head descends the method's tanh-log-abs loss, the mean squared error of
-tanh(log S / 4). The fine head descends the same measure as an absolute error, with a tenth of
-the absolute error of log S, so that quiet partials count a little and silence hardly at all.
-The lookahead is drawn anew for every batch, so that one model serves every setting.
+The lookahead is drawn anew for every sequence, so that one model serves every setting.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
-from synth.mel import FLOOR, Analysis, mel_filters, mel_from_magnitudes
+import torch
+from torch import Tensor, nn
+
+from synth.bilstm import Lookahead
+from synth.mel import FLOOR, mel_filters, mel_from_magnitudes
 from synth.mel2mel import Mel2Mel, Mel2MelConfig
-from trainer.dataset import DataSet, Sequences, framed_magnitudes
-from trainer.loop import Plan, Run, mixed_precision
+from trainer.dataset import DataSet, Sequences, Share, framed_magnitudes
+from trainer.loop import Plan, Run
+from trainer.losses import SpectralLoss
+from trainer.machine import Machine, at_work
 
 FRAMES = 256
 """Length of a sequence, unless the plan says otherwise."""
@@ -23,70 +28,131 @@ LOOKAHEAD_SHARES = (0.2, 0.1, 0.15, 0.25, 0.1, 0.2)
 LEARNING_RATE = 1e-3
 TEMPLATE_RATE = 1e-2
 HALVE_EVERY = 40_000
-MEL_WEIGHT = 4.0
-LOG_WEIGHT = 0.1
 VALIDATION_BATCHES = 8
-LOSS = (
-    f"{MEL_WEIGHT:g} x mean square error of tanh(log mel / 4) + mean absolute error of "
-    f"tanh(log bin / 4) + {LOG_WEIGHT:g} x mean absolute error of log bin / 4"
-)
-"""`_loss` in words, for a bank's provenance."""
+VALIDATION_LOOKAHEAD = 4
 
 
-def train(plan: Plan) -> None:
-    """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
-    torch.manual_seed(plan.seed)
-    frames = plan.frames or FRAMES
-    data, held_out = DataSet(plan.data, "train", frames), DataSet(plan.data, "val", frames)
-    analysis = Analysis(rate=data.rate, hop=data.hop)
-    config = Mel2MelConfig(instruments=len(data.patches), analysis=analysis, **plan.sizes)
-    network = Mel2Mel(config)
-    _spread(network)
-    filters = mel_filters(analysis)
-    fast = [p for n, p in network.named_parameters() if n.startswith("templates.")]
-    slow = [p for n, p in network.named_parameters() if not n.startswith("templates.")]
-    groups = [{"params": slow, "lr": LEARNING_RATE}, {"params": fast, "lr": TEMPLATE_RATE}]
-    run = Run(plan, network, groups, HALVE_EVERY, "frame")
-    shares = torch.tensor(LOOKAHEAD_SHARES)
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """loss: what is descended; rate, template_rate: Adam's, of the network and of its key
+    templates."""
 
-    def step(random: torch.Generator) -> tuple[Tensor, int]:
-        batch = data.draw(plan.batch, analysis.window, random)
-        lookahead = LOOKAHEADS[int(torch.multinomial(shares, 1, generator=random))]
-        with mixed_precision():
-            return _loss(network, batch, lookahead, filters), plan.batch * frames
+    loss: SpectralLoss = SpectralLoss()
+    rate: float = LEARNING_RATE
+    template_rate: float = TEMPLATE_RATE
 
-    def validate() -> float:
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A batch: sequences, and of each its lookahead in frames, None for all there are."""
+
+    sequences: Sequences
+    lookaheads: tuple[int | None, ...]
+
+
+class Mel2MelObjective(nn.Module):
+    """See `task.Objective`."""
+
+    unit = "frame"
+    session: Mapping[str, Any] = {}
+
+    def __init__(
+        self,
+        network: Mel2Mel,
+        data: DataSet,
+        held_out: DataSet,
+        batch: int,
+        loss: SpectralLoss,
+        machine: Machine,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("filters", mel_filters(network.config.analysis), persistent=False)
+        self.seen = batch * data.frames
+        words = loss.in_words(network.config.fine)
+        self.taught = {"loss_name": loss.name, "loss": words}
+        self._data, self._held_out, self._batch = data, held_out, batch
+        self._loss, self._machine = loss, machine
+
+    def draw(self, random: torch.Generator) -> Lesson:
+        share = Share(self._machine.rank, self._machine.ranks)
+        window = self.network.config.analysis.window
+        sequences = self._data.draw(self._batch, window, random, share)
+        lookaheads = draw_lookaheads(self._batch * share.ranks, random)
+        return Lesson(sequences, lookaheads[share.rank :: share.ranks])
+
+    def forward(self, batch: Lesson) -> Tensor:
+        return self._compare(batch.sequences, batch.lookaheads, self._machine.mixed_precision())
+
+    def validate(self) -> float:
         random = torch.Generator().manual_seed(1)
-        size = len(data.patches)
-        batches = [held_out.draw(size, analysis.window, random) for _ in range(VALIDATION_BATCHES)]
-        return sum(float(_loss(network, b, 4, filters)) for b in batches) / len(batches)
+        window = self.network.config.analysis.window
+        total = 0.0
+        for _ in range(VALIDATION_BATCHES):
+            drawn = self._held_out.draw(len(self._data.patches), window, random)
+            placed = self._machine.place(drawn)
+            total += float(self._compare(placed, VALIDATION_LOOKAHEAD, nullcontext()))
+        return total / VALIDATION_BATCHES
 
-    run.go(step, validate)
+    def _compare(
+        self, batch: Sequences, lookahead: Lookahead, precision: AbstractContextManager
+    ) -> Tensor:
+        linear = framed_magnitudes(batch.audio, self.network.config.analysis)
+        mel = mel_from_magnitudes(linear, self.filters)
+        fine = linear.clamp(min=FLOOR).log() if self.network.config.fine else None
+        with precision:
+            embedding = self.network.instruments(batch.instrument)[:, None]
+            keys = batch.velocity, batch.drives
+            heard = self.network(batch.roll, embedding, lookahead, keys)
+        return self._loss(heard, mel, fine)
+
+
+def train(plan: Plan, teaching: Teaching | None = None) -> None:
+    """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
+    teaching = teaching or Teaching()
+    with at_work(plan.device, plan.threads) as machine:
+        torch.manual_seed(plan.seed)
+        frames = plan.frames or FRAMES
+        data, held_out = (DataSet(plan.data, split, frames) for split in ("train", "val"))
+        count = len(data.patches)
+        config = Mel2MelConfig(instruments=count, analysis=data.analysis, **plan.sizes)
+        network = Mel2Mel(config)
+        _spread(network)
+        objective = Mel2MelObjective(network, data, held_out, plan.batch, teaching.loss, machine)
+        objective.to(machine.device)
+        named = list(network.named_parameters())
+        fast = [p for n, p in named if n.startswith("templates.")]
+        slow = [p for n, p in named if not n.startswith("templates.")]
+        groups = [
+            {"params": slow, "lr": teaching.rate},
+            {"params": fast, "lr": teaching.template_rate},
+        ]
+        Run(plan, objective, groups, HALVE_EVERY, machine).go()
+
+
+def draw_lookaheads(count: int, random: torch.Generator) -> tuple[int | None, ...]:
+    """As players choose them, by `LOOKAHEAD_SHARES`: in frames, None for the whole sequence.
+
+    The whole is given to none of half the batches, and in the other half to twice as many: a
+    pass of the LSTM over a few sequences takes almost as long as over all.
+    """
+    shares = torch.tensor(LOOKAHEAD_SHARES)
+    whole = 2 * shares[-1] if torch.rand((), generator=random) < 0.5 else torch.tensor(0.0)
+    shares = torch.cat([shares[:-1] * (1 - whole) / (1 - shares[-1]), whole[None]])
+    drawn = torch.multinomial(shares, count, replacement=True, generator=random)
+    return tuple(LOOKAHEADS[int(i)] for i in drawn)
 
 
 def _spread(network: Mel2Mel) -> None:
-    """Start the instruments apart, evenly on a circle in the first two dimensions."""
+    """Start the instruments apart: evenly on a circle in two dimensions, and in more of them in
+    random directions, all as far from the middle."""
     table = network.instruments.weight
     angle = torch.arange(len(table)) * (2 * torch.pi / len(table))
     with torch.no_grad():
+        if table.shape[1] > 2:
+            nn.functional.normalize(table.normal_(), out=table)
+            return
         table.normal_(std=0.05)
         table[:, 0] += angle.cos()
         if table.shape[1] > 1:
             table[:, 1] += angle.sin()
-
-
-def _loss(network: Mel2Mel, batch: Sequences, lookahead: int | None, filters: Tensor) -> Tensor:
-    analysis = network.config.analysis
-    linear = framed_magnitudes(batch.audio, analysis)
-    embedding = network.instruments(batch.instrument)[:, None]
-    heard = network(batch.roll, embedding, lookahead, (batch.velocity, batch.drives))
-    mel = mel_from_magnitudes(linear, filters)
-    fine = linear.clamp(min=FLOOR).log()
-    mel_loss = (_squash(heard.mel) - _squash(mel)).square().mean()
-    fine_loss = (_squash(heard.fine) - _squash(fine)).abs().mean()
-    log_loss = (heard.fine - fine).abs().mean() / 4
-    return MEL_WEIGHT * mel_loss + fine_loss + LOG_WEIGHT * log_loss
-
-
-def _squash(log: Tensor) -> Tensor:
-    return (log / 4).tanh()

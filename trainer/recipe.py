@@ -66,7 +66,7 @@ def follow(order: Order) -> int:
     for name in found.refused if found else ():
         kitchen.tell(f"{name}: for another Python or machine, left out")
     if site.is_dir():
-        sys.path.insert(0, str(site))
+        sys.path.insert(0, str(site.resolve()))
     lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if lacking:
         raise ValueError(f"{order.pack}: lacks wheels of {', '.join(lacking)} for this Python")
@@ -78,16 +78,15 @@ def follow(order: Order) -> int:
     with _interrupts() as stop:
         render = [f"--midi={found.midi}", f"--soundfont={found.soundfont}"]
         render += [f"--out={order.work / 'data'}", "--test-pieces=0"]
-        code = kitchen.cook({"render": render}, begun + total_s * RENDER_SHARE, stop)["render"]
-        if code not in (0, 130):
+        codes = kitchen.cook({"render": render}, begun + total_s * RENDER_SHARE, stop)
+        if codes.get("render") not in (None, 0, 130, -signal.SIGINT):
             return 2
         end = begun + total_s - min(total_s * FINISH_SHARE, FINISH_S)
         turns = [NETWORKS] if order.at_once else [(name,) for name in NETWORKS]
         for left, names in zip(range(len(turns), 0, -1), turns, strict=True):
             seconds = max((end - time.monotonic()) / left, 0.0)
             commands = {name: _training(order, name, seconds, first) for name in names}
-            if not stop:
-                kitchen.cook(commands, time.monotonic() + seconds, stop)
+            kitchen.cook(commands, time.monotonic() + seconds, stop)
         missing = [name for name in NETWORKS if not kitchen.weights(name).is_file()]
         if not stop and not missing:
             kitchen.make_bank(stop)
@@ -121,12 +120,15 @@ def _restore(order: Order, kitchen: Kitchen) -> dict[str, Path]:
 
 def _restore_notes(order: Order, first: Mapping[str, Path]) -> None:
     """The runs' logs, but of those with new counters; with no pack, the bank and its data too."""
-    with zipfile.ZipFile(order.resume / NOTES) as archive:
-        for entry in archive.namelist():
-            folder = entry.split("/")[0]
-            wanted = folder in NETWORKS and folder not in first
-            if (wanted or not order.pack) and not (order.work / entry).exists():
-                archive.extract(entry, order.work)
+    try:
+        with zipfile.ZipFile(order.resume / NOTES) as archive:
+            for entry in archive.namelist():
+                folder = entry.split("/")[0]
+                wanted = folder in NETWORKS and folder not in first
+                if (wanted or not order.pack) and not (order.work / entry).exists():
+                    archive.extract(entry, order.work)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{order.resume / NOTES}: cannot be unpacked ({error})") from None
     bank = order.work / "bank"
     if not order.pack and (bank / "bank.yaml").is_file():
         for name in NETWORKS:

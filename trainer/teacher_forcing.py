@@ -1,25 +1,22 @@
-"""The WaveNet's training step by hand: what autograd makes of `WaveNet.forward`, without its copies.
+"""The WaveNet's training step by hand: `WaveNet.forward` and its gradient with fewer copies.
 
 Rows are (sample, sequence) pairs, the sequences of one instant side by side, so that "d
-samples ago" is a slice that begins d * batch rows earlier, and no layer's input is padded,
-concatenated whole or kept twice. A processor takes some rows at a time through all layers,
-while they are in its cache; a GPU takes all at once. Buffers are made once and overwritten by
-every step. `WaveNet.forward` is the readable truth that this is tested against.
+samples ago" is a slice that begins d * batch rows earlier, and no layer's input is padded or
+kept twice. A processor takes some rows at a time through all layers, while they are in its
+cache; a GPU takes all at once. Buffers are made once and overwritten by every step.
+`WaveNet.forward` is the readable truth that this is tested against.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from synth.mulaw import SILENCE
 from synth.wavenet import WaveNet, WaveNetConfig
-
-CHUNK = 2_048
-"""Rows at a time on a processor: the working set of a layer is then some 2 MB."""
+from trainer.teacher_buffers import Buffers, Linear, linears, make_buffers
 
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
@@ -34,9 +31,11 @@ class TeacherForcing:
 
     def __init__(self, config: WaveNetConfig) -> None:
         self._config = config
-        self._buffers: _Buffers | None = None
+        self._buffers: Buffers | None = None
 
-    def loss(self, network: WaveNet, mel: Tensor, classes: Tensor, precision: torch.dtype) -> Tensor:
+    def loss(
+        self, network: WaveNet, mel: Tensor, classes: Tensor, precision: torch.dtype
+    ) -> Tensor:
         """A scalar, in nats a sample.
 
         mel (batch, frames, mels) natural-log; classes (batch, frames * hop) int64; precision:
@@ -44,7 +43,7 @@ class TeacherForcing:
         """
         batch, samples = classes.shape
         with torch.autocast(mel.device.type, precision, enabled=precision != torch.float32):
-            heard = network.upsampled(mel)
+            heard = _upsampled(network, mel)
         heard = heard.to(precision).transpose(0, 1).reshape(batch * samples, -1)
         before = nn.functional.pad(classes, (1, 0), value=SILENCE)[:, :-1]
         x = network.embedding(before.t().reshape(-1)).to(precision)
@@ -52,83 +51,14 @@ class TeacherForcing:
         weights = [p for layer in network.layers for p in layer.parameters()]
         for linear in (network.skip, network.out, network.end):
             weights += linear.parameters()
-        return _Layers.apply(buffers, classes.t().reshape(-1), x, heard, *weights)
+        learning = torch.is_grad_enabled()
+        return _Layers.apply(buffers, learning, classes.t().reshape(-1), x, heard, *weights)
 
-    def _fitting(self, batch: int, x: Tensor) -> _Buffers:
+    def _fitting(self, batch: int, x: Tensor) -> Buffers:
         wanted = (batch, len(x), x.dtype, x.device)
         if self._buffers is None or self._buffers.made_for != wanted:
-            self._buffers = _make_buffers(self._config, *wanted)
+            self._buffers = make_buffers(self._config, *wanted)
         return self._buffers
-
-
-@dataclass(slots=True)
-class _Buffers:
-    """N rows; R residual, S skip channels; L layers; D = dilation * batch of each layer.
-
-    inputs: of each layer, (D + N, R), of which the first D rows are the silence before it all;
-    gates (L, N, 2R): tanh and sigmoid as they came out; owed: what each layer's loss wants of
-    the rows D before, (N + D, R), of which the last D rows owe nothing; d_skip (N, S), d_x (N,
-    R), d_mel (N, mels).
-    """
-
-    made_for: tuple[int, int, torch.dtype, torch.device]
-    config: WaveNetConfig
-    inputs: list[Tensor]
-    gates: Tensor
-    owed: list[Tensor]
-    d_skip: Tensor
-    d_x: Tensor
-    d_mel: Tensor
-
-    def rows(self) -> list[slice]:
-        """What is worked on at a time, in the order of time."""
-        count, on_cpu = len(self.d_x), self.d_x.device.type == "cpu"
-        step = CHUNK if on_cpu else count
-        return [slice(a, min(a + step, count)) for a in range(0, count, step)]
-
-
-def _make_buffers(
-    config: WaveNetConfig, batch: int, rows: int, dtype: torch.dtype, device: torch.device
-) -> _Buffers:
-    def empty(*shape: int) -> Tensor:
-        return torch.empty(shape, dtype=dtype, device=device)
-
-    r, depths = config.residual, [dilation * batch for dilation in config.dilations]
-    inputs, owed = ([empty(depth + rows, r) for depth in depths] for _ in range(2))
-    for depth, x, wanted in zip(depths, inputs, owed, strict=True):
-        x[:depth].zero_()
-        wanted[rows:].zero_()
-    return _Buffers(
-        (batch, rows, dtype, device),
-        config,
-        inputs,
-        empty(config.layers, rows, 2 * r),
-        owed,
-        empty(rows, config.skip),
-        empty(rows, r),
-        empty(rows, config.mels),
-    )
-
-
-class _Linear(NamedTuple):
-    """A weight (out, in) and its bias (out,), or what has gathered of their gradients."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def of(self, x: Tensor) -> Tensor:
-        return torch.addmm(self.bias, x, self.weight.t())
-
-    def learn(self, d_out: Tensor, x: Tensor) -> None:
-        """Add the gradients of `of(x)`, in single precision."""
-        self.weight.add_(d_out.t() @ x)
-        self.bias.add_(d_out.sum(0))
-
-
-def _linears(weights: tuple[Tensor, ...], dtype: torch.dtype) -> list[_Linear]:
-    """Pairs of parameters in another precision: gate, residual of each layer, skip, out, end."""
-    cast = [w.detach().to(dtype) for w in weights]
-    return [_Linear(w, b) for w, b in zip(cast[::2], cast[1::2], strict=True)]
 
 
 class _Layers(torch.autograd.Function):
@@ -136,14 +66,23 @@ class _Layers(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, buffers: _Buffers, classes: Tensor, x: Tensor, mel: Tensor, *weights: Tensor
+        ctx: Any,
+        buffers: Buffers,
+        learning: bool,
+        classes: Tensor,
+        x: Tensor,
+        mel: Tensor,
+        *weights: Tensor,
     ) -> Tensor:
-        """classes (N,); x (N, R) and mel (N, mels) in the precision to work in."""
-        *layers, skip, out, end = _linears(weights, x.dtype)
+        """learning: whether gradients will be asked for; classes (N,); x (N, R) and mel (N,
+        mels) in the precision to work in."""
+        *layers, skip, out, end = linears(weights, x.dtype)
         gradients = None
-        if any(ctx.needs_input_grad):
-            gradients = [_Linear(*(torch.zeros_like(w) for w in pair)) for pair in
-                         zip(weights[::2], weights[1::2], strict=True)]
+        if learning:
+            gradients = [
+                Linear(*(torch.zeros_like(w) for w in pair))
+                for pair in zip(weights[::2], weights[1::2], strict=True)
+            ]
         batch, config = buffers.made_for[0], buffers.config
         r, dilations = config.residual, config.dilations
         buffers.inputs[0][dilations[0] * batch :] = x
@@ -171,7 +110,7 @@ class _Layers(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
         """From the last rows and the last layer back to the first."""
-        buffers: _Buffers = ctx.buffers
+        buffers: Buffers = ctx.buffers
         *layers, skip = ctx.linears
         *d_layers, d_skip_linear, _, _ = ctx.gradients
         batch, config = buffers.made_for[0], buffers.config
@@ -199,7 +138,16 @@ class _Layers(torch.autograd.Function):
                 d_x.add_(owed[_shifted(rows, depth)]).addmm_(d_gates, gate.weight[:, r : 2 * r])
                 d_mel.addmm_(d_gates, gate.weight[:, 2 * r :])
         flat = [g for pair in ctx.gradients for g in pair]
-        return (None, None, *(g * scale for g in (buffers.d_x, buffers.d_mel, *flat)))
+        return (None, None, None, *(g * scale for g in (buffers.d_x, buffers.d_mel, *flat)))
+
+
+def _upsampled(network: WaveNet, mel: Tensor) -> Tensor:
+    """mel (batch, frames, mels) for every sample: (batch, samples, mels)."""
+    before = mel[:, :1]
+    for upsampling in network.upsample:
+        mel = upsampling(mel, before)
+        before = mel[:, :1]
+    return mel
 
 
 def _shifted(rows: slice, by: int) -> slice:
@@ -242,12 +190,12 @@ def _deactivate(d_z: Tensor, tanh: Tensor, sigmoid: Tensor) -> Tensor:
 
 
 def _descend(
-    buffers: _Buffers,
+    buffers: Buffers,
     rows: slice,
     z: Tensor,
     classes: Tensor,
-    linears: tuple[_Linear, _Linear, _Linear],
-    gradients: list[_Linear] | None,
+    linears: tuple[Linear, Linear, Linear],
+    gradients: list[Linear] | None,
 ) -> Tensor:
     """The summed cross-entropy of some rows; if asked for gradients, those down to d_skip."""
     skip, out, end = linears

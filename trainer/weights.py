@@ -26,9 +26,21 @@ def read_config(weights: Path) -> dict[str, Any]:
 
     Raises ValueError when it is no such file.
     """
+    return _told(weights, "config")
+
+
+def read_taught(weights: Path) -> dict[str, Any]:
+    """How a run's weights came about, such as `iteration` and `loss`; empty in older ones.
+
+    Raises ValueError when it is no such file.
+    """
+    return _told(weights, "taught")
+
+
+def _told(weights: Path, name: str) -> dict[str, Any]:
     try:
         with safe_open(weights, "pt") as file:
-            return json.loads((file.metadata() or {}).get("config", "{}"))
+            return json.loads((file.metadata() or {}).get(name, "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise ValueError(f"{weights}: not a run's weights ({one_line(error)})") from None
 

@@ -20,7 +20,7 @@ from tests.trainer.tiny_data import (
 )
 from tests.trainer.tiny_soundfont import write_soundfont
 from trainer.fluidsynth import FluidSynth
-from trainer.loop import Plan
+from trainer.task import Plan
 
 
 @pytest.fixture(scope="session")

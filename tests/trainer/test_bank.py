@@ -15,7 +15,7 @@ from synth.bank import load_bank
 from tests.trainer.tiny_data import INSTRUMENTS, write_manifest
 from trainer import mel2mel, wavenet
 from trainer.bank import make_bank
-from trainer.loop import Plan
+from trainer.task import Plan
 
 SIZES = {"hidden": 8, "timbre_features": 1}
 CREDITS = {"midi": "notes by nobody, public domain", "soundfont": "waves by nobody"}

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from trainer.loop import Plan, Run
+from trainer.loop import Run
+from trainer.task import Plan
 from trainer.weights import replace_with
 
 
@@ -29,24 +30,38 @@ class Line(nn.Linear):
         self.config = config
 
 
-def make_run(plan: Plan, config: LineConfig | None = None) -> Run:
+@dataclass(frozen=True)
+class Points:
+    x: Tensor
+
+
+class LeastSquares(nn.Module):
+    """A least-squares task with random inputs. before: called ahead of each step's loss;
+    validate: what the held-out loss is said to be."""
+
+    unit, seen = "frame", 8
+
+    def __init__(self, config: LineConfig) -> None:
+        super().__init__()
+        self.network = Line(config)
+        self.taught, self.session = {"loss_name": "squares"}, {}
+        self.before: Callable[[], float | None] = lambda: None
+        self.validate: Callable[[], float] = lambda: 0.5
+
+    def draw(self, random: torch.Generator) -> Points:
+        return Points(torch.randn(8, self.network.in_features, generator=random))
+
+    def forward(self, batch: Points) -> Tensor:
+        factor = self.before()
+        x = batch.x
+        loss = (self.network(x) - x.sum(1, keepdim=True)).square().mean()
+        return loss if factor is None else loss * factor
+
+
+def make_run(plan: Plan, config: LineConfig | None = None, rate: float = 0.1) -> Run:
     torch.manual_seed(plan.seed)
-    network = Line(config or LineConfig())
-    return Run(plan, network, [{"params": list(network.parameters()), "lr": 0.1}], 100, "frame")
-
-
-def step_of(run: Run) -> Callable[[torch.Generator], tuple[Tensor, int]]:
-    """A least-squares task with random inputs."""
-
-    def step(random: torch.Generator) -> tuple[Tensor, int]:
-        x = torch.randn(8, run.network.in_features, generator=random)
-        return (run.network(x) - x.sum(1, keepdim=True)).square().mean(), 8
-
-    return step
-
-
-def good() -> float:
-    return 0.5
+    task = LeastSquares(config or LineConfig())
+    return Run(plan, task, [{"params": list(task.parameters()), "lr": rate}], 100)
 
 
 @pytest.fixture
@@ -64,9 +79,10 @@ def log(plan: Plan) -> list[dict]:
 
 def test_a_run_leaves_a_checkpoint_averaged_weights_and_a_log(plan):
     run = make_run(plan)
-    progress = run.go(step_of(run), good)
+    progress = run.go()
     assert (progress.iteration, progress.seen, progress.validation) == (60, 480, 0.5)
     assert sorted(p.name for p in plan.run.iterdir()) == [
+        "best.safetensors",
         "last.pt",
         "log.jsonl",
         "weights.safetensors",
@@ -86,8 +102,9 @@ def test_validation_sees_the_averages_and_training_goes_on_from_its_own(plan):
         seen.append((run.network.weight.detach().clone(), run.network.training))
         return 0.0
 
-    run.go(step_of(run), validate)
-    assert torch.equal(seen[0][0], run.average["weight"]) and seen[0][1] is False
+    run.objective.validate = validate
+    run.go()
+    assert torch.equal(seen[0][0], run.average.weights["weight"]) and seen[0][1] is False
     assert torch.equal(run.network.weight, checkpoint(plan)["network"]["weight"])
     assert run.network.training
 
@@ -95,19 +112,18 @@ def test_validation_sees_the_averages_and_training_goes_on_from_its_own(plan):
 def test_ctrl_c_ends_with_a_checkpoint_and_a_second_one_while_saving_does_no_harm(plan):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     run = make_run(plan)
-    learn = step_of(run)
 
-    def step(random: torch.Generator) -> tuple[Tensor, int]:
+    def step() -> None:
         if run.progress.iteration == 3:
             signal.raise_signal(signal.SIGINT)
-        return learn(random)
 
     def validate() -> float:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
         return 0.25
 
-    assert run.go(step, validate).iteration == 4
+    run.objective.before, run.objective.validate = step, validate
+    assert run.go().iteration == 4
     assert checkpoint(plan)["progress"][0] == 4
     assert torch.equal(checkpoint(plan)["network"]["weight"], run.network.weight)
     assert not list(plan.run.glob("*.part"))
@@ -116,12 +132,12 @@ def test_ctrl_c_ends_with_a_checkpoint_and_a_second_one_while_saving_does_no_har
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(plan, tmp_path):
     whole, parts = make_run(plan), replace(plan, run=tmp_path / "parts")
-    whole.go(step_of(whole), good)
+    whole.go()
     for iterations in (7, 23, 60):
         run = make_run(replace(parts, iterations=iterations, seed=iterations))
         if iterations == 7:
             run = make_run(replace(parts, iterations=iterations))
-        run.go(step_of(run), good)
+        run.go()
     kept, again = checkpoint(plan), checkpoint(parts)
     for name in ("network", "average"):
         for key, value in kept[name].items():
@@ -132,26 +148,21 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(plan, tmp_path)
 
 def test_a_session_without_time_saves_and_stops_and_the_next_goes_on(plan):
     run = make_run(replace(plan, max_minutes=0.0))
-    assert run.go(step_of(run), good).iteration == 0
+    assert run.go().iteration == 0
     assert checkpoint(plan)["progress"][0] == 0
     run = make_run(plan)
-    assert run.go(step_of(run), good).iteration == 60
+    assert run.go().iteration == 60
 
 
 def test_a_run_that_diverges_keeps_its_last_checkpoint(plan):
     run = make_run(replace(plan, iterations=5))
-    run.go(step_of(run), good)
+    run.go()
     before = (plan.run / "last.pt").read_bytes(), (plan.run / "weights.safetensors").read_bytes()
     run = make_run(plan)
-    learn = step_of(run)
-
-    def step(random: torch.Generator) -> tuple[Tensor, int]:
-        loss, seen = learn(random)
-        return loss * (float("nan") if run.progress.iteration == 8 else 1), seen
-
+    run.objective.before = lambda: float("nan") if run.progress.iteration == 8 else None
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(ValueError, match="diverged at iteration 8 .*loss nan"):
-        run.go(step, good)
+        run.go()
     assert signal.getsignal(signal.SIGINT) == handler
     after = (plan.run / "last.pt").read_bytes(), (plan.run / "weights.safetensors").read_bytes()
     assert after == before
@@ -160,7 +171,7 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(plan):
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", "half", "foreign"])
 def test_a_broken_checkpoint_is_told_in_one_line(plan, content):
     run = make_run(plan)
-    run.go(step_of(run), good)
+    run.go()
     path = plan.run / "last.pt"
     if content == "half":
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -182,7 +193,7 @@ def test_a_broken_checkpoint_is_told_in_one_line(plan, content):
 )
 def test_a_checkpoint_of_another_configuration_is_refused(plan, config, complaint):
     run = make_run(plan)
-    run.go(step_of(run), good)
+    run.go()
     with pytest.raises(ValueError, match=complaint) as raised:
         make_run(plan, config)
     assert "\n" not in str(raised.value)
@@ -190,7 +201,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(plan, config, complain
 
 def test_a_run_of_before_configs_were_kept_goes_on(plan):
     run = make_run(replace(plan, iterations=5))
-    run.go(step_of(run), good)
+    run.go()
     weights = plan.run / "weights.safetensors"
     save_file(load_file(weights), weights)
     kept = checkpoint(plan)
@@ -198,17 +209,17 @@ def test_a_run_of_before_configs_were_kept_goes_on(plan):
         group["fused"] = None
     torch.save(kept, plan.run / "last.pt")
     run = make_run(plan)
-    assert run.go(step_of(run), good).iteration == 60
+    assert run.go().iteration == 60
 
 
 def test_a_new_run_may_start_from_weights_and_warms_up(plan, tmp_path):
     first = make_run(plan)
-    first.go(step_of(first), good)
+    first.go()
     given = load_file(plan.run / "weights.safetensors")["weight"].float()
     init = plan.run / "weights.safetensors"
     second = make_run(replace(plan, run=tmp_path / "second", init=init, iterations=1, seed=5))
     assert torch.equal(second.network.weight, given)
-    second.go(step_of(second), good)
+    second.go()
     moved = (second.network.weight - given).abs().max()
     # Adam's first step is as long as its rate: a two-hundredth of 0.1.
     assert 0 < moved <= 0.1 / 200 * 1.001
@@ -231,13 +242,8 @@ def test_weights_that_do_not_fit_or_exist_are_refused(plan, tmp_path):
 def test_the_rate_warms_up_and_is_halved(plan):
     run = make_run(replace(plan, iterations=300))
     rates = []
-    learn = step_of(run)
-
-    def step(random: torch.Generator) -> tuple[Tensor, int]:
-        rates.append(run.optimiser.param_groups[0]["lr"])
-        return learn(random)
-
-    run.go(step, good)
+    run.objective.before = lambda: rates.append(run.optimiser.param_groups[0]["lr"])
+    run.go()
     assert rates[0] == pytest.approx(0.1 / 200) and rates[99] == pytest.approx(0.1 / 2)
     assert rates[100] == pytest.approx(0.1 / 2 * 101 / 200)
     assert rates[200] == pytest.approx(0.1 / 4)

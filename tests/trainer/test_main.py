@@ -126,7 +126,7 @@ def test_flags_that_make_no_sense_are_named(arguments, told, capsys):
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["render", "mel2mel", "wavenet", "bank"])
+@pytest.mark.parametrize("command", ["render", "mel2mel", "wavenet", "bank", "recipe"])
 def test_help_explains_every_flag_with_its_default(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as left:

@@ -314,6 +314,17 @@ def test_a_killed_render_takes_its_workers_along_and_is_gone_on_with(folder, sou
     assert not list((tmp_path / "data").rglob("*.part"))
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds workers in /proc")
+def test_a_worker_killed_from_outside_is_told_in_one_line(folder, soundfont, tmp_path):
+    begun = Begun(flags(folder, soundfont, tmp_path / "data"))
+    pid = begun.process.pid
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    os.kill(int(workers[0]), signal.SIGKILL)
+    assert "a worker was ended from outside (out of memory?); run it again" in begun.end()
+    assert begun.process.returncode == 2 and b"Traceback" not in begun.told
+    assert check_whole(tmp_path / "data") > 0
+
+
 def test_a_file_size_limit_is_told_in_one_line(folder, soundfont, tmp_path):
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))

@@ -9,7 +9,7 @@ import pytest
 from daw_bridge.events import SUSTAIN, Event, NoteOff, NoteOn, Pedal
 from daw_bridge.midi_file import TimedMessage
 from daw_bridge.piano_roll import PianoRoll
-from trainer.score import PART, etude, excerpt, score_events, to_message
+from trainer.score import PART, etude, excerpt, score_events, to_message, within
 
 RATE = 16_000
 
@@ -52,6 +52,31 @@ def test_etudes_reach_both_ends_of_the_keyboard():
         if isinstance(event, NoteOn)
     }
     assert min(keys) < 24 and max(keys) > 105
+
+
+@pytest.mark.parametrize("keys", [(21, 96), (60, 60), (61, 63), (30, 40), (90, 108)])
+def test_etudes_keep_to_the_keys_of_an_instrument(keys):
+    for seed in range(60):
+        events = etude(np.random.default_rng(seed), RATE, 18.5, keys)
+        check_whole(events, round(18.5 * RATE))
+        played = {event.key for event in events if isinstance(event, NoteOn)}
+        assert played and keys[0] <= min(played) and max(played) <= keys[1]
+
+
+def test_notes_outside_a_range_are_left_out_and_the_pedal_is_not():
+    pedal = Pedal(5, PART, SUSTAIN, True)
+    kept = [NoteOn(0, PART, 60, 80), pedal, NoteOff(9, PART, 60)]
+    events = [NoteOn(0, PART, 59, 80), kept[0], pedal, NoteOn(6, PART, 62, 9), kept[2]]
+    assert within([*events, NoteOff(9, PART, 59)], (60, 61)) == kept
+
+
+def test_drums_are_no_notes():
+    messages = [
+        TimedMessage(0.0, mido.Message("note_on", channel=9, note=36, velocity=90)),
+        TimedMessage(0.0, mido.Message("control_change", channel=9, control=64, value=127)),
+        TimedMessage(0.5, mido.Message("note_off", channel=9, note=36)),
+    ]
+    assert score_events(messages, RATE) == []
 
 
 def test_an_excerpt_is_timed_from_its_start_and_lets_the_last_keys_go():

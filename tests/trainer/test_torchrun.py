@@ -1,0 +1,79 @@
+"""Several processes under torchrun: the run that one process with all the rows would make."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainer.test_main import TINY
+from trainer.__main__ import main
+
+REPOSITORY = Path(__file__).parents[2]
+ITERATIONS = 100
+
+
+def torchrun(network: str, *flags: str) -> subprocess.Popen:
+    """Two processes on this machine's processor."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    # Without --, torchrun takes --run for an abbreviation of a flag of its own.
+    command += ["--nproc-per-node=2", "-m", "--", "trainer", network, *flags]
+    return subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def losses(run: Path) -> list[float]:
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+@pytest.mark.parametrize("network", TINY)
+def test_two_processes_learn_as_one_with_twice_the_batch(network, data, tmp_path):
+    flags = [f"--data={data}", f"--iterations={ITERATIONS}", "--device=cpu", *TINY[network]]
+    one, two = tmp_path / "one", tmp_path / "two"
+    process = torchrun(network, *flags, f"--run={two}", "--batch=3")
+    try:
+        assert main([network, *flags, f"--run={one}", "--batch=6"]) == 0
+        _, told = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0, told.decode()
+    assert len(losses(two)) == ITERATIONS // 50
+    assert losses(two) == pytest.approx(losses(one), rel=5e-3)
+    single, shared = (torch.load(run / "last.pt", weights_only=True) for run in (one, two))
+    # Both have seen the same number, and drawn the same sequences.
+    assert single["progress"][:2] == shared["progress"][:2]
+    assert torch.equal(single["random"], shared["random"])
+    for name, value in single["average"].items():
+        torch.testing.assert_close(shared["average"][name], value, atol=0.02, rtol=0.05)
+    validations = [kept["progress"][3] for kept in (single, shared)]
+    assert validations[1] == pytest.approx(validations[0], rel=1e-2)
+
+
+def test_a_signal_to_one_process_stops_all_with_one_checkpoint(data, tmp_path):
+    flags = [f"--data={data}", f"--run={tmp_path}", "--batch=3", "--device=cpu"]
+    process = torchrun("mel2mel", *flags, *TINY["mel2mel"])
+    try:
+        shown = b""
+        while b"it/s" not in shown:
+            piece = os.read(process.stderr.fileno(), 4_096)
+            assert piece, shown.decode()
+            shown += piece
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    kept = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert kept["progress"][0] >= 1
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["device"] == "2 x cpu" and last["iteration"] == kept["progress"][0]

@@ -1,0 +1,123 @@
+"""What a training run works on: a processor or a GPU, alone or as one of torchrun's processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """device: where networks and batches live; rank: this process's number of `ranks`, of which
+    the first alone validates and writes."""
+
+    device: torch.device = torch.device("cpu")
+    rank: int = 0
+    ranks: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    @property
+    def name(self) -> str:
+        """What it is, in words for a bank's provenance."""
+        on_gpu = self.device.type == "cuda"
+        name = torch.cuda.get_device_name(self.device) if on_gpu else self.device.type
+        return name if self.ranks == 1 else f"{self.ranks} x {name}"
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Of matrix products: bfloat16 where there are units for them, else float32."""
+        quick = self.device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+        return torch.bfloat16 if quick else torch.float32
+
+    def mixed_precision(self) -> torch.autocast:
+        """Autocast to `precision`."""
+        enabled = self.precision != torch.float32
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+    def place(self, batch: Any) -> Any:
+        """A dataclass with its tensors on the device, without waiting for them."""
+        return each_tensor(batch, lambda t: t.to(self.device, non_blocking=True))
+
+    def pin(self, batch: Any) -> Any:
+        """A dataclass with its tensors where a GPU fetches them fastest, if there is one."""
+        if self.device.type != "cuda":
+            return batch
+        return each_tensor(batch, Tensor.pin_memory)
+
+    def shared(self, module: nn.Module) -> nn.Module:
+        """The module, or one whose gradients are the mean over all processes."""
+        if self.ranks == 1:
+            return module
+        return nn.parallel.DistributedDataParallel(
+            module, broadcast_buffers=False, find_unused_parameters=True
+        )
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is up in any process; they wait for each other here."""
+        if self.ranks == 1:
+            return flag
+        told = torch.tensor(int(flag))
+        dist.all_reduce(told, dist.ReduceOp.MAX)
+        return bool(told)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Their mean over all processes."""
+        if self.ranks > 1:
+            values = values.to("cpu", copy=True)
+            dist.all_reduce(values)
+            values /= self.ranks
+        return values
+
+
+@contextmanager
+def at_work(device: str, threads: int) -> Iterator[Machine]:
+    """The machine that a device's name and torchrun's environment stand for.
+
+    device: "auto" takes a GPU where there is one. threads: of each process on a processor.
+    Raises ValueError for a device that is not there.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"device {device!r}: must be {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda: there is no GPU that this PyTorch can use")
+    torch.set_num_threads(threads)
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    where = torch.device("cuda", local) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(where)
+        torch.backends.cuda.matmul.allow_tf32 = True
+    if ranks == 1:
+        yield Machine(where)
+        return
+    # Gradients by NCCL between GPUs; gloo for all that a processor asks.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    try:
+        yield Machine(where, dist.get_rank(), ranks)
+    finally:
+        dist.destroy_process_group()
+
+
+def each_tensor(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A dataclass with its tensors changed, those of dataclasses in it too."""
+    changed = {}
+    for field in fields(batch):
+        value = getattr(batch, field.name)
+        if isinstance(value, Tensor):
+            changed[field.name] = change(value)
+        elif is_dataclass(value):
+            changed[field.name] = each_tensor(value, change)
+    return replace(batch, **changed)
