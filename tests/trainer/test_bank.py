@@ -15,7 +15,9 @@ from synth.bank import load_bank
 from tests.trainer.tiny_data import INSTRUMENTS, write_manifest
 from trainer import mel2mel, wavenet
 from trainer.bank import make_bank
+from trainer.losses import SpectralLoss
 from trainer.task import Plan
+from trainer.weights import read_config, read_taught
 
 SIZES = {"hidden": 8, "timbre_features": 1}
 CREDITS = {"midi": "notes by nobody, public domain", "soundfont": "waves by nobody"}
@@ -169,3 +171,76 @@ def test_a_bank_of_one_instrument_has_a_knob_that_does_nothing(runs, data, tmp_p
     mel2mel.train(Plan(lone, tmp_path / "run", None, 2, 1, float("inf"), 1, 0, 24, SIZES))
     make_bank(tmp_path / "run", None, lone, tmp_path / "bank")
     assert load_bank(tmp_path / "bank").knobs == {"brightness": (0.0, 0.0)}
+
+
+def test_a_bank_tells_the_loss_by_name_and_draws_a_map(runs, data, tmp_path):
+    about = make(runs, data, tmp_path / "bank")["about"]
+    assert about["mel2mel"]["loss_name"] == "tanh-log-abs"
+    assert about["mel2mel"]["loss"] == SpectralLoss().in_words(fine=True)
+    assert "iteration" not in about["mel2mel"] and "loss_name" not in about["wavenet"]
+    pytest.importorskip("matplotlib")
+    assert (tmp_path / "bank" / "map.png").stat().st_size > 1_000
+
+
+def test_a_bank_may_be_of_the_best_weights(runs, data, tmp_path):
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    for network, unit in (("mel2mel", "frame"), ("wavenet", "sample")):
+        log = copy / network / "log.jsonl"
+        last = json.loads(log.read_text().splitlines()[-1])
+        early = {"iteration": 1, f"{unit}s": 7, "hours": 0.0, "validation": 0.01, "device": "gpu"}
+        log.write_text(json.dumps(early) + "\n" + json.dumps(last) + "\n")
+        best = copy / network / "best.safetensors"
+        config = read_config(best)
+        tensors = {name: value * 0.5 for name, value in load_file(best).items()}
+        taught = read_taught(best) | {"iteration": 1}
+        told = {"config": json.dumps(config), "taught": json.dumps(taught)}
+        save_file(tensors, best, told)
+    about = make(copy, data, tmp_path / "best", weights="best")["about"]
+    assert about["mel2mel"]["iterations"] == about["wavenet"]["iterations"] == 1
+    assert about["mel2mel"]["frames_seen"] == 7 and about["mel2mel"]["device"] == "gpu"
+    kept = load_file(tmp_path / "best" / "mel2mel.safetensors")
+    assert torch.equal(
+        kept["mel.bias"], load_file(best.parents[1] / "mel2mel" / best.name)["mel.bias"]
+    )
+    about = make(copy, data, tmp_path / "last")["about"]
+    assert about["mel2mel"]["iterations"] == 4 and about["mel2mel"]["device"] == "cpu and gpu"
+    (copy / "mel2mel" / "log.jsonl").write_text(json.dumps(early).replace("samples", "frames"))
+    with pytest.raises(ValueError, match="tells of no checkpoint at iteration 4"):
+        make(copy, data, tmp_path / "none")
+
+
+def test_a_bank_may_be_of_full_precision(runs, data, tmp_path):
+    make(runs, data, tmp_path / "bank", precision="fp32")
+    for network in ("mel2mel", "wavenet"):
+        average = torch.load(runs / network / "last.pt", weights_only=True)["average"]
+        kept = load_file(tmp_path / "bank" / f"{network}.safetensors")
+        assert all(torch.equal(kept[name], average[name]) for name in average)
+        assert not all(torch.equal(v, v.half().float()) for v in kept.values())
+    assert load_bank(tmp_path / "bank").mel2mel() is not None
+    with pytest.raises(ValueError, match="precision fp32: runs keep it of their last weights"):
+        make(runs, data, tmp_path / "bank", precision="fp32", weights="best")
+    # A run that has gone on in between has other weights in its checkpoint.
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    whole = torch.load(copy / "mel2mel" / "last.pt", weights_only=True)
+    whole["average"]["mel.bias"] += 1
+    torch.save(whole, copy / "mel2mel" / "last.pt")
+    with pytest.raises(ValueError, match="mel2mel: is being trained just now"):
+        make(copy, data, tmp_path / "bank", precision="fp32")
+
+
+def test_a_bank_tells_from_when_on_its_wavenet_heard_predictions(runs, data, tmp_path):
+    copy = shutil.copytree(runs / "wavenet", tmp_path / "runs" / "wavenet")
+    small = {"layers": 4, "cycle": 2, "residual": 8, "skip": 8}
+    told = Plan(data, copy, None, 3, 4, float("inf"), 1, 0, 4, small)
+    wavenet.train(told, wavenet.Teaching(runs / "mel2mel", 0.5))
+    path = make_bank(runs / "mel2mel", copy, data, tmp_path / "bank")
+    about = yaml.safe_load(path.read_text())["about"]["wavenet"]
+    assert about["predicted_share"] == 0.5 and about["predicted_seen_by_iteration"] == 4
+
+
+def test_a_bank_needs_a_fine_head(data, tmp_path):
+    sizes = {"hidden": 8, "timbre_features": 0, "fine": False}
+    plan = Plan(data, tmp_path / "run", None, 3, 1, float("inf"), 1, 0, 24, sizes)
+    mel2mel.train(plan)
+    with pytest.raises(ValueError, match="has no fine head, which a bank needs"):
+        make_bank(tmp_path / "run", None, data, tmp_path / "bank")

@@ -13,7 +13,7 @@ import torch
 from synth.mel import Analysis, magnitudes
 from synth.templates import initial_keys, play_keys
 from tests.trainer.tiny_data import HOP, INSTRUMENTS, RATE, write_excerpt, write_manifest
-from trainer.dataset import DataSet, framed_magnitudes, load_excerpt
+from trainer.dataset import DataSet, Share, framed_magnitudes, load_excerpt
 
 ANALYSIS = Analysis()
 WINDOW, HALF = ANALYSIS.window, ANALYSIS.window // 2
@@ -187,3 +187,37 @@ def test_a_bad_excerpt_is_named(data, tmp_path):
     write_excerpt(bad, np.zeros(10, np.int16), np.zeros((1, 80), np.uint8), "bell")
     with pytest.raises(ValueError, match="bad.npz: not an excerpt .*80"):
         load_excerpt(bad, list(INSTRUMENTS))
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_processes_have_a_whole_batch_between_them(train, ranks):
+    whole = train.draw(6, WINDOW, generator(4))
+    for rank in range(ranks):
+        part = train.draw(6 // ranks, WINDOW, generator(4), Share(rank, ranks))
+        assert torch.equal(part.audio, whole.audio[rank::ranks])
+        assert torch.equal(part.drives, whole.drives[rank::ranks])
+        assert torch.equal(part.instrument, whole.instrument[rank::ranks])
+
+
+def test_context_comes_along_with_silence_beyond_the_ends(data):
+    before, after = 70, 30
+    plain = DataSet(data, "train", frames=40)
+    wide = DataSet(data, "train", frames=40, context=(before, after))
+    for seed in range(20):
+        one, other = (d.draw(3, WINDOW, generator(seed)) for d in (plain, wide))
+        assert torch.equal(one.audio, other.audio)
+        own = slice(before, before + 40)
+        for name in ("roll", "velocity", "drives"):
+            whole = getattr(other, name)
+            assert whole.shape[1] == before + 40 + after
+            assert torch.equal(whole[:, own], getattr(one, name))
+        for row, instrument in enumerate(one.instrument.tolist()):
+            rolls = [e.roll for e in wide.by_instrument[instrument]]
+            padded = [np.pad(roll, ((before, after), (0, 0))) for roll in rolls]
+            told = (other.roll[row] * 127).round().byte().numpy()
+            length = before + 40 + after
+            assert any(
+                np.array_equal(roll[start : start + length], told)
+                for roll in padded
+                for start in range(len(roll) - length + 1)
+            )

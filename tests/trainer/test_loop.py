@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from trainer.loop import Run
 from trainer.task import Plan
-from trainer.weights import replace_with
+from trainer.weights import read_taught, replace_with
 
 
 @dataclass(frozen=True)
@@ -262,3 +263,69 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["kept"]
     replace_with(path, lambda partial: partial.write_text("new"))
     assert path.read_text() == "new" and [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_the_weights_of_the_lowest_validation_are_kept(plan):
+    told = iter([0.5, 0.3, 0.4])
+    for iterations in (20, 40, 60):
+        run = make_run(replace(plan, iterations=iterations))
+        run.objective.validate = lambda: next(told)
+        assert run.go().validation == pytest.approx({20: 0.5, 40: 0.3, 60: 0.4}[iterations])
+        if iterations == 40:
+            lowest = load_file(plan.run / "weights.safetensors")
+    best, latest = (plan.run / f"{name}.safetensors" for name in ("best", "weights"))
+    assert torch.equal(load_file(best)["weight"], lowest["weight"])
+    assert not torch.equal(load_file(latest)["weight"], lowest["weight"])
+    assert read_taught(best) == {"iteration": 40, "loss_name": "squares"}
+    assert read_taught(latest)["iteration"] == 60
+
+
+def test_what_was_best_by_another_teaching_is_so_no_longer(plan):
+    run = make_run(replace(plan, iterations=5))
+    run.objective.validate = lambda: 0.1
+    run.go()
+    run = make_run(replace(plan, iterations=10))
+    run.go()
+    assert read_taught(plan.run / "best.safetensors")["iteration"] == 5
+    task = LeastSquares(LineConfig())
+    task.taught = {"loss_name": "squares", "predicted_share": 0.5}
+    run = Run(plan, task, [{"params": list(task.parameters()), "lr": 0.1}], 100)
+    run.go()
+    assert read_taught(plan.run / "best.safetensors")["iteration"] == 60
+
+
+def test_another_loss_is_another_configuration(plan):
+    make_run(replace(plan, iterations=5)).go()
+    task = LeastSquares(LineConfig())
+    task.taught = {"loss_name": "cubes"}
+    with pytest.raises(ValueError, match="loss_name is squares there, cubes here"):
+        Run(plan, task, [{"params": list(task.parameters()), "lr": 0.1}], 100)
+
+
+def test_a_resumed_run_takes_its_sessions_learning_rate(plan):
+    make_run(replace(plan, iterations=30)).go()
+    run = make_run(plan, rate=0.02)
+    rates = []
+    run.objective.before = lambda: rates.append(run.optimiser.param_groups[0]["lr"])
+    run.go()
+    assert rates == pytest.approx([0.02 * (i + 1) / 200 for i in range(30, 60)])
+
+
+def test_checkpoints_come_as_often_as_asked(plan):
+    run = make_run(replace(plan, iterations=6, checkpoint_minutes=0.0))
+    sketched = []
+    run.go(lambda folder, at: sketched.append((folder, at)), sketch_minutes=0.0)
+    assert [line["iteration"] for line in log(plan) if "validation" in line] == [*range(1, 7), 6]
+    assert sketched == [(plan.run / "sketches", at) for at in [*range(1, 7), 6]]
+
+
+def test_tensorboard_is_asked_for_where_it_is_not_installed(plan, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ValueError, match="--tensorboard: needs `pip install tensorboard`"):
+        make_run(replace(plan, tensorboard=True))
+
+
+def test_tensorboard_is_told_what_the_log_is(plan):
+    pytest.importorskip("tensorboard")
+    make_run(replace(plan, tensorboard=True)).go()
+    assert list((plan.run / "tensorboard").glob("events*"))

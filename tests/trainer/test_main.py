@@ -33,8 +33,11 @@ def test_from_data_to_a_bank_by_commands_alone(data, tmp_path, capsys):
         assert main([network, *flags, *sizes]) == 0
     runs = [f"--mel2mel={tmp_path / 'mel2mel'}", f"--wavenet={tmp_path / 'wavenet'}"]
     told = ["--fidelity", "spectral=0.71", "wavenet=0.2", "--midi-credit", "mine"]
+    told += ["--weights=best", "--check"]
     assert main(["bank", *runs, f"--data={data}", f"--out={tmp_path / 'bank'}", *told]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "bank" / "bank.yaml")
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == str(tmp_path / "bank" / "bank.yaml")
+    assert shown[1:] == ["bell: plays", "reed: plays", "string: plays"]
     bank = load_bank(tmp_path / "bank")
     assert bank.fidelity == {"spectral": 0.71, "wavenet": 0.2}
     assert bank.about["credits"]["midi"] == "mine"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,17 +22,23 @@ REPOSITORY = Path(__file__).parents[2]
 ITERATIONS = 100
 
 
-def torchrun(network: str, *flags: str) -> subprocess.Popen:
-    """Two processes on this machine's processor."""
+@contextmanager
+def torchrun(network: str, *flags: str) -> Iterator[subprocess.Popen]:
+    """Two processes on this machine's processor, for a minute at most."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     # Without --, torchrun takes --run for an abbreviation of a flag of its own.
     command += ["--nproc-per-node=2", "-m", "--", "trainer", network, *flags]
-    return subprocess.Popen(
-        command,
+    process = subprocess.Popen(
+        [*command, "--max-minutes=1"],
         cwd=REPOSITORY,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+    try:
+        yield process
+    finally:
+        process.terminate()  # killed, it would leave its workers behind
+        process.communicate(timeout=60)
 
 
 def losses(run: Path) -> list[float]:
@@ -41,13 +50,10 @@ def losses(run: Path) -> list[float]:
 def test_two_processes_learn_as_one_with_twice_the_batch(network, data, tmp_path):
     flags = [f"--data={data}", f"--iterations={ITERATIONS}", "--device=cpu", *TINY[network]]
     one, two = tmp_path / "one", tmp_path / "two"
-    process = torchrun(network, *flags, f"--run={two}", "--batch=3")
-    try:
+    with torchrun(network, *flags, f"--run={two}", "--batch=3") as process:
         assert main([network, *flags, f"--run={one}", "--batch=6"]) == 0
         _, told = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 0, told.decode()
+        assert process.returncode == 0, told.decode()
     assert len(losses(two)) == ITERATIONS // 50
     assert losses(two) == pytest.approx(losses(one), rel=5e-3)
     single, shared = (torch.load(run / "last.pt", weights_only=True) for run in (one, two))
@@ -62,17 +68,15 @@ def test_two_processes_learn_as_one_with_twice_the_batch(network, data, tmp_path
 
 def test_a_signal_to_one_process_stops_all_with_one_checkpoint(data, tmp_path):
     flags = [f"--data={data}", f"--run={tmp_path}", "--batch=3", "--device=cpu"]
-    process = torchrun("mel2mel", *flags, *TINY["mel2mel"])
-    try:
+    with torchrun("mel2mel", *flags, *TINY["mel2mel"]) as process:
         shown = b""
-        while b"it/s" not in shown:
+        # After a step in common both are ready to be told.
+        while not re.search(rb" [1-9]\d*/1000000 ", shown):
             piece = os.read(process.stderr.fileno(), 4_096)
             assert piece, shown.decode()
             shown += piece
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-    finally:
-        process.kill()
     kept = torch.load(tmp_path / "last.pt", weights_only=True)
     assert kept["progress"][0] >= 1
     last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,16 +17,24 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from synth.mel import Analysis
+from synth.mel2mel import Mel2Mel
 from tests.trainer.tiny_data import FRAMES, HOP, SIZES
-from trainer.weights import read_config
+from trainer import wavenet
+from trainer.dataset import DataSet
+from trainer.guesses import CONTEXT, guess, load_mel2mel
+from trainer.losses import SpectralLoss
+from trainer.mel2mel import LOOKAHEAD_SHARES, LOOKAHEADS, draw_lookaheads
+from trainer.weights import read_config, read_taught
 
 NETWORKS = ("mel2mel", "wavenet")
 LEADS_NOWHERE = {"layers.3.residual.weight", "layers.3.residual.bias"}
 REPOSITORY = Path(__file__).parents[2]
 
 
-def train(network: str, plan: Any) -> dict[str, Any]:
-    import_module(f"trainer.{network}").train(plan)
+def train(network: str, plan: Any, **teaching: Any) -> dict[str, Any]:
+    room = import_module(f"trainer.{network}")
+    room.train(plan, room.Teaching(**teaching))
     return torch.load(plan.run / "last.pt", weights_only=True)
 
 
@@ -137,3 +146,108 @@ def test_sigterm_stops_a_run_with_a_checkpoint(plan, data):
     done = kept["progress"][0]
     assert done >= 1
     assert train("mel2mel", plan("mel2mel", "run", done + 1))["progress"][0] == done + 1
+
+
+@pytest.mark.parametrize("name", ["log-abs", "abs"])
+def test_the_other_losses_fall_too(name, plan):
+    loss = SpectralLoss(name)
+    first = train("mel2mel", plan("mel2mel", "run", 1), loss=loss)["progress"][3]
+    last = train("mel2mel", plan("mel2mel", "run", 60), loss=loss)["progress"][3]
+    assert last < first
+    taught = read_taught(plan("mel2mel", "run", 1).run / "weights.safetensors")
+    assert taught == {"iteration": 60, "loss_name": name, "loss": loss.in_words(fine=True)}
+    with pytest.raises(ValueError, match=f"loss_name is {name} there, tanh-log-abs here"):
+        train("mel2mel", plan("mel2mel", "run", 61))
+
+
+def test_weights_of_the_heads_and_the_templates_rate_are_used(plan):
+    frozen = train("mel2mel", plan("mel2mel", "frozen", 3), template_rate=0.0)["network"]
+    first = train("mel2mel", plan("mel2mel", "first", 1, max_minutes=0.0))["network"]
+    assert torch.equal(frozen["templates.base"], first["templates.base"])
+    deaf = SpectralLoss(mel_weight=0.0)
+    mute = train("mel2mel", plan("mel2mel", "deaf", 3), loss=deaf)["network"]
+    assert torch.equal(mute["mel.weight"], first["mel.weight"])
+    assert not torch.equal(mute["fine.weight"], first["fine.weight"])
+
+
+def test_mel2mel_without_a_fine_head_in_ten_dimensions(plan):
+    sizes = {"hidden": 8, "timbre_features": 0, "embedding": 10, "fine": False}
+    kept = train("mel2mel", plan("mel2mel", "paper", 2, sizes=sizes))
+    assert not [name for name in kept["network"] if name.startswith(("fine", "templates"))]
+    table = kept["network"]["instruments.weight"]
+    assert table.shape == (3, 10)
+    torch.testing.assert_close(table.norm(dim=1), torch.ones(3), atol=0.05, rtol=0)
+
+
+def test_lookaheads_are_drawn_for_each_sequence_by_their_shares():
+    random = torch.Generator().manual_seed(0)
+    batches = [draw_lookaheads(20, random) for _ in range(4000)]
+    assert max(len(set(batch)) for batch in batches) == len(LOOKAHEADS)
+    drawn = [lookahead for batch in batches for lookahead in batch]
+    for lookahead, share in zip(LOOKAHEADS, LOOKAHEAD_SHARES, strict=True):
+        assert drawn.count(lookahead) / len(drawn) == pytest.approx(share, abs=0.015)
+
+
+def test_a_wavenet_goes_on_with_predictions_as_exactly_as_without(plan):
+    notes = plan("mel2mel", "notes", 3)
+    train("mel2mel", notes)
+    guided = {"mel2mel": notes.run, "predicted_share": 0.5}
+    whole = train("wavenet", plan("wavenet", "whole", 6), **guided)
+    train("wavenet", plan("wavenet", "parts", 2), **guided)
+    parts = train("wavenet", plan("wavenet", "parts", 6, seed=7), **guided)
+    for part in ("network", "average", "optimiser", "schedule", "random"):
+        check_equal(whole[part], parts[part])
+    alone = train("wavenet", plan("wavenet", "alone", 6))
+    assert not torch.equal(alone["network"]["out.weight"], whole["network"]["out.weight"])
+    # Teacher-forced first, then on predictions.
+    train("wavenet", plan("wavenet", "alone", 8), **guided)
+    log = (plan("wavenet", "alone", 8).run / "log.jsonl").read_text().splitlines()
+    told = [json.loads(line).get("predicted_share") for line in log]
+    assert told == [None, 0.5]
+
+
+def test_predictions_are_those_of_the_network_in_play(data, toy_bank, plan):
+    network = train_mel2mel(plan)
+    held_out = DataSet(data, "train", 16, CONTEXT)
+    lookaheads = (0, 4, None)
+    batch = held_out.draw(3, 1024, torch.Generator().manual_seed(1))
+    guessed = guess(network, batch, [0, 1, 2], lookaheads)
+    before = CONTEXT[0]
+    for row, lookahead in enumerate(lookaheads):
+        embedding = network.instruments(batch.instrument[row : row + 1])[:, None]
+        own = batch.roll[row : row + 1], embedding, lookahead
+        keys = batch.velocity[row : row + 1], batch.drives[row : row + 1]
+        heard = network(*own, keys).mel[:, before : before + 16]
+        torch.testing.assert_close(guessed[row : row + 1], heard)
+    with pytest.raises(ValueError, match="mel2mel was not trained on this data set"):
+        load_mel2mel(toy_bank, 10, held_out.analysis)
+    with pytest.raises(ValueError, match="neither a bank nor a run of mel2mel"):
+        load_mel2mel(data, 3, held_out.analysis)
+
+
+def train_mel2mel(plan: Any) -> Mel2Mel:
+    told = plan("mel2mel", "notes", 2)
+    train("mel2mel", told)
+    return load_mel2mel(told.run, 3, Analysis())
+
+
+def test_predictions_need_a_network(plan):
+    with pytest.raises(ValueError, match="--predicted-share: needs --mel2mel"):
+        train("wavenet", plan("wavenet", "run", 1), predicted_share=0.5)
+
+
+def test_a_wavenet_sketches_what_it_can(plan):
+    told = plan("wavenet", "run", 2)
+    train("wavenet", told, clip_minutes=0.0)
+    assert (told.run / "sketches" / "0000002.wav").stat().st_size > 100_000
+
+
+def test_pieces_of_a_lesson_are_the_lesson(data):
+    held_out = DataSet(data, "val", 4, CONTEXT)
+    sequences = held_out.draw(5, 1024, torch.Generator().manual_seed(0))
+    lesson = wavenet.Lesson(sequences, (0, 3, 4), (None, 2, 8))
+    pieces = [piece for piece, _ in lesson.pieces(2)]
+    assert [piece.predicted for piece in pieces] == [(0,), (1,), (0,)]
+    assert [piece.lookaheads for piece in pieces] == [(None,), (2,), (8,)]
+    assert torch.equal(torch.cat([p.sequences.audio for p in pieces]), sequences.audio)
+    assert [share for _, share in lesson.pieces(2)] == [0.4, 0.4, 0.2]
