@@ -92,7 +92,7 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
     bank.patch(first)
     vocoder, reason = _vocoder(bank, options)
     predictor = Streaming(bank.mel2mel(), vocoder.head, _lookahead(options.lookahead))
-    print("preparing (a first start compiles: about a minute)", flush=True)
+    print("preparing (a first start compiles for some seconds)", flush=True)
     _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
     with _quiet_libraries():
         sink, found = _sink(options, bank.analysis.rate)
