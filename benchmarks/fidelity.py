@@ -39,6 +39,7 @@ from benchmarks.takes import instruments, load_takes, take_paths
 from benchmarks.work_file import WorkFile, digest
 from run_server import DEFAULT_BANK, MOST_LOOKAHEAD
 from synth.bank import Bank, load_bank
+from trainer.render_worker import end_with_parent
 
 SUMMARY = "how close is the sound to the original, bin by bin?"
 DEFAULT_LOSS = "tanh-log-abs"
@@ -225,6 +226,7 @@ def _results(tasks: list[Task], workers: int) -> Iterator[tuple[Task, dict[str, 
 
 def _start_worker() -> None:
     torch.set_num_threads(1)
+    end_with_parent()
     # Ctrl-C ends it at once: as an exception it would only end one row and begin the next.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -1,8 +1,6 @@
 """Is it in tune, and does it stop? Each patch plays C3-C5 through the whole engine.
 
-A note is in tune when its strongest partials fit the pitch that was played: of the energy in
-the five strongest spectral peaks, 80% lies within 50 cents of the first eight multiples of
-that pitch (or of its octaves: octave errors are forgiven). The fall is how far the level has
+What counts as in tune is `trainer.check`'s definition. The fall is how far the level has
 dropped 3 s (harp 5 s) after the last key was let go, against the last note's own level.
 """
 
@@ -19,12 +17,11 @@ from daw_bridge.midi_file import TimedMessage
 from run_server import bounce
 from synth.bank import Bank, load_bank
 from synth.vocoder import Vocoder
+from trainer.check import in_tune
 
 SUMMARY = "is every patch in tune, and does it stop?"
 KEYS = range(48, 73)
 STEP_S, HELD_S, VELOCITY = 0.5, 0.45, 90
-CENTS = 50
-PEAKS, PARTIALS, SHARE = 5, 8, 0.8
 SLOW = {"orchestral-harp": 5.0}
 FALL_S = 3.0
 LEVEL_S = 0.2
@@ -57,31 +54,6 @@ def measure(options: argparse.Namespace) -> list[Row]:
             }
         )
     return rows
-
-
-def in_tune(note: np.ndarray, key: int, rate: int) -> bool:
-    """Whether a note's strongest partials fit the pitch of a MIDI key."""
-    # Padded to four times its length: bins finer than the 50 cents asked for.
-    spectrum = np.abs(np.fft.rfft(note * np.hanning(len(note)), 4 * len(note)))
-    hertz = np.fft.rfftfreq(4 * len(note), 1 / rate)
-    inner = spectrum[1:-1]
-    tops = np.flatnonzero((inner > spectrum[:-2]) & (inner >= spectrum[2:])) + 1
-    tops = tops[hertz[tops] > 30]
-    # The window's own side lobes are no partials: keep peaks a main lobe apart.
-    peaks: list[int] = []
-    for top in sorted(tops, key=lambda t: -spectrum[t]):
-        if all(abs(top - p) > 8 for p in peaks):
-            peaks.append(top)
-        if len(peaks) == PEAKS:
-            break
-    energy = spectrum[peaks] ** 2
-    pitch = 440 * 2 ** ((key - 69) / 12)
-    best = 0.0
-    for base in (pitch / 2, pitch, 2 * pitch):
-        partials = base * np.arange(1, PARTIALS + 1)
-        cents = 1200 * np.abs(np.log2(hertz[peaks][:, None] / partials)).min(axis=1)
-        best = max(best, float(energy[cents <= CENTS].sum() / max(energy.sum(), 1e-20)))
-    return best >= SHARE
 
 
 def _scale(bank: Bank, vocoder: Vocoder, patch: str, lookahead: str, tail_s: float) -> np.ndarray:

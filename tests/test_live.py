@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.tuning import in_tune
 from run_server import DEFAULT_BANK
 from tests.server import Server, run
+from trainer.check import in_tune
 
 RATE = 16_000
 

@@ -1,8 +1,9 @@
 """Does every patch of a bank play? One short note each, through the whole engine.
 
-Heard by the spectral vocoder, which needs no training. In tune means: of the energy in the
-five strongest spectral peaks, most lies near the first partials of the key's pitch, or of
-its octaves.
+Heard by the spectral vocoder, which needs no training. A note is in tune when its strongest
+partials fit the pitch that was played: of the energy in the five strongest spectral peaks, 80%
+lies within 50 cents of the first eight multiples of that pitch (or of its octaves: octave
+errors are forgiven).
 """
 
 from __future__ import annotations
@@ -66,11 +67,11 @@ def fault_of(note: np.ndarray, rate: int) -> str | None:
     if level < QUIET_DB:
         return f"is not heard ({level:.0f} dB)"
     settled = note[round(SETTLED_S * rate) :]
-    return None if in_tune(settled, rate) else "is out of tune"
+    return None if in_tune(settled, KEY, rate) else "is out of tune"
 
 
-def in_tune(note: np.ndarray, rate: int) -> bool:
-    """Whether the strongest partials of a steady note fit the pitch of `KEY`."""
+def in_tune(note: np.ndarray, key: int, rate: int) -> bool:
+    """Whether the strongest partials of a steady note (samples,) fit the pitch of a MIDI key."""
     count = PADDING * len(note)
     spectrum = np.abs(np.fft.rfft(note * np.hanning(len(note)), count))
     hertz = np.fft.rfftfreq(count, 1 / rate)
@@ -81,7 +82,7 @@ def in_tune(note: np.ndarray, rate: int) -> bool:
         # The window's own side lobes are no partials: keep peaks a main lobe apart.
         if len(peaks) < PEAKS and all(abs(top - p) > 2 * PADDING for p in peaks):
             peaks.append(top)
-    energy, pitch = spectrum[peaks] ** 2, 440 * 2 ** ((KEY - 69) / 12)
+    energy, pitch = spectrum[peaks] ** 2, 440 * 2 ** ((key - 69) / 12)
     for base in (pitch / 2, pitch, 2 * pitch):
         partials = base * np.arange(1, PARTIALS + 1)
         cents = 1200 * np.abs(np.log2(hertz[peaks][:, None] / partials)).min(axis=1)

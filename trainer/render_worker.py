@@ -91,15 +91,19 @@ def _start(recipe: Recipe) -> None:
     global _recipe
     _recipe = recipe
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    """A killed first process would leave workers that wait for ever."""
-    parent = parent_process()
-    if parent:
-        parent.join()
+def end_with_parent() -> None:
+    """End this worker when the process that started it is gone: one that was killed would
+    leave workers that wait for ever."""
+
+    def wait() -> None:
+        parent_process().join()
         os._exit(1)
+
+    if parent_process():
+        threading.Thread(target=wait, daemon=True).start()
 
 
 @lru_cache(1)

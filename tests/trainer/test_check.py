@@ -50,7 +50,12 @@ def test_a_note_sounds_from_its_onset_until_its_key_is_let_go(toy_bank):
 )
 def test_what_is_wrong_with_a_note_is_told(note, fault):
     assert fault_of(note, RATE) == fault
-    assert in_tune(tone(), RATE)
+
+
+def test_the_pitch_is_that_of_the_key_asked_for():
+    assert in_tune(tone(), KEY, RATE)
+    assert in_tune(tone(), KEY + 12, RATE)
+    assert not in_tune(tone(), KEY + 1, RATE)
 
 
 def test_a_bank_of_silence_is_refused_by_its_patches(toy_bank, tmp_path):
