@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
-from PIL import Image
 
 from benchmarks.embedding import VELOCITY, hear
+from benchmarks.picture import save_picture
 from synth.bank import Bank
 from synth.mel2mel import Mel2Mel
 
@@ -121,10 +121,7 @@ def draw_map(folder: Path, bank: Bank, mel2mel: Mel2Mel, places: np.ndarray, gri
         _mark(panel, bank, plane, flat)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "embedding.png"
-    figure.canvas.draw()
-    picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
-    # With a palette it is a third of the size.
-    picture.quantize(PALETTE, dither=Image.Dither.NONE).save(path, optimize=True)
+    save_picture(figure, path, PALETTE)
     plt.close(figure)
     return path
 

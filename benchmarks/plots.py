@@ -22,6 +22,7 @@ from benchmarks.conditions import (
     NOTES_SPECTRAL,
     NOTES_WAVENET,
 )
+from benchmarks.picture import save_picture
 
 COLOURS = {
     MU_LAW: ("#555555",),
@@ -74,7 +75,7 @@ def by_frequency(path: Path, rows: Sequence[Row], curves: Sequence[Sequence[floa
         axes.set_ylim(_lowest(curves), 1.02)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
-    figure.savefig(path, dpi=130)
+    save_picture(figure, path)
 
 
 def by_instrument(path: Path, rows: Sequence[Row]) -> None:
@@ -122,7 +123,7 @@ def by_instrument(path: Path, rows: Sequence[Row]) -> None:
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
     axes.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4)
-    figure.savefig(path, dpi=130)
+    save_picture(figure, path)
 
 
 def _markers(axes: Axes, label: str, curve: published.Curve, marker: str, colour: str) -> None:
