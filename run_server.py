@@ -36,16 +36,18 @@ from daw_bridge.midi_port import open_input
 from daw_bridge.osc import OscServer
 from daw_bridge.windows import Window, Windows
 from synth.bank import Bank, load_bank
+from synth.compiling import compiling_shown
 from synth.device import DeviceSink
 from synth.engine import Engine, cut_window
 from synth.portaudio import list_devices
 from synth.predictor import Foreseen, Predictor, Streaming
 from synth.recorder import WavRecorder
+from synth.samplers import SAMPLERS, best_sampler
 from synth.sinks import ClockSink, Sink
 from synth.spectral import SpectralVocoder
 from synth.vocoder import Vocoder
 from synth.wav import WavWriter
-from synth.wavenet_vocoder import SAMPLERS, WaveNetVocoder
+from synth.wavenet_vocoder import WaveNetVocoder
 
 BLOCK_FRAMES = 1
 """Frames rendered at once when live: 8 ms, the finest step there is."""
@@ -74,7 +76,8 @@ def main(
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] == ["render"]:
-            return render(_render_flags().parse_args(arguments[1:]))
+            with compiling_shown():
+                return render(_render_flags().parse_args(arguments[1:]))
         options = _server_flags().parse_args(arguments)
         if options.list_devices:
             print("\n".join(list_devices()) or "no audio outputs")
@@ -90,10 +93,11 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
     bank = load_bank(options.bank)
     first = options.patch or bank.names[0]
     bank.patch(first)
-    vocoder, reason = _vocoder(bank, options)
-    predictor = Streaming(bank.mel2mel(), vocoder.head, _lookahead(options.lookahead))
-    print("preparing (a first start compiles for some seconds)", flush=True)
-    _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
+    print("preparing", flush=True)
+    with compiling_shown():
+        vocoder, reason = _vocoder(bank, options)
+        predictor = Streaming(bank.mel2mel(), vocoder.head, _lookahead(options.lookahead))
+        _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
     with _quiet_libraries():
         sink, found = _sink(options, bank.analysis.rate)
     sink = around(sink)
@@ -303,22 +307,23 @@ def _vocoder(bank: Bank, options: argparse.Namespace) -> tuple[Vocoder, str]:
     if options.vocoder == "spectral":
         return SpectralVocoder(bank.analysis), "spectral, as asked"
     if options.vocoder == "wavenet":
-        vocoder = WaveNetVocoder(bank.wavenet(), _sampler(options.sampler))
+        vocoder = _wavenet_vocoder(bank, options.sampler)
         return vocoder, f"wavenet, sampler {vocoder.sampler}, as asked"
     stated = ", ".join(f"{name} {r:.2f}" for name, r in bank.fidelity.items())
     known = f"the bank states fidelity {stated}" if stated else "the bank states no fidelity"
     fidelity = bank.fidelity.get
     if bank.wavenet_config is None or fidelity("wavenet", -1) <= fidelity("spectral", -1):
         return SpectralVocoder(bank.analysis), f"spectral: {known}"
-    vocoder = WaveNetVocoder(bank.wavenet(), _sampler(options.sampler))
+    vocoder = _wavenet_vocoder(bank, options.sampler)
     speed = _speed(vocoder, bank)
     if speed >= REAL_TIME_MARGIN:
         return vocoder, f"wavenet, sampler {vocoder.sampler}: {known}, {speed:.1f}x real time here"
     return SpectralVocoder(bank.analysis), f"spectral: wavenet is {speed:.2f}x real time here"
 
 
-def _sampler(asked: str) -> str:
-    return "cpu" if asked == "auto" else asked
+def _wavenet_vocoder(bank: Bank, sampler: str) -> WaveNetVocoder:
+    wavenet = bank.wavenet()
+    return WaveNetVocoder(wavenet, best_sampler(wavenet.config) if sampler == "auto" else sampler)
 
 
 def _speed(vocoder: Vocoder, bank: Bank) -> float:

@@ -11,7 +11,18 @@ import torch
 
 from benchmarks.results import keep, show
 
-NAMES = ("tuning", "fidelity", "transcription", "latency", "sampler", "soak", "embedding", "report")
+NAMES = (
+    "tuning",
+    "fidelity",
+    "transcription",
+    "latency",
+    "sampler",
+    "divergence",
+    "ladder",
+    "soak",
+    "embedding",
+    "report",
+)
 """Each is a module with SUMMARY, add_flags(parser) and measure(options) -> rows."""
 
 

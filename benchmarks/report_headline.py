@@ -73,7 +73,8 @@ def _latency(rows: Rows) -> Iterable[Line]:
 
 
 def _speed(rows: Rows) -> Iterable[Line]:
-    single = [r for r in rows if r.get("streams", 1) == 1 and r.get("block_frames", 1) == 1]
+    alone = ("streams", "block_frames", "cores")
+    single = [row for row in rows if all(row.get(name, 1) == 1 for name in alone)]
     found = [
         (label, _mean(group, "real_time_factor"))
         for label, group in _groups(single, ("stage", "sampler"), "real_time_factor")

@@ -10,6 +10,8 @@ import subprocess
 from datetime import date
 from pathlib import Path
 
+import torch
+
 from run_server import DEFAULT_BANK
 from synth.bank import Bank
 from synth.spectral import SpectralVocoder
@@ -40,13 +42,14 @@ def stated() -> dict[str, str]:
 
 
 def machine() -> str:
-    """The processor and how many of it, such as "Intel Xeon, 2 cores"."""
+    """Processor, how many of it, and a GPU if there is one, such as "Intel Xeon, 2 cores"."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         models = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
         name = models[0].partition(":")[2].strip() if models else name
-    return f"{name}, {os.cpu_count()} cores"
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{name}, {os.cpu_count()} cores{gpu}"
 
 
 def add_bank_flags(parser: argparse.ArgumentParser) -> None:

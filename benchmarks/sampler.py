@@ -1,13 +1,17 @@
 """How fast is each stage of the sound, on one core, and is that fast enough to play live?
 
     sampler   WaveNet samples drawn from given conditioning: each sampler of ours, and `torch`,
-              a plain float32 PyTorch loop, in the same run
+              a plain float32 PyTorch loop, in the same run; where there is a C compiler also
+              `c-probe`, the ceiling of one core (see c_probe.py); on a GPU also `triton`, and
+              the plain loop there as `torch-gpu` and, as a CUDA graph, `torch-graph`
     mel2mel   notes to spectra, frame by frame, at several lookaheads
     vocoder   spectra to samples, frame by frame: the whole of spectral and of wavenet
 
 samples_per_second counts all streams together; real_time_factor is that over streams times
 the audio rate: at 1 every stream just keeps up. ms_per_frame is for all streams. Each row is
-the median of its runs, on one core where the system lets a process be pinned.
+the median of its runs, on as many cores as it says, where the system lets a process be pinned:
+rows on more than one are of what can use them, the cpu sampler. On a GPU a run
+ends when its samples are there; gpu_memory_mb is the most that a row had allocated.
 """
 
 from __future__ import annotations
@@ -17,28 +21,34 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
 from tqdm import tqdm
 
-from benchmarks import plain_loop
+from benchmarks import c_probe, plain_graph, plain_loop
 from benchmarks.results import Row
 from run_server import DEFAULT_BANK
 from synth.bank import load_bank
 from synth.mel import Analysis
 from synth.mel2mel import ROLL_CHANNELS, Mel2Mel
 from synth.sampler import Sampler, initial_state
+from synth.sampler_cpu import cores_here
+from synth.samplers import SAMPLERS, load_sampler
 from synth.spectral import SpectralVocoder
 from synth.vocoder import Vocoder
 from synth.wavenet import WaveNet, WaveNetConfig
-from synth.wavenet_vocoder import SAMPLERS, WaveNetVocoder
+from synth.wavenet_vocoder import WaveNetVocoder
 
 SUMMARY = "how fast is each stage of the sound?"
-PLAIN = "torch"
-ALL: dict[str, Sampler] = {**SAMPLERS, PLAIN: plain_loop}
+PLAIN, PLAIN_GPU, PLAIN_GRAPH, PROBE = "torch", "torch-gpu", "torch-graph", "c-probe"
+ALL = (*SAMPLERS, PLAIN, PLAIN_GPU, PLAIN_GRAPH, PROBE)
 DEFAULT = ("cpu", "reference", PLAIN)
+MANY_CORED = "cpu"
+"""The sampler whose rows are shared among cores."""
 STAGES = ("sampler", "mel2mel", "vocoder")
 LEAST_S = 0.5
 """A row is run again until this much time has been spent on it, and at least thrice."""
@@ -51,8 +61,9 @@ HELD = (48, 60, 64, 67)
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What to run, how wide, and with which weights."""
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
-    parser.add_argument("--sampler", nargs="+", choices=tuple(ALL), default=DEFAULT)
+    parser.add_argument("--sampler", nargs="+", choices=ALL, default=_default())
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--cores", type=int, nargs="+", default=[1], help="to be pinned to")
     parser.add_argument("--block-frames", type=int, nargs="+", default=[1])
     parser.add_argument("--lookahead", type=int, nargs="+", default=[0, 4, 16], help="frames")
     parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, help="folder of a bank")
@@ -61,42 +72,53 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--least-s", type=float, default=LEAST_S, help="seconds for each row")
 
 
+def _default() -> tuple[str, ...]:
+    return (*DEFAULT, PROBE) if c_probe.available() else DEFAULT
+
+
 def measure(options: argparse.Namespace) -> list[Row]:
     """A row for each stage, kind, width and block. ValueError for sizes that cannot be."""
-    for name in ("streams", "block_frames"):
+    for name in ("streams", "block_frames", "cores"):
         if min(getattr(options, name)) < 1:
             raise ValueError(f"--{name.replace('_', '-')}: must be at least 1")
+    if max(options.cores) > cores_here():
+        raise ValueError(f"--cores {max(options.cores)}: this process may use {cores_here()}")
     if min(options.lookahead) < 0:
         raise ValueError("--lookahead: must be 0 or more")
+    for name in options.sampler:
+        _sampler(name)
     analysis, mel2mel, wavenet = _networks(options)
     rows = []
-    with one_core(), torch.inference_mode():
-        plans = list(_plans(options, analysis, mel2mel, wavenet))
-        for stage, kind, streams, block, run in tqdm(plans, desc="sampler", unit="row"):
-            frames, seconds = timed(run, options.least_s)
-            samples = frames * analysis.hop * streams
-            rows.append(
-                {
-                    "stage": stage,
-                    "sampler": kind,
-                    "streams": streams,
-                    "block_frames": block,
-                    "samples_per_second": samples / seconds,
-                    "real_time_factor": samples / seconds / streams / analysis.rate,
-                    "ms_per_frame": 1000 * seconds / frames,
-                }
-            )
+    for cores in options.cores:
+        with pinned(cores), torch.inference_mode():
+            plans = list(_plans(options, analysis, mel2mel, wavenet, cores))
+            for stage, kind, streams, block, prepare in tqdm(plans, desc="sampler", unit="row"):
+                frames, seconds, memory_mb = _timed(prepare, options.least_s)
+                samples = frames * analysis.hop * streams
+                rows.append(
+                    {
+                        "stage": stage,
+                        "sampler": kind,
+                        "streams": streams,
+                        "cores": cores,
+                        "block_frames": block,
+                        "samples_per_second": samples / seconds,
+                        "real_time_factor": samples / seconds / streams / analysis.rate,
+                        "ms_per_frame": 1000 * seconds / frames,
+                        "gpu_memory_mb": memory_mb,
+                    }
+                )
     return rows
 
 
 @contextlib.contextmanager
-def one_core() -> Iterator[None]:
-    """Pin this thread to the last core it may use, where the system allows that."""
+def pinned(cores: int) -> Iterator[None]:
+    """Pin this thread to the last cores it may use, where the system allows that."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(allowed)})
+    os.sched_setaffinity(0, sorted(allowed)[-cores:])
     try:
         yield
     finally:
@@ -114,8 +136,20 @@ def timed(run: Callable[[], int], least_s: float) -> tuple[int, float]:
     return frames, median(took)
 
 
-Plan = tuple[str, str, int, int, Callable[[], int]]
-"""Stage, kind, streams, block_frames, and a run that returns how many frames it made."""
+def _timed(prepare: Callable[[], Run], least_s: float) -> tuple[int, float, float | None]:
+    """`timed` of what is prepared, which is then let go; and the GPU memory it took, in MB."""
+    if not torch.cuda.is_available():
+        return *timed(prepare(), least_s), None
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    made = timed(prepare(), least_s)
+    return *made, torch.cuda.max_memory_allocated() / 1e6
+
+
+Run = Callable[[], int]
+"""Makes frames and returns how many."""
+Plan = tuple[str, str, int, int, Callable[[], Run]]
+"""Stage, kind, streams, block_frames, and what prepares a run."""
 
 
 def _networks(options: argparse.Namespace) -> tuple[Analysis, Mel2Mel, WaveNet]:
@@ -130,47 +164,74 @@ def _networks(options: argparse.Namespace) -> tuple[Analysis, Mel2Mel, WaveNet]:
 
 
 def _plans(
-    options: argparse.Namespace, analysis: Analysis, mel2mel: Mel2Mel, wavenet: WaveNet
+    options: argparse.Namespace,
+    analysis: Analysis,
+    mel2mel: Mel2Mel,
+    wavenet: WaveNet,
+    cores: int,
 ) -> Iterator[Plan]:
+    alone = cores == 1
+    names = [name for name in options.sampler if alone or name == MANY_CORED]
     for streams in options.streams:
         for block in options.block_frames:
             if "sampler" in options.stages:
-                for name in options.sampler:
-                    yield "sampler", name, streams, block, _draw(wavenet, name, streams, block)
-            if "mel2mel" in options.stages:
+                for name in names:
+                    prepare = partial(draw, wavenet, name, streams, block)
+                    yield "sampler", name, streams, block, prepare
+            if alone and "mel2mel" in options.stages:
                 for lookahead in options.lookahead:
-                    run = _predict(mel2mel, lookahead, streams, block)
-                    yield "mel2mel", f"lookahead {lookahead}", streams, block, run
+                    prepare = partial(_predict, mel2mel, lookahead, streams, block)
+                    yield "mel2mel", f"lookahead {lookahead}", streams, block, prepare
             if "vocoder" in options.stages:
-                vocoders: dict[str, Vocoder] = {"spectral": SpectralVocoder(analysis)}
-                for name in options.sampler:
+                vocoders: dict[str, Vocoder] = {}
+                if alone:
+                    vocoders["spectral"] = SpectralVocoder(analysis)
+                for name in names:
                     if name in SAMPLERS:
                         vocoders[f"wavenet, {name}"] = WaveNetVocoder(wavenet, name)
                 for name, vocoder in vocoders.items():
-                    run = _vocode(vocoder, analysis, streams, block)
-                    yield "vocoder", name, streams, block, run
+                    prepare = partial(vocode, vocoder, analysis, streams, block)
+                    yield "vocoder", name, streams, block, prepare
 
 
-def _draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Callable[[], int]:
+def _sampler(name: str) -> tuple[Sampler, torch.device]:
+    """A sampler by the name it has here, and its device. ValueError if it cannot be had."""
+    if name in SAMPLERS:
+        return load_sampler(name)
+    if name in (PLAIN, PROBE):
+        return (plain_loop if name == PLAIN else c_probe), torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ValueError(f"--sampler {name} needs an NVIDIA GPU; PyTorch finds none here")
+    return (plain_loop if name == PLAIN_GPU else plain_graph), torch.device("cuda")
+
+
+def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
     """One block a run, from conditioning that was made before."""
-    sampler, config = ALL[name], wavenet.config
-    packed = sampler.pack(wavenet.weights())
+    (sampler, device), config = _sampler(name), wavenet.config
+    weights = wavenet.weights()
+    if name not in SAMPLERS:
+        tensors = {f.name: getattr(weights, f.name) for f in fields(weights)}
+        moved = {k: t.to(device) for k, t in tensors.items() if isinstance(t, torch.Tensor)}
+        weights = replace(weights, **moved)
+    packed = sampler.pack(weights)
     count = block * config.hop
     # Real conditioning of a held spectrum: what it is does not change the work.
     vocoder = WaveNetVocoder(wavenet, "reference")
-    held = torch.full((streams, 1, config.mels), -4.0)
-    added = vocoder.condition(held, vocoder.initial_state(streams)).repeat(1, block, 1, 1)
-    state = initial_state(config.dilations, config.residual, streams)
-    draws = torch.rand(streams, count, generator=torch.Generator().manual_seed(0))
+    held = torch.full((1, 1, config.mels), -4.0)
+    added = vocoder.condition(held, vocoder.initial_state(1)).to(device)
+    added = added.repeat(streams, block, 1, 1)
+    state = initial_state(config.dilations, config.residual, streams, device)
+    draws = torch.rand(streams, count, generator=torch.Generator().manual_seed(0)).to(device)
 
     def run() -> int:
-        sampler.sample(packed, added, state, draws)
+        drawn, _ = sampler.sample(packed, added, state, draws)
+        drawn.cpu()
         return block
 
     return run
 
 
-def _predict(mel2mel: Mel2Mel, lookahead: int, streams: int, block: int) -> Callable[[], int]:
+def _predict(mel2mel: Mel2Mel, lookahead: int, streams: int, block: int) -> Run:
     """FRAMES frames a run, of a chord held in every stream."""
     state = mel2mel.initial_state(streams, lookahead)
     roll = torch.zeros(streams, block, ROLL_CHANNELS)
@@ -185,7 +246,7 @@ def _predict(mel2mel: Mel2Mel, lookahead: int, streams: int, block: int) -> Call
     return run
 
 
-def _vocode(vocoder: Vocoder, analysis: Analysis, streams: int, block: int) -> Callable[[], int]:
+def vocode(vocoder: Vocoder, analysis: Analysis, streams: int, block: int) -> Run:
     """As many frames a run as make one block, or FRAMES for one that is fast."""
     bands = analysis.bins if vocoder.head == "fine" else analysis.mels
     blocks = max(FRAMES // block, 1) if vocoder.head == "fine" else 1

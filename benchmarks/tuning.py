@@ -1,7 +1,9 @@
 """Is it in tune, and does it stop? Each patch plays C3-C5 through the whole engine.
 
-What counts as in tune is `trainer.check`'s definition. The fall is how far the level has
-dropped 3 s (harp 5 s) after the last key was let go, against the last note's own level.
+A note is in tune when 80% of the energy in its five strongest spectral peaks lies within
+50 cents of the first eight partials of the key's pitch, octave errors forgiven. The fall is how
+far the level has dropped 3 s (harp 5 s) after the last key was let go, against the last note's
+own level.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What every WaveNet sampler shares: the moment it passes along, and how a class is drawn.
 
 A sampler is a room with three functions of one signature (law: same weights, conditioning,
-state and draws, same classes): `pack(weights)` once, then `sample` while playing, and
+state and draws, same classes, but for draws that fall within a sampler's rounding of the edge
+between two): `pack(weights)` once, then `sample` while playing, and
 `follow`, the same step led by given classes, for comparing samplers and scoring.
 """
 
@@ -57,12 +58,14 @@ class Sampler(Protocol):
         """
 
 
-def initial_state(dilations: tuple[int, ...], residual: int, batch: int) -> SamplerState:
+def initial_state(
+    dilations: tuple[int, ...], residual: int, batch: int, device: torch.device | str = "cpu"
+) -> SamplerState:
     """Rows that have heard nothing: layer inputs of zero, and silence as the last class."""
     return SamplerState(
-        torch.zeros(batch, sum(dilations), residual),
-        torch.zeros(batch, dtype=torch.long),
-        torch.full((batch,), SILENCE),
+        torch.zeros(batch, sum(dilations), residual, device=device),
+        torch.zeros(batch, dtype=torch.long, device=device),
+        torch.full((batch,), SILENCE, device=device),
     )
 
 

@@ -1,51 +1,106 @@
-"""The WaveNet sampler for one CPU core, compiled by Numba; same classes as the reference.
+"""The WaveNet sampler for CPUs, compiled by Numba; rows are shared among the processor's cores.
 
-Here the weights are laid out and the arrays handed over; sampler_cpu_kernel.py does the work.
+Here weights become integers and the arrays are handed over; sampler_cpu_kernel.py does the work.
+What it draws differs from the reference only where the draw falls within a rounding of the edge
+between two classes: `python -m benchmarks divergence` says how often.
 """
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synth.mulaw import CLASSES
 from synth.sampler import SamplerState, check_inputs, round_weights
-from synth.sampler_cpu_kernel import TILE, PackedWeights, walk
+from synth.sampler_cpu_kernel import BESIDE, PEAK, TILE, Matrix, PackedWeights, walk
 from synth.wavenet import WaveNetWeights
+
+BLOCK = 64
+"""Inputs that share a scale and an exact sum, at most."""
+MOST_SUM = 2**31 - 1
+MOST_WEIGHT = 2**15 - 1
 
 NO_CLASSES = np.empty((0, 0), np.int64)
 NO_LOGITS = np.empty((0, 0, 0), np.float32)
 
 
-def pack(weights: WaveNetWeights) -> PackedWeights:
-    """See synth.sampler.Sampler."""
-    weights = round_weights(weights)
+def cores_here() -> int:
+    """How many of the processor's cores this thread may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Weights, and who helps: one thread for each core but the caller's, which start when there
+    are rows enough."""
+
+    weights: PackedWeights
+    cores: int
+    helpers: ThreadPoolExecutor
+
+
+def pack(weights: WaveNetWeights) -> Packed:
+    """See synth.sampler.Sampler. To be played on all cores that this thread may use now."""
+    cores = cores_here()
+    # A pool must have room for one, and starts it only when it is asked for.
+    return Packed(_pack(round_weights(weights)), cores, ThreadPoolExecutor(max(cores - 1, 1)))
+
+
+def _pack(weights: WaveNetWeights) -> PackedWeights:
     return PackedWeights(
         np.array(weights.dilations, np.int64),
         weights.embedding.numpy(),
-        _tiled(weights.past),
-        _tiled(weights.now),
-        _tiled(weights.residual),
+        as_integers(weights.past),
+        as_integers(weights.now),
+        as_integers(weights.residual),
         weights.residual_bias.numpy(),
-        _tiled(weights.skip.permute(1, 0, 2).flatten(1)),
+        as_integers(weights.skip),
         weights.skip_bias.numpy(),
-        _tiled(weights.out),
+        as_integers(weights.out[None]),
         weights.out_bias.numpy(),
-        _tiled(weights.end),
+        as_integers(weights.end[None]),
         weights.end_bias.numpy(),
     )
 
 
+def as_integers(matrices: Tensor, beside: bool = BESIDE) -> Matrix:
+    """Matrices (count, outputs, inputs) as integers, with a scale for each row of each block.
+
+    As large as sums of products with activations up to PEAK allow; filled up with zeros.
+    """
+    inputs = matrices.shape[2]
+    blocks = -(-inputs // BLOCK)
+    pairs = -(-inputs // (2 * blocks))
+    room = (0, 2 * blocks * pairs - inputs, 0, -matrices.shape[1] % TILE)
+    split = nn.functional.pad(matrices, room).unflatten(2, (blocks, 2 * pairs))
+    # Rounding may add a half to each weight.
+    most = MOST_SUM // PEAK - pairs
+    scales = torch.maximum(split.abs().sum(3) / most, split.abs().amax(3) / MOST_WEIGHT)
+    scales = scales.clamp(min=1e-20)
+    weights = (split / scales[..., None]).round().to(torch.int16)
+    split = weights.unflatten(3, (pairs, 2)).unflatten(1, (-1, TILE))
+    tiled = split.permute(0, 1, 3, 4, *((2, 5) if beside else (5, 2)))
+    scales = scales.unflatten(1, (-1, TILE)).transpose(2, 3)
+    return Matrix(tiled.contiguous().numpy(), scales.contiguous().numpy())
+
+
 def sample(
-    packed: PackedWeights, conditioning: Tensor, state: SamplerState, draws: Tensor
+    packed: Packed, conditioning: Tensor, state: SamplerState, draws: Tensor
 ) -> tuple[Tensor, SamplerState]:
     """See synth.sampler.Sampler."""
     return _run(packed, conditioning, state, draws, None, NO_LOGITS), state
 
 
 def follow(
-    packed: PackedWeights,
+    packed: Packed,
     conditioning: Tensor,
     state: SamplerState,
     draws: Tensor,
@@ -58,18 +113,18 @@ def follow(
 
 
 def _run(
-    packed: PackedWeights,
+    packed: Packed,
     conditioning: Tensor,
     state: SamplerState,
     draws: Tensor,
     forced: Tensor | None,
     logits: np.ndarray,
 ) -> Tensor:
-    dilations, residual = tuple(packed.dilations.tolist()), packed.embedding.shape[1]
+    weights = packed.weights
+    dilations, residual = tuple(weights.dilations.tolist()), weights.embedding.shape[1]
     check_inputs(conditioning, state, draws, dilations, residual, forced)
-    drawn = np.empty(draws.shape, np.int64)
-    walk(
-        packed,
+    drawn, rows = np.empty(draws.shape, np.int64), len(draws)
+    arrays = [
         conditioning.contiguous().numpy(),
         state.history.numpy(),
         state.position.numpy(),
@@ -78,11 +133,13 @@ def _run(
         NO_CLASSES if forced is None else forced.contiguous().numpy(),
         drawn,
         logits,
-    )
+    ]
+    groups = max(min(packed.cores, rows), 1)
+    edges = [rows * group // groups for group in range(groups + 1)]
+    # Arrays without rows, of what is not wanted, stay as they are.
+    shares = [[a[start:stop] for a in arrays] for start, stop in pairwise(edges)]
+    others = [packed.helpers.submit(walk, weights, *share) for share in shares[1:]]
+    walk(weights, *shares[0])
+    for other in others:
+        other.result()
     return torch.from_numpy(drawn)
-
-
-def _tiled(matrices: Tensor) -> np.ndarray:
-    """(..., outputs, inputs) -> bits (..., tiles, inputs, TILE); zeros fill the last tile."""
-    padded = torch.nn.functional.pad(matrices.half(), (0, 0, 0, -matrices.shape[-2] % TILE))
-    return padded.unflatten(-2, (-1, TILE)).transpose(-1, -2).contiguous().numpy().view(np.int16)

@@ -1,17 +1,22 @@
-"""The compiled half of sampler_cpu.py: one stream of the full-size WaveNet in real time.
+"""The compiled half of sampler_cpu.py: the full-size WaveNet several times faster than real time.
 
-What limits a core is fetching every weight anew for every sample, so they stay the half
-precision numbers that a bank holds: 1.7 MB, which fit a cache of 2 MB. Sums are float32.
+What limits a core is fetching every weight anew for every sample and making it a number that it
+can multiply. So weights and activations are 16-bit integers: processors multiply those in
+pairs, twice as many at once as floats, with nothing to convert. Each row of a block of at most
+64 inputs has a scale of its own, chosen so that no sum can leave 32 bits; sums of blocks are
+float32. That rounds about as finely as the half precision in which a bank keeps weights.
 
-Matrices lie input-major in tiles of 64 outputs: one input is spread over a vector of 64 sums,
-which stay in registers while the inputs go by. The order of each sum is fixed, so neither the
-block size nor other rows can change a bit. Past taps of dilations of 16 and more are known 16
-samples ahead: their products are made for 16 samples while the weights are near. The skip
-paths are one long product over all layers' z.
+Matrices lie in the order of use, pairs of inputs by tiles of 64 outputs: one pair is spread over
+a vector of 64 sums, which stay in registers while the inputs go by. Rows share each tile while
+it is near; neither they nor the block size can change a bit. Past taps of dilations of 16
+and more are known 16 samples ahead, and share their weights likewise.
+
+All in one file, because Numba's cache on disk heeds changes only in the outermost function's.
 """
 
 from __future__ import annotations
 
+import platform
 from typing import Any, NamedTuple
 
 import numba
@@ -24,10 +29,23 @@ from numba.extending import intrinsic
 from synth.mulaw import CLASSES
 
 TILE = 64
-"""Outputs summed side by side: four AVX-512 registers, eight of AVX2."""
+"""Outputs summed side by side: four AVX-512 registers, eight of AVX2, sixteen of NEON."""
 
 AHEAD = 16
 """Samples for which past taps are summed at once, where the dilation allows."""
+
+BESIDE = platform.machine() in ("x86_64", "AMD64")
+"""Whether the two weights of a pair lie side by side: x86 has an instruction that multiplies
+both and adds them. Others multiply one input by a row of weights and add that in place."""
+
+PEAK = 8191
+"""The largest of the activations of a product as an integer; weights get the other bits."""
+
+SMALLEST = np.float32(1e-20).view(np.int32)
+"""Bits of the smallest that the largest activation is taken to be: silence has none."""
+
+FETCHED_AHEAD = 1024
+"""Weights asked for before their turn, 2 KB: a processor's own guess stops at each 4 KB."""
 
 f32 = np.float32
 # tanh as a ratio of odd over even powers, right to a few units in the last place (Eigen's
@@ -45,28 +63,37 @@ E1, E2, E3 = f32(0.693147180559945), f32(0.240226506959101), f32(0.0555041086648
 E4, E5, E6 = f32(0.00961812910762848), f32(0.00133335581464284), f32(0.000154035303933816)
 
 
-class PackedWeights(NamedTuple):
-    """Matrices as the bits of float16 (..., tiles, inputs, TILE), the rest float32.
+class Matrix(NamedTuple):
+    """Matrices of one size: weight * scale is meant.
 
-    int16 stands for float16, which Numba does not take on a CPU.
+    weights (count, tiles, blocks, pairs, TILE, 2) int16, or 2, TILE where not BESIDE; scales
+    (count, tiles, blocks, TILE) float32.
     """
+
+    weights: np.ndarray
+    scales: np.ndarray
+
+
+class PackedWeights(NamedTuple):
+    """`WaveNetWeights`, its matrices as integers."""
 
     dilations: np.ndarray
     embedding: np.ndarray
-    past: np.ndarray
-    now: np.ndarray
-    residual: np.ndarray
+    past: Matrix
+    now: Matrix
+    residual: Matrix
     residual_bias: np.ndarray
-    skip: np.ndarray
+    skip: Matrix
     skip_bias: np.ndarray
-    out: np.ndarray
+    out: Matrix
     out_bias: np.ndarray
-    end: np.ndarray
+    end: Matrix
     end_bias: np.ndarray
 
 
 class Scratch(NamedTuple):
-    """Sums and inputs of one sample; gates (layers, AHEAD, outputs) of those ahead too."""
+    """A sample's sums, of every row; gates (layers, AHEAD, rows, outputs) of those ahead too;
+    rounded (AHEAD * rows, inputs) int16 and unit (AHEAD * rows,): a product's activations."""
 
     gates: np.ndarray
     x: np.ndarray
@@ -74,155 +101,270 @@ class Scratch(NamedTuple):
     skip: np.ndarray
     out: np.ndarray
     end: np.ndarray
+    rounded: np.ndarray
+    unit: np.ndarray
+
+
+def write_block(
+    builder: ir.IRBuilder,
+    weights: Any,
+    scales: Any,
+    x: Any,
+    pairs: Any,
+    unit: Any,
+    sums: Any,
+    beside: bool = BESIDE,
+) -> None:
+    """sums[j] += unit * scales[j] * (exact sum over pairs of weights * x), j < TILE.
+
+    Pointers to weights and x (i16), scales and sums (float); pairs i64, unit float. Vectors of
+    any processor, since plain loops neither keep their sums in registers nor multiply pairs.
+    """
+    i16, i32, i64 = (ir.IntType(bits) for bits in (16, 32, 64))
+    floats, whole = ir.VectorType(ir.FloatType(), TILE), ir.VectorType(i32, TILE)
+
+    def load(pointer: Any, kind: Any, align: int) -> Any:
+        return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=align)
+
+    def spread(value: Any) -> Any:
+        blank = ir.Constant(ir.VectorType(value.type, TILE), ir.Undefined)
+        one = builder.insert_element(blank, value, ir.Constant(i32, 0))
+        return builder.shuffle_vector(one, blank, ir.Constant(whole, [0] * TILE))
+
+    def multiplied(one: Any, other: Any) -> Any:
+        wide = ir.VectorType(i32, one.type.count)
+        return builder.mul(builder.sext(one, wide), builder.sext(other, wide))
+
+    def added_beside(weights: Any, x: Any, total: Any) -> Any:
+        couples = ir.VectorType(i16, 2 * TILE)
+        pair = builder.bitcast(spread(load(x, i32, 2)), couples)
+        product = multiplied(load(weights, couples, 2), pair)
+        halves = [ir.Constant(whole, list(range(n, 2 * TILE, 2))) for n in (0, 1)]
+        one, other = (builder.shuffle_vector(product, product, half) for half in halves)
+        return builder.add(total, builder.add(one, other))
+
+    def added_in_turn(weights: Any, x: Any, total: Any) -> Any:
+        for number in (0, 1):
+            row = builder.gep(weights, [ir.Constant(i64, number * TILE)])
+            value = spread(builder.load(builder.gep(x, [ir.Constant(i64, number)])))
+            product = multiplied(load(row, ir.VectorType(i16, TILE), 2), value)
+            total = builder.add(total, product)
+        return total
+
+    added = added_beside if beside else added_in_turn
+    total = cgutils.alloca_once_value(builder, ir.Constant(whole, [0] * TILE))
+    with cgutils.for_range(builder, pairs, intp=i64) as loop:
+        row = builder.gep(weights, [builder.mul(loop.index, ir.Constant(i64, 2 * TILE))])
+        _fetch(builder, row, 2 * TILE)
+        pair = builder.gep(x, [builder.add(loop.index, loop.index)])
+        builder.store(added(row, pair, builder.load(total)), total)
+    summed = builder.sitofp(builder.load(total), floats)
+    scale = builder.fmul(load(scales, floats, 4), spread(unit))
+    summed = builder.fmul(summed, scale, flags=("contract",))
+    summed = builder.fadd(summed, load(sums, floats, 4), flags=("contract",))
+    builder.store(summed, builder.bitcast(sums, floats.as_pointer()), align=4)
+
+
+def _fetch(builder: ir.IRBuilder, pointer: Any, weights: int) -> None:
+    """Ask for as many weights as one step reads, FETCHED_AHEAD later."""
+    byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    for line in range(0, weights, 32):
+        ahead = ir.Constant(ir.IntType(64), FETCHED_AHEAD + line)
+        address = builder.bitcast(builder.gep(pointer, [ahead]), byte)
+        # To be read; kept in all caches; data.
+        builder.call(prefetch, [address, *(ir.Constant(i32, n) for n in (0, 3, 1))])
 
 
 @intrinsic
-def _add_tile(
-    typing: Any, tiles: Any, at: Any, x: Any, start: Any, count: Any, sums: Any, to: Any
+def _add_block(
+    typing: Any,
+    weights: Any,
+    at: Any,
+    scales: Any,
+    scale_at: Any,
+    x: Any,
+    start: Any,
+    pairs: Any,
+    unit: Any,
+    sums: Any,
+    to: Any,
 ) -> Any:
-    """sums[to + j] += sum over k < count of tiles[at + k * TILE + j] * x[start + k], j < TILE.
-
-    The arrays, contiguous, are read as flat. Written as vector code because plain loops do
-    not keep their sums in registers.
-    """
-    signature = types.void(tiles, at, x, start, count, sums, to)
+    """`write_block` at places of arrays, which are contiguous and read as flat."""
+    signature = types.void(weights, at, scales, scale_at, x, start, pairs, unit, sums, to)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def pointer(number: int) -> Any:
+        def place(number: int) -> Any:
             array = context.make_array(signature.args[number])(context, builder, args[number])
-            return array.data
+            return builder.gep(array.data, [args[number + 1]])
 
-        def vector(number: int, index: Any, element: Any) -> Any:
-            start = builder.gep(pointer(number), [index])
-            return builder.bitcast(start, ir.VectorType(element, TILE).as_pointer())
-
-        _, at, _, start, count, _, to = args
-        floats = ir.VectorType(ir.FloatType(), TILE)
-        blank = ir.Constant(floats, ir.Undefined)
-        first = ir.Constant(ir.VectorType(ir.IntType(32), TILE), [0] * TILE)
-        target = vector(5, to, ir.FloatType())
-        total = cgutils.alloca_once_value(builder, builder.load(target, align=4))
-        with cgutils.for_range(builder, count) as loop:
-            value = builder.load(builder.gep(pointer(2), [builder.add(start, loop.index)]))
-            spread = builder.insert_element(blank, value, ir.Constant(ir.IntType(32), 0))
-            spread = builder.shuffle_vector(spread, blank, first)
-            row = builder.add(at, builder.mul(loop.index, ir.Constant(at.type, TILE)))
-            weights = builder.load(vector(0, row, ir.HalfType()), align=2)
-            weights = builder.fpext(weights, floats)
-            product = builder.fmul(weights, spread, flags=("contract",))
-            summed = builder.fadd(product, builder.load(total), flags=("contract",))
-            builder.store(summed, total)
-        builder.store(builder.load(total), target, align=4)
+        write_block(builder, place(0), place(2), place(4), args[6], args[7], place(8))
         return context.get_dummy_value()
 
     return signature, generate
 
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+compiled = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"}
+)
 
 
 @compiled
 def walk(w, conditioning, history, position, last, draws, forced, drawn, logits):
-    """Fill drawn (batch, n), and logits where it has room; forced (batch, n) or empty."""
-    scratch = _new_scratch(w)
-    batch, n = draws.shape
-    for b in range(batch):
-        for begin in range(0, n, AHEAD):
-            steps = min(AHEAD, n - begin)
+    """Fill drawn (rows, n), and logits where it has room; forced (rows, n) or empty."""
+    rows, n = draws.shape
+    scratch = _new_scratch(w, rows)
+    for begin in range(0, n, AHEAD):
+        steps = min(AHEAD, n - begin)
+        for b in range(rows):
             for s in range(steps):
-                _start_gates(conditioning[b, begin + s], scratch.gates, s)
-            _sum_past_ahead(w, history[b], position[b], steps, scratch.gates)
-            for s in range(steps):
-                t = begin + s
-                _next_logits(w, history[b], position[b], last[b], s, scratch)
+                _start_gates(conditioning[b, begin + s], scratch.gates, s, b)
+        _sum_past_ahead(w, history, position, steps, scratch)
+        for s in range(steps):
+            t = begin + s
+            _next_logits(w, history, position, last, s, scratch)
+            for b in range(rows):
                 if logits.size:
-                    logits[b, t] = scratch.end[:CLASSES]
-                drawn[b, t] = _draw(scratch.end, draws[b, t])
+                    logits[b, t] = scratch.end[b, :CLASSES]
+                drawn[b, t] = _draw(scratch.end[b], draws[b, t])
                 last[b] = forced[b, t] if forced.size else drawn[b, t]
                 position[b] += 1
 
 
 @compiled
-def _new_scratch(w):
+def _new_scratch(w, rows):
     layers, r = w.residual_bias.shape
+    widest = max(max(_inputs(w.skip), _inputs(w.now)), max(_inputs(w.out), _inputs(w.end)))
     return Scratch(
-        np.zeros((layers, AHEAD, w.now.shape[1] * TILE), np.float32),
-        np.zeros(w.residual.shape[1] * TILE, np.float32),
-        np.zeros(layers * r, np.float32),
-        np.zeros(w.skip.shape[0] * TILE, np.float32),
-        np.zeros(w.out.shape[0] * TILE, np.float32),
-        np.zeros(w.end.shape[0] * TILE, np.float32),
+        np.zeros((layers, AHEAD, rows, _outputs(w.now)), np.float32),
+        np.zeros((rows, _outputs(w.residual)), np.float32),
+        np.zeros((rows, r), np.float32),
+        np.zeros((rows, _outputs(w.skip)), np.float32),
+        np.zeros((rows, _outputs(w.out)), np.float32),
+        np.zeros((rows, _outputs(w.end)), np.float32),
+        np.zeros((AHEAD * rows, widest), np.int16),
+        np.zeros(AHEAD * rows, np.float32),
     )
 
 
 @compiled
-def _start_gates(added, gates, s):
-    layers, width = added.shape
-    for layer in range(layers):
-        for i in range(width):
-            gates[layer, s, i] = added[layer, i]
+def _inputs(matrix):
+    """Of a matrix, filled up to whole blocks."""
+    return matrix.weights.shape[2] * matrix.weights.shape[3] * 2
 
 
 @compiled
-def _sum_past_ahead(w, history, position, steps, gates):
+def _outputs(matrix):
+    """Of a matrix, filled up to whole tiles."""
+    return matrix.weights.shape[1] * TILE
+
+
+@compiled
+def _start_gates(added, gates, s, b):
+    layers, width = added.shape
+    for layer in range(layers):
+        for i in range(width):
+            gates[layer, s, b, i] = added[layer, i]
+
+
+@compiled
+def _sum_past_ahead(w, history, position, steps, scratch):
     """Add the past taps of the next steps, for all layers that know them already."""
-    layers, ahead, width = gates.shape
+    layers, ahead, rows, _ = scratch.gates.shape
     ring = 0
     for layer in range(layers):
         dilation = w.dilations[layer]
         if dilation >= AHEAD:
             for s in range(steps):
-                slot = ring + (position + s) % dilation
-                to = (layer * ahead + s) * width
-                _add(w.past, layer, history, slot * history.shape[1], gates, to, width)
+                for b in range(rows):
+                    slot = ring + (position[b] + s) % dilation
+                    _round(history[b, slot], scratch, s * rows + b)
+            _add(w.past, layer, scratch, steps * rows, scratch.gates, layer * ahead * rows)
         ring += dilation
 
 
 @compiled
 def _next_logits(w, history, position, last, s, scratch):
     """Fill scratch.end with the logits of sample s of those ahead; turns history on."""
-    gates, x, z, skip, out, end = scratch
-    layers, ahead, width = gates.shape
-    r = history.shape[1]
+    gates, x, z, skip, out, end, _, _ = scratch
+    layers, ahead, rows, _ = gates.shape
+    r = z.shape[1]
     ring = 0
-    for i in range(r):
-        x[i] = w.embedding[last, i]
+    for b in range(rows):
+        x[b, :r] = w.embedding[last[b]]
+        skip[b, : len(w.skip_bias)] = w.skip_bias
+        out[b, : len(w.out_bias)] = w.out_bias
+        end[b, : len(w.end_bias)] = w.end_bias
     for layer in range(layers):
         dilation = w.dilations[layer]
-        slot = ring + position % dilation
-        to = (layer * ahead + s) * width
+        to = (layer * ahead + s) * rows
         if dilation < AHEAD:
-            _add(w.past, layer, history, slot * r, gates, to, width)
-        _add(w.now, layer, x, 0, gates, to, width)
-        for i in range(r):
-            history[slot, i] = x[i]
-            x[i] += w.residual_bias[layer, i]
-            z[layer * r + i] = _gated(gates[layer, s, i], gates[layer, s, r + i])
-        _add(w.residual, layer, z, layer * r, x, 0, len(x))
+            for b in range(rows):
+                _round(history[b, ring + position[b] % dilation], scratch, b)
+            _add(w.past, layer, scratch, rows, gates, to)
+        for b in range(rows):
+            _round(x[b, :r], scratch, b)
+            slot = ring + position[b] % dilation
+            for i in range(r):
+                history[b, slot, i] = x[b, i]
+                x[b, i] += w.residual_bias[layer, i]
+        _add(w.now, layer, scratch, rows, gates, to)
+        for b in range(rows):
+            for i in range(r):
+                z[b, i] = _gated(gates[layer, s, b, i], gates[layer, s, b, r + i])
+            _round(z[b], scratch, b)
+        _add(w.residual, layer, scratch, rows, x, 0)
+        _add(w.skip, layer, scratch, rows, skip, 0)
         ring += dilation
-    _linear(w.skip, w.skip_bias, z, skip)
-    _rectify(skip)
-    _linear(w.out, w.out_bias, skip, out)
-    _rectify(out)
-    _linear(w.end, w.end_bias, out, end)
+    for b in range(rows):
+        _rectify(skip[b])
+        _round(skip[b, : len(w.skip_bias)], scratch, b)
+    _add(w.out, 0, scratch, rows, out, 0)
+    for b in range(rows):
+        _rectify(out[b])
+        _round(out[b, : len(w.out_bias)], scratch, b)
+    _add(w.end, 0, scratch, rows, end, 0)
 
 
 @compiled
-def _add(matrices, number, x, start, sums, to, width):
-    """sums[to : to + width] += the matrix of that number (tiles, inputs, TILE) @ x[start:]."""
-    inputs = matrices.shape[2]
-    for tile in range(0, width, TILE):
-        at = (number * width + tile) * inputs
-        _add_tile(matrices, at, x, start, inputs, sums, to + tile)
+def _round(x, scratch, b):
+    """scratch.rounded[b] * scratch.unit[b] = x, to 1 / PEAK of its largest number."""
+    rounded = scratch.rounded[b]
+    # Of positive floats the bits rise as they do, and a maximum of integers is made in vectors.
+    bits = np.int32(SMALLEST)
+    for i in range(len(x)):
+        size = np.int32(np.float32(x[i]).view(np.int32) & np.int32(0x7FFFFFFF))
+        bits = np.int32(max(bits, size))
+    largest = np.int32(bits).view(np.float32)
+    scratch.unit[b] = largest * f32(1 / PEAK)
+    many = f32(PEAK) / largest
+    for i in range(len(x)):
+        rounded[i] = np.int16(np.floor(x[i] * many + f32(0.5)))
 
 
 @compiled
-def _linear(matrix, bias, x, sums):
-    """sums = matrix @ x + bias."""
-    sums[: len(bias)] = bias
-    inputs = matrix.shape[1]
-    for tile in range(0, len(sums), TILE):
-        _add_tile(matrix, tile * inputs, x, 0, inputs, sums, tile)
+def _add(matrix, number, scratch, rows, sums, first):
+    """Add the matrix of that number times rounded[b] to row first + b of sums, b < rows."""
+    weights, scales = matrix
+    _, tiles, blocks, pairs, _, _ = weights.shape
+    width, inputs = sums.shape[-1], scratch.rounded.shape[1]
+    for tile in range(tiles):
+        for block in range(blocks):
+            at = (number * tiles + tile) * blocks + block
+            for b in range(rows):
+                _add_block(
+                    weights,
+                    at * pairs * 2 * TILE,
+                    scales,
+                    at * TILE,
+                    scratch.rounded,
+                    b * inputs + block * 2 * pairs,
+                    pairs,
+                    scratch.unit[b],
+                    sums,
+                    (first + b) * width + tile * TILE,
+                )
 
 
 @compiled

@@ -27,7 +27,7 @@ def main() -> None:
     added = torch.randn(BATCH, SAMPLES, CONFIG.layers, 2 * CONFIG.residual)
     draws = torch.rand(BATCH, SAMPLES)
     classes = torch.randint(256, (BATCH, SAMPLES))
-    triton_packed, packed = sampler_triton.pack(weights, "cpu"), sampler_reference.pack(weights)
+    triton_packed, packed = sampler_triton.pack(weights), sampler_reference.pack(weights)
     state, wanted_state = fresh(BATCH), fresh(BATCH)
     logits, drawn, _ = sampler_triton.follow(triton_packed, added, state, draws, classes)
     wanted, wanted_drawn, _ = sampler_reference.follow(packed, added, wanted_state, draws, classes)
