@@ -20,17 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from synth.bilstm import BiLSTM, Lookahead
+from synth.keys import KEYS, KeyState, initial_keys, play_keys
 from synth.mel import FLOOR, Analysis, mel_filters
-from synth.templates import (
-    KEYS,
-    KeyState,
-    KeyTemplates,
-    TemplateCache,
-    initial_cache,
-    initial_keys,
-    mix_frame,
-    play_keys,
-)
+from synth.template_mix import TemplateCache, initial_cache, mix_frame
+from synth.templates import KeyTemplates
 
 ROLL_CHANNELS = 2 * KEYS
 QUIET = float(torch.tensor(FLOOR).log())
@@ -231,12 +224,9 @@ class Mel2Mel(nn.Module):
         velocity, drives, keys = play_keys(state.roll[:, :1].contiguous(), keys, frame_rate)
         state.key_velocity, state.key_drives = keys.velocity, keys.drives
         cache = TemplateCache(state.cached_spectra, state.cached_for)
-        return self._mix(velocity[:, 0], drives[:, 0], self.timbre(embedding), cache)
-
-    def _mix(self, velocity: Tensor, drives: Tensor, features: Tensor, cache: TemplateCache):
-        strength = self.templates.strength(velocity, features)
-        mixed = mix_frame(self.templates, strength, drives.contiguous(), features, cache)
-        return mixed + self.templates.noise(features)
+        return mix_frame(
+            self.templates, velocity[:, 0], drives[:, 0], self.timbre(embedding), cache
+        )
 
     def _mix_frames(self, velocity: Tensor, drives: Tensor, embedding: Tensor) -> Tensor:
         """The templates' magnitudes where the timbre moves from frame to frame."""
@@ -244,7 +234,11 @@ class Mel2Mel(nn.Module):
         cache = initial_cache(len(velocity), self.templates)
         frames = range(velocity.shape[1])
         return torch.stack(
-            [self._mix(velocity[:, t], drives[:, t], features[:, t], cache) for t in frames], 1
+            [
+                mix_frame(self.templates, velocity[:, t], drives[:, t], features[:, t], cache)
+                for t in frames
+            ],
+            1,
         )
 
     def _heads(self, hidden: Tensor, start: Tensor | None) -> Spectra:

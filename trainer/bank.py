@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from synth.bank import SIZES, VOCODERS
 from synth.fields import check_mapping, number
+from synth.keys import LOWEST_KEY
 from synth.mel import Analysis, mel_filters
 from synth.mel2mel import ROLL_CHANNELS, Mel2Mel, Mel2MelConfig
 from synth.patch import Patch, save_patch
-from synth.templates import LOWEST_KEY
 from synth.wavenet import WaveNet, WaveNetConfig
 from trainer.checkpoint import BEST, LATEST, load_checkpoint
 from trainer.dataset import analysis_of
@@ -29,7 +29,7 @@ from trainer.losses import SpectralLoss
 from trainer.manifest import read_manifest
 from trainer.provenance import data_set, training
 from trainer.wavenet import LOSS as WAVENET_LOSS
-from trainer.weights import load_weights, read_config, replace_with
+from trainer.weights import load_weights, read_config, read_notes, replace_with
 
 RING_OUT_S = 5.0
 """The harp rings up to 4.5 s after its key, whatever the pedal."""
@@ -65,7 +65,7 @@ def make_bank(
     manifest = read_manifest(data)
     programs = manifest["programs"]
     file = _needed(mel2mel_run / FILES[weights], "; train first")
-    mel2mel = _trained_mel2mel(file, data, manifest)
+    mel2mel, mel2mel_notes = _trained_mel2mel(file, data, manifest), read_notes(file)
     config, analysis = mel2mel.config, mel2mel.config.analysis
     usual = {"loss_name": SpectralLoss().name, "loss": SpectralLoss().in_words(config.fine)}
     about = {"mel2mel": training(mel2mel_run, "frame", file, usual, analysis)}
@@ -73,7 +73,7 @@ def make_bank(
     if wavenet_run is not None:
         advice = "; train one, or make do with --wavenet none"
         file = _needed(wavenet_run / FILES[weights], advice)
-        wavenet = _trained_wavenet(file, analysis)
+        wavenet, wavenet_notes = _trained_wavenet(file, analysis), read_notes(file)
         usual = {"loss": WAVENET_LOSS}
         about["wavenet"] = training(wavenet_run, "sample", file, usual, analysis)
     dtype = PRECISIONS[precision]
@@ -95,9 +95,9 @@ def make_bank(
         "about": about,
     }
     out.mkdir(parents=True, exist_ok=True)
-    _keep_weights(mel2mel, out / "mel2mel.safetensors", dtype)
+    _keep_weights(mel2mel, out / "mel2mel.safetensors", dtype, mel2mel_notes)
     if wavenet:
-        _keep_weights(wavenet, out / "wavenet.safetensors", dtype)
+        _keep_weights(wavenet, out / "wavenet.safetensors", dtype, wavenet_notes)
     points = mel2mel.instruments.weight.detach()
     draw_map(out / "map.png", list(programs), points.numpy())
     for name, point in zip(programs, points.tolist(), strict=True):
@@ -174,10 +174,12 @@ def _brightness(mel2mel: Mel2Mel) -> Tensor:
     return slope / slope.norm().clamp(min=1e-9) * points.std(0).norm() * 2 * KNOB_REACH
 
 
-def _keep_weights(network: nn.Module, path: Path, dtype: torch.dtype) -> None:
+def _keep_weights(
+    network: nn.Module, path: Path, dtype: torch.dtype, notes: dict[str, str]
+) -> None:
     """As they came: a run that goes on may have newer ones by now."""
     weights = {k: v.to(dtype).contiguous() for k, v in network.state_dict().items()}
-    replace_with(path, lambda partial: save_file(weights, partial))
+    replace_with(path, lambda partial: save_file(weights, partial, notes))
 
 
 def _needed(path: Path, advice: str) -> Path:

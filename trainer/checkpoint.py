@@ -2,7 +2,8 @@
 
 last.pt holds weights, their average, optimiser, schedule, random state and counters.
 weights.safetensors and best.safetensors hold averaged weights in half precision, the latest
-and those of the lowest held-out loss, each with the network's config and what it was taught by.
+and those of the lowest held-out loss, each with the network's config, what it was taught by,
+and how much it has seen in all, before this run too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from trainer.weights import one_line, read_config, read_taught, replace_with
+from trainer.weights import one_line, read_config, read_history, read_taught, replace_with
 
 LAST, LATEST, BEST = "last.pt", "weights.safetensors", "best.safetensors"
 
@@ -26,21 +27,44 @@ LAST, LATEST, BEST = "last.pt", "weights.safetensors", "best.safetensors"
 @dataclass(slots=True)
 class Progress:
     """Counters that make a bank's provenance: all sum over resumed sessions. best: the lowest
-    validation so far."""
+    validation so far; earlier_...: what the weights that the run began with had seen."""
 
     iteration: int = 0
     seen: int = 0
     seconds: float = 0.0
     validation: float = float("nan")
     best: float = float("inf")
+    earlier_iterations: int = 0
+    earlier_seen: int = 0
+    earlier_seconds: float = 0.0
+
+    def begin_with(self, weights: Path) -> None:
+        """Count what a file of weights tells of its history as earlier."""
+        history = read_history(weights)
+        self.earlier_iterations = history.get("iterations", 0)
+        self.earlier_seen = history.get("seen", 0)
+        self.earlier_seconds = 3600 * history.get("hours", 0.0)
+
+    def history(self) -> dict[str, Any]:
+        """Iterations, frames or samples seen, and hours, of this run and before."""
+        return {
+            "iterations": self.earlier_iterations + self.iteration,
+            "seen": self.earlier_seen + self.seen,
+            "hours": round((self.earlier_seconds + self.seconds) / 3600, 3),
+        }
 
 
 def save_weights(
-    path: Path, average: Mapping[str, Tensor], config: Any, taught: Mapping[str, Any]
+    path: Path,
+    average: Mapping[str, Tensor],
+    config: Any,
+    taught: Mapping[str, Any],
+    history: Mapping[str, Any],
 ) -> None:
-    """Write averaged weights; taught: what a bank shall tell of how they came about."""
+    """Write averaged weights; taught, history: what a bank shall tell of how they came about."""
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in average.items()}
-    told = {"config": json.dumps(asdict(config)), "taught": json.dumps(dict(taught))}
+    notes = {"config": asdict(config), "taught": dict(taught), "history": dict(history)}
+    told = {name: json.dumps(note) for name, note in notes.items()}
     replace_with(path, lambda partial: save_file(half, partial, told))
 
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
+from synth.keys import KEYS, KeyState, initial_keys, play_keys
 from synth.mel import Analysis, windowed_magnitudes
-from synth.templates import KEYS, KeyState, initial_keys, play_keys
 from trainer.manifest import read_manifest
 from trainer.storage import read_audio
 

@@ -78,6 +78,7 @@ class Run:
         elif plan.init:
             load_weights(self.network, plan.init)
             check_config(plan.init, self.network.config, {})
+            self.progress.begin_with(plan.init)
             self.average = Average(self.network, EMA_SPAN)
         else:
             self.average = Average(self.network, EMA_SPAN)
@@ -161,7 +162,7 @@ class Run:
         weights, config = self.average.weights, self.network.config
         if progress.validation < progress.best:
             progress.best = progress.validation
-            save_weights(run / BEST, weights, config, taught)
+            save_weights(run / BEST, weights, config, taught, progress.history())
         whole = {
             "network": own,
             "average": weights,
@@ -170,7 +171,7 @@ class Run:
             "random": self.random.get_state(),
         }
         save_checkpoint(plan.run, whole, progress)
-        save_weights(run / LATEST, weights, config, taught)
+        save_weights(run / LATEST, weights, config, taught, progress.history())
         # Logged once it is on disk: the log's last validation belongs to these weights.
         session = {"device": self.machine.name} | dict(self.objective.session)
         self._log(session, validation=round(progress.validation, 5))
@@ -194,6 +195,7 @@ class Run:
         try:
             self.network.load_state_dict(whole["network"])
             self.optimiser.load_state_dict(whole["optimiser"])
+            _check_moments(self.optimiser)
             schedule.load_state_dict(whole["schedule"])
             self.average = Average(self.network, EMA_SPAN)
             self.average.load(whole["average"])
@@ -220,6 +222,16 @@ class Run:
             counters = {"iteration": self.progress.iteration, f"{self.unit}s": self.progress.seen}
             counters["hours"] = round(self.progress.seconds / 3600, 3)
             self.journal.tell(counters, values, notes)
+
+
+def _check_moments(optimiser: torch.optim.Optimizer) -> None:
+    """Adam takes moments of other weights without a word, and then writes beyond their ends."""
+    for group in optimiser.param_groups:
+        for weight in group["params"]:
+            state = optimiser.state[weight]
+            shapes = {tuple(state[name].shape) for name in ("exp_avg", "exp_avg_sq") if state}
+            if shapes - {tuple(weight.shape)}:
+                raise ValueError(f"moments {shapes} of weights {tuple(weight.shape)}")
 
 
 @contextmanager

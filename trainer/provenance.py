@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.mel import Analysis
-from trainer.weights import read_taught
+from trainer.weights import read_history, read_taught
 
 CLEARER = {
     "train_minutes": "train_minutes_per_program",
@@ -39,9 +39,12 @@ def training(
     if checkpoint is None or at not in (None, checkpoint["iteration"]):
         of_it = "" if at is None else f" at iteration {at}"
         raise ValueError(f"{path}: tells of no checkpoint{of_it}; train first")
-    iterations, seen = checkpoint["iteration"], checkpoint[f"{unit}s"]
     # A session that was killed reported of iterations after the checkpoint: those are lost.
-    reported = max((i for i in losses if i <= iterations), default=None)
+    reported = max((i for i in losses if i <= checkpoint["iteration"]), default=None)
+    # What they began with had a history of its own.
+    history = read_history(weights)
+    iterations = history.get("iterations", checkpoint["iteration"])
+    seen = history.get("seen", checkpoint[f"{unit}s"])
     samples = seen * (analysis.hop if unit == "frame" else 1)
     guided = [note["iteration"] for note in notes if note.get("predicted_share")]
     begun = {"predicted_seen_by_iteration": guided[0]} if guided else {}
@@ -53,7 +56,7 @@ def training(
             "iterations": iterations,
             f"{unit}s_seen": seen,
             "hours_of_audio_seen": round(samples / analysis.rate / 3600, 2),
-            "hours_of_training": checkpoint["hours"],
+            "hours_of_training": history.get("hours", checkpoint["hours"]),
             "device": " and ".join(sorted({str(note.get("device", "cpu")) for note in notes})),
         }
         | begun

@@ -41,6 +41,8 @@ def add_mel2mel(parser: argparse.ArgumentParser) -> None:
     add("--fine-weight", **weight, default=1.0, help=told)
     told = "weight of its error of log S / 4; default: 0.1 with tanh-log-abs, else 0"
     add("--log-weight", **weight, help=told)
+    told = "weight of the error of its slopes over frequency and time, by loudness; "
+    add("--slope-weight", **weight, help=told + "default: 0.3 with tanh-log-abs, else 0")
     told = "Adam's of the key templates; default: 0.01"
     add("--template-rate", type=number(0), metavar="R", help=told)
     parser.set_defaults(run=_train_mel2mel)
@@ -113,7 +115,8 @@ def _train_mel2mel(options: argparse.Namespace) -> int:
     from trainer.losses import SpectralLoss
     from trainer.mel2mel import Teaching, train
 
-    loss = SpectralLoss(options.loss, options.mel_weight, options.fine_weight, options.log_weight)
+    weights = ("mel_weight", "fine_weight", "log_weight", "slope_weight")
+    loss = SpectralLoss(options.loss, *(getattr(options, name) for name in weights))
     rates = _given(rate=options.learning_rate, template_rate=options.template_rate)
     plain = {"fine": False, "timbre_features": 0} if options.no_fine else {}
     if options.no_fine and options.timbre_features:

@@ -37,10 +37,24 @@ def read_taught(weights: Path) -> dict[str, Any]:
     return _told(weights, "taught")
 
 
+def read_history(weights: Path) -> dict[str, Any]:
+    """`iterations`, frames or samples `seen` and `hours` of training in all, whatever runs they
+    were in; empty in older ones.
+
+    Raises ValueError when it is no such file.
+    """
+    return _told(weights, "history")
+
+
+def read_notes(weights: Path) -> dict[str, str]:
+    """All that a file of weights tells beside them, as it is written there."""
+    with safe_open(weights, "pt") as file:
+        return file.metadata() or {}
+
+
 def _told(weights: Path, name: str) -> dict[str, Any]:
     try:
-        with safe_open(weights, "pt") as file:
-            return json.loads((file.metadata() or {}).get(name, "{}"))
+        return json.loads(read_notes(weights).get(name, "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise ValueError(f"{weights}: not a run's weights ({one_line(error)})") from None
 

@@ -3,53 +3,22 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from synth.bilstm import BiLSTM
+from synth.keys import KEYS
 from synth.mel import Analysis
-from synth.mel2mel import QUIET, ROLL_CHANNELS, Mel2Mel, Mel2MelConfig, Spectra
-from synth.templates import (
-    DRIVES,
-    KEYS,
-    LOWEST_KEY,
-    KeyTemplates,
-    initial_cache,
-    initial_keys,
-    mix_frame,
-    play_keys,
-)
+from synth.mel2mel import QUIET, Mel2Mel, Mel2MelConfig, Spectra
 from synth.vocoder import select_rows
-from tests.toy_bank import MEL2MEL, make_mel2mel
+from tests.synth.rolls import make_embedding, make_roll
+from tests.toy_bank import make_mel2mel
 
 FRAMES = 35
 RATE = 125.0
 PLAIN = Mel2MelConfig(fine=False, timbre_features=0)
-
-
-def make_roll(batch: int, frames: int, seed: int = 0) -> Tensor:
-    """Random notes (batch, frames, 176), some still held at the end."""
-    random = torch.Generator().manual_seed(seed)
-    roll = torch.zeros(batch, frames, ROLL_CHANNELS)
-    for b in range(batch):
-        for _ in range(frames // 3):
-            key = int(torch.randint(20, 70, (1,), generator=random))
-            start = int(torch.randint(0, frames, (1,), generator=random))
-            length = int(torch.randint(1, 12, (1,), generator=random))
-            level = float(torch.rand(1, generator=random)) * 0.9 + 0.1
-            roll[b, start : start + length, key] = level
-            roll[b, start, KEYS + key] = level
-    return roll
-
-
-def make_embedding(batch: int, frames: int, size: int = 2) -> Tensor:
-    """A timbre that moves in every frame."""
-    random = torch.Generator().manual_seed(7)
-    steps = torch.randn(batch, frames, size, generator=random)
-    return torch.randn(batch, 1, size, generator=random) + 0.1 * steps.cumsum(1)
 
 
 @pytest.fixture(scope="module")
@@ -257,73 +226,6 @@ def test_templates_can_be_trained():
         assert parameter.grad.abs().max() > 0, name
 
 
-def one_note(start: int, end: int, frames: int, level: float = 0.5) -> Tensor:
-    roll = torch.zeros(1, frames, ROLL_CHANNELS)
-    roll[0, start:end, 40] = level
-    roll[0, start, KEYS + 40] = level
-    return roll
-
-
-def test_drives_fall_as_their_time_constants_say():
-    velocity, drives, _ = play_keys(one_note(5, 15, 40), initial_keys(1), RATE)
-    assert (velocity[0, 5:, 40] == 0.5).all() and velocity[0, :5].max() == 0
-    assert drives[0, :5].max() == 0 and drives[0, :, :40].max() == 0
-    for j, (held, released) in enumerate(DRIVES):
-        at_end = math.exp(-9 / (RATE * held))
-        assert drives[0, 5, 40, j] == 1
-        assert float(drives[0, 14, 40, j]) == pytest.approx(at_end, rel=1e-5)
-        later = at_end * (math.exp(-10 / (RATE * released)) if released else 0)
-        assert float(drives[0, 24, 40, j]) == pytest.approx(later, rel=1e-4)
-
-
-def test_drives_end_in_exact_silence():
-    _, drives, _ = play_keys(one_note(0, 5, 4_000), initial_keys(1), RATE)
-    assert (drives[0, 3_900, 40, [d != math.inf for d, _ in DRIVES]] == 0).all()
-    assert drives[0, 3_900].max() == 0
-
-
-def test_a_key_struck_again_starts_its_drives_again():
-    roll = one_note(0, 20, 20)
-    roll[0, 10:, 40] = roll[0, 10, KEYS + 40] = 0.25
-    velocity, drives, _ = play_keys(roll, initial_keys(1), RATE)
-    assert torch.equal(drives[0, 10:], drives[0, :10])
-    assert velocity[0, 9, 40] == 0.5 and velocity[0, 10, 40] == 0.25
-
-
-@pytest.mark.parametrize("block", [1, 3, 16])
-def test_drives_stream(block):
-    roll = make_roll(2, 50)
-    velocity, drives, _ = play_keys(roll, initial_keys(2), RATE)
-    state, made = initial_keys(2), []
-    for piece in roll.split(block, 1):
-        v, d, state = play_keys(piece, state, RATE)
-        made.append((v, d))
-    assert torch.equal(torch.cat([v for v, _ in made], 1), velocity)
-    assert torch.equal(torch.cat([d for _, d in made], 1), drives)
-
-
-def test_playing_keys_leaves_the_old_state_alone():
-    state = initial_keys(1)
-    play_keys(one_note(0, 5, 10), state, RATE)
-    assert state.velocity.abs().max() == 0 and state.drives.abs().max() == 0
-
-
-def test_dense_and_frame_by_frame_templates_agree(toy):
-    """Training's way with one timbre throughout, and playing's way with a cache."""
-    templates: KeyTemplates = toy.templates
-    velocity, drives, _ = play_keys(make_roll(2, 30), initial_keys(2), RATE)
-    cache = initial_cache(2, templates)
-    for embedding in (make_embedding(2, 1)[:, 0], torch.zeros(2, 2)):
-        features = toy.timbre(embedding)
-        dense = templates(velocity, drives, features)
-        for t in range(30):
-            strength = templates.strength(velocity[:, t], features)
-            mixed = mix_frame(templates, strength, drives[:, t].contiguous(), features, cache)
-            torch.testing.assert_close(
-                mixed + templates.noise(features), dense[:, t], atol=1e-7, rtol=1e-5
-            )
-
-
 def test_a_moving_timbre_takes_each_frames_own_spectra(toy):
     roll, embedding = make_roll(1, 12), make_embedding(1, 12)
     moving = toy(roll, embedding, 0).fine
@@ -331,21 +233,3 @@ def test_a_moving_timbre_takes_each_frames_own_spectra(toy):
     same = toy(roll, embedding[:, 4:5].expand(-1, 12, -1), 0).fine
     torch.testing.assert_close(same, still, atol=1e-5, rtol=0)
     assert not torch.allclose(moving, still, atol=1e-2)
-
-
-@pytest.mark.parametrize("key", [33, 57, 69, 100])
-def test_an_untrained_template_is_in_tune(key):
-    analysis = Analysis()
-    templates = KeyTemplates(analysis, 3)
-    spectrum = templates.base[key - LOWEST_KEY, 0]
-    pitch = 440 * 2 ** ((key - 69) / 12)
-    spacing = analysis.rate / analysis.window
-    peak = int(spectrum[: int(1.5 * pitch / spacing)].argmax()) * spacing
-    assert abs(peak - pitch) <= spacing / 2 + 1e-6
-
-
-def test_strength_is_a_power_of_the_velocity():
-    templates = KeyTemplates(MEL2MEL.analysis, 2)
-    velocity = torch.tensor([[0.0, 0.25, 0.5, 1.0]])
-    strength = templates.strength(velocity, torch.zeros(1, 2))[0]
-    torch.testing.assert_close(strength, velocity[0] ** 1.8)

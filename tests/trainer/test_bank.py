@@ -17,7 +17,7 @@ from trainer import mel2mel, wavenet
 from trainer.bank import make_bank
 from trainer.losses import SpectralLoss
 from trainer.task import Plan
-from trainer.weights import read_config, read_taught
+from trainer.weights import read_config, read_history, read_taught
 
 SIZES = {"hidden": 8, "timbre_features": 1}
 CREDITS = {"midi": "notes by nobody, public domain", "soundfont": "waves by nobody"}
@@ -202,6 +202,14 @@ def test_a_bank_may_be_of_the_best_weights(runs, data, tmp_path):
     assert torch.equal(
         kept["mel.bias"], load_file(best.parents[1] / "mel2mel" / best.name)["mel.bias"]
     )
+    told |= {"history": json.dumps({"iterations": 100, "seen": 900, "hours": 1.5})}
+    save_file(tensors, best, told)
+    about = make(copy, data, tmp_path / "begun", weights="best")["about"]
+    learnt = [
+        about["wavenet"][name] for name in ("iterations", "samples_seen", "hours_of_training")
+    ]
+    assert learnt == [100, 900, 1.5]
+    assert read_history(tmp_path / "begun" / "wavenet.safetensors")["seen"] == 900
     about = make(copy, data, tmp_path / "last")["about"]
     assert about["mel2mel"]["iterations"] == 4 and about["mel2mel"]["device"] == "cpu and gpu"
     (copy / "mel2mel" / "log.jsonl").write_text(json.dumps(early).replace("samples", "frames"))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from synth.keys import initial_keys, play_keys
 from synth.mel import Analysis, magnitudes
-from synth.templates import initial_keys, play_keys
 from tests.trainer.tiny_data import HOP, INSTRUMENTS, RATE, write_excerpt, write_manifest
 from trainer.dataset import DataSet, Share, framed_magnitudes, load_excerpt
 

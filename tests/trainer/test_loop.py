@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from trainer.loop import Run
 from trainer.task import Plan
-from trainer.weights import read_taught, replace_with
+from trainer.weights import read_history, read_taught, replace_with
 
 
 @dataclass(frozen=True)
@@ -329,3 +329,28 @@ def test_tensorboard_is_told_what_the_log_is(plan):
     pytest.importorskip("tensorboard")
     make_run(replace(plan, tensorboard=True)).go()
     assert list((plan.run / "tensorboard").glob("events*"))
+
+
+def test_what_weights_have_seen_is_counted_on_by_a_run_that_begins_with_them(plan, tmp_path):
+    first = make_run(replace(plan, iterations=20))
+    first.go()
+    weights = plan.run / "weights.safetensors"
+    assert read_history(weights) == first.progress.history()
+    assert read_history(weights)["seen"] == 20 * 8
+    second = replace(plan, run=tmp_path / "second", init=weights, iterations=5)
+    make_run(second).go()
+    for iterations in (5, 15):
+        make_run(replace(second, iterations=iterations)).go()
+        history = read_history(second.run / "weights.safetensors")
+        assert (history["iterations"], history["seen"]) == (20 + iterations, 8 * (20 + iterations))
+
+
+def test_moments_of_other_weights_are_refused(plan):
+    """As a reordered network would have them: Adam itself would write beyond their ends."""
+    make_run(replace(plan, iterations=5)).go()
+    whole = checkpoint(plan)
+    state = whole["optimiser"]["state"]
+    state[0], state[1] = state[1], state[0]
+    torch.save(whole, plan.run / "last.pt")
+    with pytest.raises(ValueError, match="a checkpoint of another configuration .moments"):
+        make_run(plan)

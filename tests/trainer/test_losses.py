@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from synth.mel2mel import Spectra
-from trainer.losses import MEASURES, SpectralLoss
+from trainer.losses import MEASURES, SpectralLoss, slope_error
 from trainer.training_command import LOSSES
 
 HEARD, TRUE = -2.0, -3.0
@@ -59,9 +59,23 @@ def test_a_wild_guess_counts_as_finite():
 def test_words_tell_what_counts_and_how_much():
     assert SpectralLoss().in_words(fine=True) == (
         "4 x mean square error of tanh(log mel / 4) + mean absolute error of tanh(log bin / 4) "
-        "+ 0.1 x mean absolute error of log bin / 4"
+        "+ 0.1 x mean absolute error of log bin / 4 "
+        "+ 0.3 x mean absolute error of its slopes, by loudness"
     )
     assert SpectralLoss("abs", 1.0).in_words(fine=False) == "mean square error of mel"
     assert "log mel + 2 x mean absolute error of log bin" in SpectralLoss(
         "log-abs", fine_weight=2.0
     ).in_words(fine=True)
+
+
+def test_slopes_count_over_bins_and_over_frames_by_how_loud_it_is():
+    true = torch.full((1, 3, 3), TRUE)
+    flat_error = true + 0.7
+    assert float(slope_error(flat_error, true)) == pytest.approx(0, abs=1e-6)
+    loudness = 1 + math.tanh(TRUE / 4)
+    over_bins = true + torch.tensor([0.0, 0.25, 0.5])
+    over_frames = true + torch.tensor([[0.0], [0.5], [-0.25]])
+    assert float(slope_error(over_bins, true)) == pytest.approx(0.5 * loudness, rel=1e-5)
+    assert float(slope_error(over_frames, true)) == pytest.approx(0.25 * loudness, rel=1e-5)
+    own = SpectralLoss(mel_weight=0.0, fine_weight=0.0, log_weight=0.0, slope_weight=2.0)
+    assert float(own(Spectra(true, over_bins), true, true)) == pytest.approx(loudness, rel=1e-5)

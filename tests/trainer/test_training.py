@@ -64,7 +64,7 @@ def test_an_interrupted_run_is_the_uninterrupted_one(network, plan):
     for part in ("network", "average", "optimiser", "schedule", "random"):
         check_equal(whole[part], parts[part])
     for kept in (whole, parts):
-        iteration, seen, seconds, validation, best = kept["progress"]
+        iteration, seen, seconds, validation, best, *_ = kept["progress"]
         assert iteration == 6 and seconds > 0 and best <= validation == whole["progress"][3]
         assert seen == 6 * 3 * FRAMES[network] * (HOP if network == "wavenet" else 1)
 
