@@ -43,7 +43,7 @@ class SpectralLoss:
     log_weight: of the fine head's absolute error of log S / 4, so that quiet partials count a
     little and silence hardly at all; None for a tenth with tanh-log-abs, else nothing.
     slope_weight: of the absolute errors of its slopes, over frequency and over time, from which
-    the spectral vocoder reads the phase; None for 0.3 with tanh-log-abs, else nothing.
+    the spectral vocoder reads the phase; None for 1 with tanh-log-abs, else nothing.
     """
 
     name: str = "tanh-log-abs"
@@ -65,7 +65,7 @@ class SpectralLoss:
     @property
     def slopes(self) -> float:
         """The weight of slope errors."""
-        usual = 0.3 if self.name == "tanh-log-abs" else 0.0
+        usual = 1.0 if self.name == "tanh-log-abs" else 0.0
         return usual if self.slope_weight is None else self.slope_weight
 
     def __call__(self, heard: Spectra, mel: Tensor, fine: Tensor | None) -> Tensor:

@@ -42,8 +42,8 @@ def add_mel2mel(parser: argparse.ArgumentParser) -> None:
     told = "weight of its error of log S / 4; default: 0.1 with tanh-log-abs, else 0"
     add("--log-weight", **weight, help=told)
     told = "weight of the error of its slopes over frequency and time, by loudness; "
-    add("--slope-weight", **weight, help=told + "default: 0.3 with tanh-log-abs, else 0")
-    told = "Adam's of the key templates; default: 0.01"
+    add("--slope-weight", **weight, help=told + "default: 1 with tanh-log-abs, else 0")
+    told = "Adam's of the key templates; default: 0.03"
     add("--template-rate", type=number(0), metavar="R", help=told)
     parser.set_defaults(run=_train_mel2mel)
 
