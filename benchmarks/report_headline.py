@@ -56,6 +56,9 @@ def _fidelity(rows: Rows) -> Iterable[Line]:
     rows = [row for row in rows if row.get("lookahead") in ENDS] or rows
     for label, group in _groups(rows, ("condition", "bank", "loss"), "mean_r"):
         whole = [row for row in group if row.get("instrument") in WHOLE] or group
+        # A quick look and a long one may both be kept: the longer listened counts.
+        most = max(_number(row.get("seconds")) or 0.0 for row in whole)
+        whole = [row for row in whole if (_number(row.get("seconds")) or 0.0) == most]
         r, published = (_mean(whole, column) for column in ("mean_r", "published"))
         words = f"{r:.2f}" + ("" if published is None else f" ({published:.2f})")
         yield label, words, r, published

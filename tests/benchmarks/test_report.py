@@ -283,3 +283,10 @@ def test_a_benchmark_is_described_without_being_run():
     assert summary == "is every patch in tune, and does it stop?"
     assert "50 cents" in method
     assert about("../run_server") == ("", "")
+
+
+def test_of_a_quick_look_and_a_long_one_the_headline_takes_the_long_one():
+    row = {"condition": "notes", "lookahead": "full", "instrument": "all"}
+    quick, long = ({**row, "mean_r": r, "seconds": s} for r, s in ((0.7, 30.0), (0.8, 840.0)))
+    told = headline("machine", {"fidelity": [quick, long]})
+    assert "<strong>0.80</strong>" in told and "0.70" not in told
