@@ -41,6 +41,7 @@ from synth.device import DeviceSink
 from synth.engine import Engine, cut_window
 from synth.portaudio import list_devices
 from synth.predictor import Foreseen, Predictor, Streaming
+from synth.priority import DEVICE, LISTENER, RENDERER, go_before_others
 from synth.recorder import WavRecorder
 from synth.samplers import SAMPLERS, best_sampler
 from synth.sinks import ClockSink, Sink
@@ -106,6 +107,8 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
         player.desk.patch(part, first, 0)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: player.stop())
+    # Threads inherit it from the one that starts them.
+    first_served = go_before_others(LISTENER)
     with ExitStack() as stack:
         osc = None
         if options.osc != "none":
@@ -117,7 +120,9 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
         with _quiet_libraries():
             midi = open_input(options.midi, player.translator.hear, player.clock.now)
         stack.callback(midi.close)
+        go_before_others(DEVICE)
         stack.enter_context(sink)
+        go_before_others(RENDERER)
         print(f"bank     {bank.path}: {', '.join(bank.names)}")
         print(f"vocoder  {reason}")
         print(f"sound    {found}{sink.describe()}")
@@ -125,6 +130,8 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
         hint = f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100" if osc else "off"
         print(f"osc      {hint}")
         print(f"latency  {player.latency_line()}")
+        if not first_served:
+            print("priority that of any program; other programs may break the sound")
         print("ready; Ctrl-C stops", flush=True)
         player.run()
         print(f"stopped; {player.counters_line(osc)}", flush=True)
@@ -148,7 +155,8 @@ class Player:
     def run(self) -> None:
         """Render and play until `stop`, or until the device is gone."""
         length = BLOCK_FRAMES * self._engine.hop
-        # What stands now stays: collecting it again and again would cost whole blocks.
+        # What stands now stays: collecting it again and again would cost whole blocks. The
+        # little that comes after it is collected every few seconds, within a tenth of a ms.
         gc.collect()
         gc.freeze()
         underruns = 0

@@ -23,7 +23,8 @@ from benchmarks.takes import Take
 from daw_bridge.windows import Window, stereo_gain
 from run_server import MOST_LOOKAHEAD
 from synth.bank import Bank
-from synth.engine import SMALLEST_DRAW, Engine, cut_window
+from synth.draws import SMALLEST_DRAW
+from synth.engine import Engine, cut_window
 from synth.mel import FLOOR, Analysis, log_magnitudes, log_mel, mel_filters
 from synth.mel2mel import Mel2Mel
 from synth.mulaw import decode, encode

@@ -34,7 +34,7 @@ from daw_bridge.piano_roll import PianoRoll
 from daw_bridge.settings import Settings
 from run_server import DEFAULT_BANK
 from synth.bank import Bank, load_bank
-from synth.mel import Analysis, mel_filters
+from synth.mel import Analysis, fold, mel_filters
 from synth.mel2mel import Mel2Mel
 
 SUMMARY = "how do brightness and loudness change between the instruments?"
@@ -147,10 +147,10 @@ def phrase(analysis: Analysis) -> np.ndarray:
 
 
 def _frequencies(analysis: Analysis, bands: int) -> Tensor:
-    """Of every bin of the fine spectrum, or, of the mel bands, their centres of weight."""
+    """Of every fine band, or, of the mel bands, their centres of weight."""
     bins = torch.linspace(0, analysis.rate / 2, analysis.bins, dtype=torch.float64)
-    if bands == analysis.bins:
-        return bins
+    if bands == analysis.bands:
+        return fold(bins, analysis)
     filters = mel_filters(analysis).double()
     return (bins @ filters) / filters.sum(0)
 

@@ -35,6 +35,7 @@ from run_server import DEFAULT_BANK
 from synth.bank import load_bank
 from synth.mel import Analysis
 from synth.mel2mel import ROLL_CHANNELS, Mel2Mel
+from synth.mel2mel_step import Mel2MelStep
 from synth.sampler import Sampler, initial_state
 from synth.sampler_cpu import cores_here
 from synth.samplers import SAMPLERS, load_sampler
@@ -233,14 +234,15 @@ def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
 
 def _predict(mel2mel: Mel2Mel, lookahead: int, streams: int, block: int) -> Run:
     """FRAMES frames a run, of a chord held in every stream."""
-    state = mel2mel.initial_state(streams, lookahead)
+    live = Mel2MelStep(mel2mel, lookahead)
+    state = live.initial_state(streams)
     roll = torch.zeros(streams, block, ROLL_CHANNELS)
     roll[..., [key - 21 for key in HELD]] = 0.7
     embedding = mel2mel.instruments.weight[:1].expand(streams, block, -1).contiguous()
 
     def run() -> int:
         for _ in range(-(-FRAMES // block)):
-            mel2mel.step(roll, embedding, state)
+            live.step(roll, embedding, state)
         return -(-FRAMES // block) * block
 
     return run
@@ -248,7 +250,7 @@ def _predict(mel2mel: Mel2Mel, lookahead: int, streams: int, block: int) -> Run:
 
 def vocode(vocoder: Vocoder, analysis: Analysis, streams: int, block: int) -> Run:
     """As many frames a run as make one block, or FRAMES for one that is fast."""
-    bands = analysis.bins if vocoder.head == "fine" else analysis.mels
+    bands = analysis.bands if vocoder.head == "fine" else analysis.mels
     blocks = max(FRAMES // block, 1) if vocoder.head == "fine" else 1
     generator = torch.Generator().manual_seed(0)
     # Peaks of random heights: a spectrum with as many to sort as music has.

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from synth.fields import any_mapping, check_mapping, number, numbers, read_mapping, whole
-from synth.mel import Analysis
+from synth.mel import Analysis, wide_edges
 from synth.mel2mel import Mel2Mel, Mel2MelConfig
 from synth.patch import COORDINATE, NAME, Patch, as_saved, check_name, load_patch, save_patch
 from synth.wavenet import WaveNet, WaveNetConfig
@@ -40,6 +40,8 @@ SIZES = {
     },
 }
 """Whole numbers that bank.yaml must state, and what each may be."""
+MAY_STATE = {"audio": {"wide_bands": (0, 1_024)}}
+"""Those that it need not."""
 VOCODERS = ("spectral", "wavenet")
 
 
@@ -146,7 +148,7 @@ def load_bank(path: str | Path) -> Bank:
             f"the hop of {audio['hop']}"
         )
     mel2mel = Mel2MelConfig(
-        analysis=Analysis(**audio, mels=mels), **_sizes(where, "mel2mel", content["mel2mel"])
+        analysis=_analysis(where, audio, mels), **_sizes(where, "mel2mel", content["mel2mel"])
     )
     wavenet = None
     if content.get("wavenet") is not None:
@@ -187,10 +189,20 @@ def check_knob(where: Path, name: str) -> str:
     return name
 
 
+def _analysis(where: Path, audio: dict[str, int], mels: int) -> Analysis:
+    analysis = Analysis(**audio, mels=mels)
+    try:
+        if analysis.wide_bands:
+            wide_edges(analysis)
+    except ValueError as error:
+        raise ValueError(f"{where}: audio: {error}") from None
+    return analysis
+
+
 def _sizes(where: Path, part: str, content: Any) -> dict[str, int]:
-    bounds = SIZES[part]
-    check_mapping(f"{where}: {part}", content, bounds, bounds)
-    return {k: whole(f"{where}: {part}: {k}", content[k], *bounds[k]) for k in bounds}
+    bounds = SIZES[part] | MAY_STATE.get(part, {})
+    check_mapping(f"{where}: {part}", content, bounds, SIZES[part])
+    return {k: whole(f"{where}: {part}: {k}", v, *bounds[k]) for k, v in content.items()}
 
 
 def _filled(network: nn.Module, path: Path) -> nn.Module:

@@ -15,15 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from synth.draws import Draws
 from synth.limiter import limit
 from synth.predictor import Predictor
 from synth.vocoder import Vocoder, select_rows
 
 DECLICK_SAMPLES = 64
 """How long the last sample of a sound that was cut off fades: 4 ms at 16 kHz."""
-
-SMALLEST_DRAW = np.float32(2**-25)
-"""Half the step between uniform draws in single precision."""
 
 
 class PartWindow(Protocol):
@@ -77,14 +75,13 @@ class Engine:
     """
 
     def __init__(self, predictor: Predictor, vocoder: Vocoder, ring_out: int, seed: int) -> None:
-        if not 0 <= seed < 2**64:
-            raise ValueError(f"seed {seed}: must be 0..2^64 - 1")
         self.hop = vocoder.hop
         self.lookahead = predictor.lookahead
         self.delay = predictor.lookahead + vocoder.lookahead
         self.frame = 0
         self.awake = 0
-        self._predictor, self._vocoder, self._seed = predictor, vocoder, seed
+        self._predictor, self._vocoder, self._random = predictor, vocoder, Draws(seed)
+        self._ramp = np.linspace(0, 1, self.hop, endpoint=False, dtype=np.float32)[:, None]
         # One more: the last frame of the ring-out is still to be heard.
         self._sleep_after = ring_out + self.delay + 1
         self._parts: dict[int, _Part] = {}
@@ -173,12 +170,8 @@ class Engine:
         if count:
             for row, part in enumerate(rows):
                 for t in range(start, stop):
-                    counter = np.array([0, self.frame + t, 0, 0], np.uint64)
-                    key = np.array([self._seed, part], np.uint64)
-                    bits = np.random.Philox(counter=counter, key=key)
-                    draws[row, t - start] = np.random.Generator(bits).random(count, np.float32)
-        # An exact 0 would pick a class however unlikely it is.
-        return torch.from_numpy(np.maximum(draws, SMALLEST_DRAW))
+                    self._random.fill(part, self.frame + t, draws[row, t - start])
+        return torch.from_numpy(draws)
 
     def _mix(
         self, window: PartWindow, samples: np.ndarray, start: int, stop: int, mix: np.ndarray
@@ -192,9 +185,8 @@ class Engine:
             before, now = part.gains[0], part.gains[1]
             del part.gains[0]
             sound = samples[(t - start) * self.hop : (t - start + 1) * self.hop]
-            ramp = np.linspace(0, 1, self.hop, endpoint=False, dtype=np.float32)[:, None]
             at = mix[t * self.hop : (t + 1) * self.hop]
-            heard = sound[:, None] * (before + ramp * (now - before))
+            heard = sound[:, None] * (before + self._ramp * (now - before))
             part.last = heard[-1]
             at += heard
 

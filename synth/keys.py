@@ -58,11 +58,11 @@ def play_keys(roll: Tensor, keys: KeyState, frame_rate: float) -> tuple[Tensor, 
     velocity = np.empty((batch, frames, KEYS), np.float32)
     drives = np.empty((batch, frames, KEYS, len(DRIVES)), np.float32)
     after = KeyState(keys.velocity.clone(), keys.drives.clone())
-    _play(
+    play(
         roll.numpy(),
         after.velocity.numpy(),
         after.drives.numpy(),
-        _falls(frame_rate),
+        falls(frame_rate),
         velocity,
         drives,
     )
@@ -79,7 +79,7 @@ def frames_since_onset(drives: Tensor, frame_rate: float) -> Tensor:
     return (-struck.log() * DRIVES[STRUCK][0] * frame_rate).round().long()
 
 
-def _falls(frame_rate: float) -> np.ndarray:
+def falls(frame_rate: float) -> np.ndarray:
     """Factor for each frame of each drive, while a key sounds and after: (drives, 2)."""
     seconds = np.array(DRIVES)
     with np.errstate(divide="ignore"):
@@ -87,7 +87,9 @@ def _falls(frame_rate: float) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _play(roll, last, drives_now, falls, velocity, drives):
+def play(roll, last, drives_now, falls, velocity, drives):
+    """`play_keys` on arrays: last and drives_now, a `KeyState`'s, are moved on, velocity and
+    drives filled."""
     batch, frames, _ = roll.shape
     for b in range(batch):
         for t in range(frames):

@@ -4,6 +4,10 @@ Audio in, natural-log magnitudes out; the one definition that training, playing 
 benchmarks share. Magnitudes are scaled so that a full-scale sine peaks at 1 (log 0) and
 clipped at -100 dB, so values lie in about -11.5..+1. Frame n is centred on sample
 n * hop: it sees half a window to each side, with silence beyond the ends.
+
+Fine bands are what the spectral vocoder hears. Up to 8 kHz each bin is one; above, where ears
+tell how loud but hardly which partials, an analysis may make a few wide bands of the many bins,
+the wider the higher they are.
 """
 
 from __future__ import annotations
@@ -16,24 +20,39 @@ from torch import Tensor
 
 FLOOR = 1e-5
 """The smallest magnitude told apart from silence: -100 dB below a full-scale sine."""
+SINGLE_HZ = 8_000
+"""Bins below it are fine bands of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """Sizes of the analysis; the defaults are the method's own.
 
-    rate: samples per second; hop, window: samples; mels: number of mel bands.
+    rate: samples per second; hop, window: samples; mels: number of mel bands; wide_bands: fine
+    bands above 8 kHz, 0 for every bin its own.
     """
 
     rate: int = 16_000
     hop: int = 128
     window: int = 1_024
     mels: int = 80
+    wide_bands: int = 0
 
     @property
     def bins(self) -> int:
-        """Number of bins of the fine spectrum, 0 Hz and Nyquist included."""
+        """Number of bins of the spectrum, 0 Hz and Nyquist included."""
         return self.window // 2 + 1
+
+    @property
+    def single(self) -> int:
+        """Number of bins, the lowest, that are fine bands of their own."""
+        below = -(-SINGLE_HZ * self.window // self.rate)
+        return min(below, self.bins) if self.wide_bands else self.bins
+
+    @property
+    def bands(self) -> int:
+        """Number of fine bands."""
+        return self.single + self.wide_bands
 
     @property
     def frame_rate(self) -> float:
@@ -57,8 +76,44 @@ def windowed_magnitudes(framed: Tensor) -> Tensor:
 
 
 def log_magnitudes(audio: Tensor, analysis: Analysis) -> Tensor:
-    """Natural log of `magnitudes`, clipped at -100 dB."""
-    return magnitudes(audio, analysis).clamp(min=FLOOR).log()
+    """Natural log of audio's fine bands (..., frames, bands), clipped at -100 dB."""
+    return fold(magnitudes(audio, analysis), analysis).clamp(min=FLOOR).log()
+
+
+def fold(linear: Tensor, analysis: Analysis) -> Tensor:
+    """Fine bands (..., bands) of linear magnitudes (..., bins): a wide one is the root of its
+    bins' mean square."""
+    if not analysis.wide_bands:
+        return linear
+    low, high = linear[..., : analysis.single], linear[..., analysis.single :]
+    widths = torch.from_numpy(np.diff(wide_edges(analysis)))
+    shares = (torch.eye(len(widths)) / widths).repeat_interleave(widths, 1).T
+    return torch.cat([low, (high.square() @ shares.to(linear)).sqrt()], -1)
+
+
+def band_filters(analysis: Analysis) -> Tensor:
+    """`mel_filters` of fine bands, (bands, mels): each wide one stands for all its bins."""
+    filters = mel_filters(analysis)
+    if not analysis.wide_bands:
+        return filters
+    widths = np.diff(wide_edges(analysis)).tolist()
+    wide = [part.sum(0, keepdim=True) for part in filters[analysis.single :].split(widths)]
+    return torch.cat([filters[: analysis.single], *wide])
+
+
+def wide_edges(analysis: Analysis) -> np.ndarray:
+    """First bin of each wide band, and the number of bins at last: (wide_bands + 1,) int64.
+
+    Raises ValueError when there are too many bands for the bins above 8 kHz, if any.
+    """
+    count, bins = analysis.wide_bands, analysis.bins
+    edges = np.rint(np.geomspace(analysis.single, bins, count + 1)).astype(np.int64)
+    if (np.diff(edges) < 1).any():
+        raise ValueError(
+            f"wide_bands is {count}, too many for the {bins - analysis.single} bins above "
+            f"{SINGLE_HZ} Hz"
+        )
+    return edges
 
 
 def mel_from_magnitudes(linear: Tensor, filters: Tensor) -> Tensor:

@@ -4,25 +4,25 @@ The network of "Neural Music Synthesis for Flexible Timbre Control" (Kim et al.,
 176 -> 256, FiLM by the timbre embedding, BiLSTM of 256 per direction, FiLM over 512, linear
 512 -> 80 mel bands. With ten instruments and a 2-D embedding that is 1,141,604 parameters.
 
-Beside the mel head stands a fine head for the spectral vocoder: every bin of the spectrum, as
+Beside the mel head stands a fine head for the spectral vocoder: every fine band (`mel.py`), as
 the key templates ask for it, corrected in the log by a linear layer. With templates the mel
 head likewise corrects the mel bands of the fine spectrum instead of starting from nothing.
 
-`forward` is the offline truth, `step` the same for a stream that may look `lookahead` frames
-ahead. step works frame by frame, so that the size of a block cannot change a single bit.
+`forward` is the offline truth; mel2mel_step.py is the same for a stream.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from synth.bilstm import BiLSTM, Lookahead
-from synth.keys import KEYS, KeyState, initial_keys, play_keys
-from synth.mel import FLOOR, Analysis, mel_filters
-from synth.template_mix import TemplateCache, initial_cache, mix_frame
+from synth.keys import KEYS, initial_keys, play_keys
+from synth.mel import FLOOR, Analysis, band_filters
+from synth.template_mix import initial_cache, mix_frame, pack_templates
 from synth.templates import KeyTemplates
 
 ROLL_CHANNELS = 2 * KEYS
@@ -44,31 +44,10 @@ class Mel2MelConfig:
 
 @dataclass(frozen=True, slots=True)
 class Spectra:
-    """Natural-log magnitudes: mel (batch, frames, mels), fine (batch, frames, bins) or None."""
+    """Natural-log magnitudes: mel (batch, frames, mels), fine (batch, frames, bands) or None."""
 
     mel: Tensor
     fine: Tensor | None
-
-
-@dataclass(slots=True)
-class Mel2MelState:
-    """A stream's moment; batch is every tensor's first dimension.
-
-    age: frames heard; roll, embedding, gates: the last lookahead + 1 frames of each (gates of
-    both directions); h, c: the forward LSTM; keys_*: the keyboard; spectra_*: template cache.
-    """
-
-    age: Tensor
-    roll: Tensor
-    embedding: Tensor
-    gates_forward: Tensor
-    gates_backward: Tensor
-    h: Tensor
-    c: Tensor
-    key_velocity: Tensor
-    key_drives: Tensor
-    cached_spectra: Tensor
-    cached_for: Tensor
 
 
 class Film(nn.Module):
@@ -115,14 +94,14 @@ class Mel2Mel(nn.Module):
         self.lstm = BiLSTM(hidden, hidden)
         self.film_out = Film(config.embedding, 2 * hidden)
         self.mel = nn.Linear(2 * hidden, analysis.mels)
-        self.fine = nn.Linear(2 * hidden, analysis.bins) if config.fine else None
+        self.fine = nn.Linear(2 * hidden, analysis.bands) if config.fine else None
         self.templates: KeyTemplates | None = None
         if config.timbre_features:
             if not config.fine:
                 raise ValueError("timbre_features: key templates need the fine head")
             self.timbre = TimbreFeatures(config.embedding, config.timbre_features)
             self.templates = KeyTemplates(analysis, config.timbre_features)
-            self.register_buffer("filters", mel_filters(analysis), persistent=False)
+            self.register_buffer("filters", band_filters(analysis), persistent=False)
             for head in (self.mel, self.fine):
                 nn.init.zeros_(head.weight)
                 nn.init.zeros_(head.bias)
@@ -154,92 +133,16 @@ class Mel2Mel(nn.Module):
             start = self._mix_frames(*keys, embedding)
         return self._heads(hidden, start)
 
-    def initial_state(self, batch: int, lookahead: int) -> Mel2MelState:
-        """The state of `batch` streams that have heard nothing; it fixes their lookahead."""
-        queue, hidden = lookahead + 1, self.config.hidden
-        keys = initial_keys(batch)
-        cache = (
-            initial_cache(batch, self.templates)
-            if self.templates
-            else TemplateCache(torch.zeros(batch, 0), torch.zeros(batch, 0))
-        )
-        return Mel2MelState(
-            torch.zeros(batch, dtype=torch.long),
-            torch.zeros(batch, queue, ROLL_CHANNELS),
-            torch.zeros(batch, queue, self.config.embedding),
-            torch.zeros(batch, queue, 4 * hidden),
-            torch.zeros(batch, queue, 4 * hidden),
-            torch.zeros(batch, hidden),
-            torch.zeros(batch, hidden),
-            keys.velocity,
-            keys.drives,
-            cache.spectra,
-            cache.made_for,
-        )
-
-    @torch.inference_mode()
-    def step(self, roll: Tensor, embedding: Tensor, state: Mel2MelState) -> Spectra:
-        """Spectra `lookahead` frames behind the input; `state` is moved on in place.
-
-        roll (batch, n, 176), embedding (batch, n, size). A stream's first `lookahead` frames
-        come out as silence: they belong to the time before it began.
-        """
-        made = [
-            self._step_frame(roll[:, t].contiguous(), embedding[:, t].contiguous(), state)
-            for t in range(roll.shape[1])
-        ]
-        fine = None if made[0].fine is None else torch.stack([m.fine for m in made], 1)
-        return Spectra(torch.stack([m.mel for m in made], 1), fine)
-
-    def _step_frame(self, roll: Tensor, embedding: Tensor, state: Mel2MelState) -> Spectra:
-        x = self.film_in(self.entry(roll), embedding)
-        for name, value in (
-            ("roll", roll),
-            ("embedding", embedding),
-            ("gates_forward", self.lstm.gates(x, "forward")),
-            ("gates_backward", self.lstm.gates(x, "backward")),
-        ):
-            queue = getattr(state, name)
-            setattr(state, name, torch.cat([queue[:, 1:], value[:, None]], 1))
-        lookahead = state.roll.shape[1] - 1
-        begun = (state.age >= lookahead)[:, None]
-        state.age += 1
-        h, c = self.lstm.cell(state.gates_forward[:, 0].contiguous(), state.h, state.c, "forward")
-        state.h, state.c = h * begun, c * begun
-        back, memory = self.lstm.first_cell(state.gates_backward[:, lookahead].contiguous())
-        for ahead in reversed(range(lookahead)):
-            gates = state.gates_backward[:, ahead].contiguous()
-            back, memory = self.lstm.cell(gates, back, memory, "backward")
-        now = state.embedding[:, 0].contiguous()
-        hidden = self.film_out(torch.cat([state.h, back], -1), now)
-        spectra = self._heads(hidden, self._start_frame(now, state) if self.templates else None)
-        quiet = torch.tensor(QUIET)
-        fine = None if spectra.fine is None else spectra.fine.where(begun, quiet)
-        return Spectra(spectra.mel.where(begun, quiet), fine)
-
-    def _start_frame(self, embedding: Tensor, state: Mel2MelState) -> Tensor:
-        """The templates' magnitudes of the frame that leaves the queue: (batch, bins)."""
-        keys = KeyState(state.key_velocity, state.key_drives)
-        frame_rate = self.config.analysis.frame_rate
-        velocity, drives, keys = play_keys(state.roll[:, :1].contiguous(), keys, frame_rate)
-        state.key_velocity, state.key_drives = keys.velocity, keys.drives
-        cache = TemplateCache(state.cached_spectra, state.cached_for)
-        return mix_frame(
-            self.templates, velocity[:, 0], drives[:, 0], self.timbre(embedding), cache
-        )
-
     def _mix_frames(self, velocity: Tensor, drives: Tensor, embedding: Tensor) -> Tensor:
         """The templates' magnitudes where the timbre moves from frame to frame."""
-        features = self.timbre(embedding)
-        cache = initial_cache(len(velocity), self.templates)
-        frames = range(velocity.shape[1])
-        return torch.stack(
-            [
-                mix_frame(self.templates, velocity[:, t], drives[:, t], features[:, t], cache)
-                for t in frames
-            ],
-            1,
-        )
+        features = self.timbre(embedding).detach()
+        weights = pack_templates(self.templates)
+        cache = initial_cache(len(velocity), weights)
+        score, made = (velocity, drives, features), []
+        for t in range(velocity.shape[1]):
+            now = (x[:, t].contiguous().numpy() for x in score)
+            made.append(mix_frame(weights, *now, cache))
+        return torch.from_numpy(np.stack(made, 1))
 
     def _heads(self, hidden: Tensor, start: Tensor | None) -> Spectra:
         """Both heads; start: linear magnitudes that the templates ask for, if there are any."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from synth.mel2mel import Mel2Mel, Spectra
+from synth.mel2mel_step import Mel2MelStep
 
 
 class Predictor(Protocol):
@@ -35,10 +36,10 @@ class Streaming:
 
     def __init__(self, mel2mel: Mel2Mel, head: str, lookahead: int) -> None:
         self.lookahead = lookahead
-        self._mel2mel, self._head = mel2mel, head
+        self._mel2mel, self._head = Mel2MelStep(mel2mel, lookahead), head
 
     def initial_state(self, batch: int) -> Any:
-        return self._mel2mel.initial_state(batch, self.lookahead)
+        return self._mel2mel.initial_state(batch)
 
     def step(
         self, parts: list[int], start: int, roll: Tensor, embedding: Tensor, state: Any

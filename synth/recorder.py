@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from synth.priority import LISTENER, step_back
 from synth.sinks import Samples, Sink
 from synth.wav import WavWriter
 
@@ -118,6 +119,8 @@ class WavRecorder(Sink):
 
     def _record(self, file: BinaryIO) -> None:
         """The writer thread: from queue to disk until None comes."""
+        # Whoever starts the sink may go before the renderer; a disk need not.
+        step_back(LISTENER)
         blocks = self._queued()
         try:
             with file:

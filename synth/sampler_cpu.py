@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.mulaw import CLASSES
+from synth.mulaw import CLASSES, SILENCE
+from synth.placement import Arrays, fastest_place
 from synth.sampler import SamplerState, check_inputs, round_weights
 from synth.sampler_cpu_kernel import BESIDE, PEAK, TILE, Matrix, PackedWeights, walk
 from synth.wavenet import WaveNetWeights
@@ -25,6 +26,9 @@ BLOCK = 64
 """Inputs that share a scale and an exact sum, at most."""
 MOST_SUM = 2**31 - 1
 MOST_WEIGHT = 2**15 - 1
+
+PLAYED = 64
+"""Samples drawn to see how fast weights can be read."""
 
 NO_CLASSES = np.empty((0, 0), np.int64)
 NO_LOGITS = np.empty((0, 0, 0), np.float32)
@@ -50,8 +54,38 @@ class Packed:
 def pack(weights: WaveNetWeights) -> Packed:
     """See synth.sampler.Sampler. To be played on all cores that this thread may use now."""
     cores = cores_here()
+    packed = _place(_pack(round_weights(weights)))
     # A pool must have room for one, and starts it only when it is asked for.
-    return Packed(_pack(round_weights(weights)), cores, ThreadPoolExecutor(max(cores - 1, 1)))
+    return Packed(packed, cores, ThreadPoolExecutor(max(cores - 1, 1)))
+
+
+def _place(weights: PackedWeights) -> PackedWeights:
+    """The same weights where they can be read fastest: they fill most of a core's cache."""
+
+    def structured(arrays: Arrays) -> PackedWeights:
+        waiting = iter(arrays)
+        return PackedWeights(
+            *(
+                Matrix(next(waiting), next(waiting)) if isinstance(w, Matrix) else next(waiting)
+                for w in weights
+            )
+        )
+
+    def play(arrays: Arrays) -> None:
+        walk(structured(arrays), *silence, NO_CLASSES, drawn, NO_LOGITS)
+
+    layers, residual = weights.residual_bias.shape
+    past = int(weights.dilations.sum())
+    silence = (
+        np.zeros((1, PLAYED, layers, 2 * residual), np.float32),
+        np.zeros((1, past, residual), np.float32),
+        np.zeros(1, np.int64),
+        np.full(1, SILENCE),
+        np.full((1, PLAYED), 0.5, np.float32),
+    )
+    drawn = np.empty((1, PLAYED), np.int64)
+    flat = [a for w in weights for a in (w if isinstance(w, Matrix) else (w,))]
+    return structured(fastest_place(flat, play))
 
 
 def _pack(weights: WaveNetWeights) -> PackedWeights:

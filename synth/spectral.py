@@ -23,6 +23,7 @@ from torch import Tensor
 
 from synth.mel import FLOOR, Analysis
 from synth.phase import bending, integrate, turning
+from synth.spread import Spread
 
 SILENCE = math.log(FLOOR) + 1e-4
 """Levels up to here are silence, not sound at -100 dB (float32 rounds the floor's log)."""
@@ -79,6 +80,7 @@ class SpectralVocoder:
         self.analysis = analysis
         self.hop = analysis.hop
         self.lookahead = lookahead
+        self._spread = Spread(analysis) if analysis.wide_bands else None
         self._plan = _plan(analysis, lookahead)
         self._tail = analysis.window - self._plan.first
 
@@ -95,16 +97,16 @@ class SpectralVocoder:
     ) -> tuple[Tensor, SpectralState]:
         """Sound for the next frames; see `Vocoder.step`.
 
-        frames (batch, n, bins); NaN counts as silence, and levels are clipped to the floor and
+        frames (batch, n, bands); NaN counts as silence, and levels are clipped to the floor and
         `CEILING`. draws (batch, n, 0) is not read. Returns samples (batch, n * hop)
         float32 and a new state; the old one stays as it was. Raises ValueError for frames of
         another shape.
         """
-        batch, bins = state.last.shape
-        if frames.ndim != 3 or frames.shape[0] != batch or frames.shape[2] != bins:
+        batch, bands = len(state.last), self.analysis.bands
+        if frames.ndim != 3 or frames.shape[0] != batch or frames.shape[2] != bands:
             raise ValueError(
                 f"frames of shape {tuple(frames.shape)} are not allowed: this state takes "
-                f"({batch}, any number, {bins}), as (batch, frames, bins)"
+                f"({batch}, any number, {bands}), as (batch, frames, bands)"
             )
         heard = frames.detach().to("cpu", torch.float32)
         heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)
@@ -112,8 +114,9 @@ class SpectralVocoder:
         out = torch.zeros(batch, frames.shape[1] * self.hop, dtype=torch.float32)
         plan = self._plan
         for row in range(batch):
+            levels = heard[row].contiguous().numpy()
             _play(
-                heard[row].contiguous().numpy(),
+                self._spread(levels) if self._spread else levels,
                 *(getattr(moment, f.name)[row].numpy() for f in fields(moment)),
                 out[row].numpy(),
                 *(plan.hop, plan.first, plan.fade, plan.gain, plan.radices, plan.roots),

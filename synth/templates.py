@@ -18,17 +18,21 @@ import torch
 from torch import Tensor, nn
 
 from synth.keys import DRIVES, KEYS, LOWEST_KEY, frames_since_onset
-from synth.mel import FLOOR, Analysis
+from synth.mel import FLOOR, Analysis, fold
 
 FILL_FRAMES = 16
 """Frames from an onset on that have a fill of their own; a window ends after four."""
 FIRST_TILT = -3.0
 """Natural log: at first the hardest blow is hardly brighter."""
+POWERS, EXTRA_POWERS = (0.2, 4.0), (0.1, 4.0)
+"""Of the velocity, whatever the timbre."""
+SOFTEST = 1e-3
+"""A velocity below this has the strength of this one."""
 
 
 class KeyTemplates(nn.Module):
-    """Natural logs of magnitudes: base (88, drives, bins) + features . by_timbre; of their tilt:
-    tilt (88, bins) + features . tilt_by_timbre.
+    """Natural logs of magnitudes: base (88, drives, bands) + features . by_timbre; of their tilt:
+    tilt (88, bands) + features . tilt_by_timbre. Bands are the analysis's fine ones.
 
     features (rows, features): what the timbre embedding has been expanded to.
     """
@@ -37,16 +41,16 @@ class KeyTemplates(nn.Module):
         super().__init__()
         self.frame_rate = analysis.frame_rate
         self.base = nn.Parameter(_combs(analysis)[:, None].repeat(1, len(DRIVES), 1))
-        self.by_timbre = nn.Parameter(torch.zeros(features, KEYS, len(DRIVES), analysis.bins))
-        self.tilt = nn.Parameter(torch.full((KEYS, analysis.bins), FIRST_TILT))
-        self.tilt_by_timbre = nn.Parameter(torch.zeros(features, analysis.bins))
+        self.by_timbre = nn.Parameter(torch.zeros(features, KEYS, len(DRIVES), analysis.bands))
+        self.tilt = nn.Parameter(torch.full((KEYS, analysis.bands), FIRST_TILT))
+        self.tilt_by_timbre = nn.Parameter(torch.zeros(features, analysis.bands))
         self.power = _constant(features, 1, 1.8)
         self.extra_power = _constant(features, 1, 1.5)
         self.fill = _constant(features, FILL_FRAMES, 0.0)
-        self.floor = _constant(features, analysis.bins, -9.0)
+        self.floor = _constant(features, analysis.bands, -9.0)
 
     def forward(self, velocity: Tensor, drives: Tensor, features: Tensor) -> Tensor:
-        """Linear magnitudes (rows, frames, bins) of rows that each keep one timbre.
+        """Linear magnitudes (rows, frames, bands) of rows that each keep one timbre.
 
         velocity (rows, frames, 88); drives (rows, frames, 88, drives); features (rows, n).
         """
@@ -70,9 +74,9 @@ class KeyTemplates(nn.Module):
 
         Arguments as in `forward`; a velocity of 0 stays 0.
         """
-        power = self.power(features).float().clamp(0.2, 4)[:, None]
-        extra = self.extra_power(features).float().clamp(0.1, 4)[:, None]
-        level = velocity.clamp(min=1e-3).log()
+        power = self.power(features).float().clamp(*POWERS)[:, None]
+        extra = self.extra_power(features).float().clamp(*EXTRA_POWERS)[:, None]
+        level = velocity.clamp(min=SOFTEST).log()
         fill = nn.functional.pad(self.fill(features).float(), (0, 1)).exp()
         age = frames_since_onset(drives, self.frame_rate).clamp(max=FILL_FRAMES)
         filled = fill.gather(1, age.flatten(1)).view_as(velocity)
@@ -80,7 +84,7 @@ class KeyTemplates(nn.Module):
         return plain, plain * (level * extra).exp()
 
     def noise(self, features: Tensor) -> Tensor:
-        """Powers (rows, bins) of the noise floor, at least that of `FLOOR`: their square roots
+        """Powers (rows, bands) of the noise floor, at least that of `FLOOR`: their square roots
         have slopes."""
         return (2 * self.floor(features).float().clamp(max=0)).exp() + FLOOR**2
 
@@ -94,7 +98,7 @@ def _constant(features: int, outputs: int, value: float) -> nn.Linear:
 
 
 def _combs(analysis: Analysis) -> Tensor:
-    """Log magnitudes of harmonic combs at each key's pitch, falling as 1/n: (88, bins)."""
+    """Log magnitudes of harmonic combs at each key's pitch, falling as 1/n: (88, bands)."""
     bins = np.arange(analysis.bins) * analysis.rate / analysis.window
     # Half the main lobe of a Hann window spans two bins.
     reach = 2 * analysis.rate / analysis.window
@@ -104,4 +108,4 @@ def _combs(analysis: Analysis) -> Tensor:
         for number in range(1, int(analysis.rate / 2 / pitch) + 1):
             away = np.abs(bins - number * pitch) / reach
             combs[key] += 0.2 / number * np.cos(np.pi / 2 * np.minimum(away, 1)) ** 2
-    return torch.from_numpy(np.log(combs)).float()
+    return fold(torch.from_numpy(combs), analysis).log().float()

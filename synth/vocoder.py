@@ -45,6 +45,6 @@ def select_rows(state: Any, fresh: Any, rows: list[int | None]) -> Any:
 
     def pick(name: str) -> Tensor:
         stacked = torch.cat([getattr(fresh, name), getattr(state, name)])
-        return stacked[source.to(stacked.device)].clone()
+        return stacked[source.to(stacked.device)]
 
     return replace(state, **{f.name: pick(f.name) for f in fields(state)})

@@ -15,7 +15,7 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from synth.bank import SIZES, VOCODERS
+from synth.bank import MAY_STATE, SIZES, VOCODERS
 from synth.fields import check_mapping, number
 from synth.keys import LOWEST_KEY
 from synth.mel import Analysis, mel_filters
@@ -146,7 +146,9 @@ def _refine(network: nn.Module, run: Path) -> None:
 
 
 def _sizes(config: Any, part: str) -> dict[str, int]:
-    return {name: getattr(config, name) for name in SIZES[part]}
+    stated = {name: getattr(config, name) for name in SIZES[part]}
+    more = {name: getattr(config, name) for name in MAY_STATE.get(part, ())}
+    return stated | {name: value for name, value in more.items() if value}
 
 
 def _brightness(mel2mel: Mel2Mel) -> Tensor:

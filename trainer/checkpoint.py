@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from synth.mel import Analysis
 from trainer.weights import one_line, read_config, read_history, read_taught, replace_with
 
 LAST, LATEST, BEST = "last.pt", "weights.safetensors", "best.safetensors"
@@ -27,7 +28,8 @@ LAST, LATEST, BEST = "last.pt", "weights.safetensors", "best.safetensors"
 @dataclass(slots=True)
 class Progress:
     """Counters that make a bank's provenance: all sum over resumed sessions. best: the lowest
-    validation so far; earlier_...: what the weights that the run began with had seen."""
+    validation so far; begun_with: the file of weights that the run began with, if it did, and
+    earlier_...: what they had seen."""
 
     iteration: int = 0
     seen: int = 0
@@ -37,17 +39,20 @@ class Progress:
     earlier_iterations: int = 0
     earlier_seen: int = 0
     earlier_seconds: float = 0.0
+    begun_with: str = ""
 
     def begin_with(self, weights: Path) -> None:
         """Count what a file of weights tells of its history as earlier."""
         history = read_history(weights)
+        self.begun_with = f"{weights.resolve().parent.name}/{weights.name}"
         self.earlier_iterations = history.get("iterations", 0)
         self.earlier_seen = history.get("seen", 0)
         self.earlier_seconds = 3600 * history.get("hours", 0.0)
 
     def history(self) -> dict[str, Any]:
         """Iterations, frames or samples seen, and hours, of this run and before."""
-        return {
+        begun = {"begun_with": self.begun_with, "seen_before": self.earlier_seen}
+        return (begun if self.begun_with else {}) | {
             "iterations": self.earlier_iterations + self.iteration,
             "seen": self.earlier_seen + self.seen,
             "hours": round((self.earlier_seconds + self.seconds) / 3600, 3),
@@ -99,7 +104,11 @@ def check_config(weights: Path, config: Any, taught: Mapping[str, Any]) -> None:
     """
     own = json.loads(json.dumps(asdict(config)))
     before = read_taught(weights)
-    pairs = [(name, value, own.get(name)) for name, value in read_config(weights).items()]
+    stated = read_config(weights)
+    if "analysis" in stated:
+        # Older ones do not state what there was no choice of.
+        stated["analysis"] = asdict(Analysis(**stated["analysis"]))
+    pairs = [(name, value, own.get(name)) for name, value in stated.items()]
     if "loss_name" in before and "loss_name" in taught:
         pairs.append(("loss_name", before["loss_name"], taught["loss_name"]))
     for name, there, here in pairs:

@@ -16,11 +16,13 @@ from torch.nn.functional import pad
 from tqdm import tqdm
 
 from synth.keys import KEYS, KeyState, initial_keys, play_keys
-from synth.mel import Analysis, windowed_magnitudes
+from synth.mel import SINGLE_HZ, Analysis, windowed_magnitudes
 from trainer.manifest import read_manifest
 from trainer.storage import read_audio
 
 WINDOW_HOPS = 8
+WIDE_BANDS = 48
+"""Above 8 kHz: 190 Hz wide there and 550 Hz at 24 kHz, 560 fine bands in all and not 1,537."""
 KEYS_EVERY = 200
 """Frames between the moments at which an excerpt's keyboard is remembered."""
 
@@ -158,9 +160,11 @@ def _roll_between(roll: np.ndarray, start: int, stop: int) -> Tensor:
 
 
 def analysis_of(manifest: Mapping[str, Any]) -> Analysis:
-    """What networks see of a data set: windows of eight hops, 64 ms at any rate."""
-    hop = manifest["hop"]
-    return Analysis(rate=manifest["rate"], hop=hop, window=WINDOW_HOPS * hop)
+    """What networks see of a data set: windows of eight hops, 64 ms at any rate, and wide bands
+    above 8 kHz if it goes so far."""
+    rate, hop = manifest["rate"], manifest["hop"]
+    wide = WIDE_BANDS if rate > 2 * SINGLE_HZ else 0
+    return Analysis(rate=rate, hop=hop, window=WINDOW_HOPS * hop, wide_bands=wide)
 
 
 def load_excerpt(path: Path, patches: list[str]) -> Excerpt:

@@ -5,18 +5,22 @@ The lookahead is drawn anew for every sequence, so that one model serves every s
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from synth.bilstm import Lookahead
-from synth.mel import FLOOR, mel_filters, mel_from_magnitudes
+from synth.mel import FLOOR, fold, mel_filters, mel_from_magnitudes
 from synth.mel2mel import Mel2Mel, Mel2MelConfig
+from trainer.checkpoint import LAST
 from trainer.dataset import DataSet, Sequences, Share, framed_magnitudes
+from trainer.grow import grow
 from trainer.loop import Plan, Run
 from trainer.losses import SpectralLoss
 from trainer.machine import Machine, at_work
@@ -35,11 +39,12 @@ VALIDATION_LOOKAHEAD = 4
 @dataclass(frozen=True, slots=True)
 class Teaching:
     """loss: what is descended; rate, template_rate: Adam's, of the network and of its key
-    templates."""
+    templates; grow: weights of another Mel2Mel, of which a new run takes what fits."""
 
     loss: SpectralLoss = SpectralLoss()
     rate: float = LEARNING_RATE
     template_rate: float = TEMPLATE_RATE
+    grow: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,10 @@ class Mel2MelObjective(nn.Module):
     def _compare(
         self, batch: Sequences, lookahead: Lookahead, precision: AbstractContextManager
     ) -> Tensor:
-        linear = framed_magnitudes(batch.audio, self.network.config.analysis)
+        analysis = self.network.config.analysis
+        linear = framed_magnitudes(batch.audio, analysis)
         mel = mel_from_magnitudes(linear, self.filters)
-        fine = linear.clamp(min=FLOOR).log() if self.network.config.fine else None
+        fine = fold(linear, analysis).clamp(min=FLOOR).log() if self.network.config.fine else None
         with precision:
             embedding = self.network.instruments(batch.instrument)[:, None]
             keys = batch.velocity, batch.drives
@@ -127,7 +133,15 @@ def train(plan: Plan, teaching: Teaching | None = None) -> None:
             {"params": slow, "lr": teaching.rate},
             {"params": fast, "lr": teaching.template_rate},
         ]
-        Run(plan, objective, groups, HALVE_EVERY, machine).go()
+        begun = (plan.run / LAST).exists()
+        if teaching.grow and not begun:
+            told = grow(network, teaching.grow)
+            if machine.first:
+                print(told, file=sys.stderr)
+        run = Run(plan, objective, groups, HALVE_EVERY, machine)
+        if teaching.grow and not begun:
+            run.progress.begin_with(teaching.grow)
+        run.go()
 
 
 def draw_lookaheads(count: int, random: torch.Generator) -> tuple[int | None, ...]:

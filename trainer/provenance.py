@@ -48,6 +48,9 @@ def training(
     samples = seen * (analysis.hop if unit == "frame" else 1)
     guided = [note["iteration"] for note in notes if note.get("predicted_share")]
     begun = {"predicted_seen_by_iteration": guided[0]} if guided else {}
+    if "begun_with" in history:
+        begun["begun_with"] = history["begun_with"]
+        begun[f"{unit}s_seen_before"] = history["seen_before"]
     return (
         taught
         | {

@@ -31,6 +31,9 @@ def add_mel2mel(parser: argparse.ArgumentParser) -> None:
     }
     _add_training(parser, Path("runs/mel2mel"), 20, 256, sizes)
     add, weight = parser.add_argument, {"type": number(0), "metavar": "W"}
+    told = "weights (.safetensors) of another mel2mel, such as a 16 kHz bank's for one of 48 kHz, "
+    told += "of which a new run takes what fits; default: none"
+    add("--grow", type=Path, metavar="PATH", help=told)
     told = "leave out the fine head, which the spectral vocoder needs; default: keep it"
     add("--no-fine", action="store_true", help=told)
     told = "what is compared: tanh(log S / 4), log S or S of magnitudes S; default: %(default)s"
@@ -118,10 +121,12 @@ def _train_mel2mel(options: argparse.Namespace) -> int:
     weights = ("mel_weight", "fine_weight", "log_weight", "slope_weight")
     loss = SpectralLoss(options.loss, *(getattr(options, name) for name in weights))
     rates = _given(rate=options.learning_rate, template_rate=options.template_rate)
+    if options.init and options.grow:
+        raise ValueError("--grow: not with --init; a run begins with one of them")
     plain = {"fine": False, "timbre_features": 0} if options.no_fine else {}
     if options.no_fine and options.timbre_features:
         raise ValueError("--timbre-features: key templates need the fine head; not with --no-fine")
-    train(_plan(options, plain), Teaching(loss, **rates))
+    train(_plan(options, plain), Teaching(loss, **rates, grow=options.grow))
     return 0
 
 

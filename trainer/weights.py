@@ -39,7 +39,7 @@ def read_taught(weights: Path) -> dict[str, Any]:
 
 def read_history(weights: Path) -> dict[str, Any]:
     """`iterations`, frames or samples `seen` and `hours` of training in all, whatever runs they
-    were in; empty in older ones.
+    were in; `begun_with` and `seen_before` if they began with others; empty in older ones.
 
     Raises ValueError when it is no such file.
     """

@@ -13,6 +13,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from synth.bank import Bank, load_bank
+from synth.mel import Analysis
 from synth.mel2mel import Mel2MelConfig
 from synth.wavenet import WaveNetConfig
 from tests.toy_bank import ANALYSIS, MEL2MEL, PATCHES, RING_OUT_S, WAVENET, make_mel2mel
@@ -122,6 +123,8 @@ def without(*path: str) -> Callable[[dict], None]:
         (put("audio", "rate", value="16k"), "audio: rate is '16k', but must be a whole number"),
         (put("audio", "window", value=500), "audio: window is 500, but must be a multiple of"),
         (put("audio", "hop", value=64), "audio: hop is 64, but must be 128 for a wavenet"),
+        (put("audio", "wide_bands", value=-1), "audio: wide_bands is -1, but must be a whole"),
+        (put("audio", "wide_bands", value=9), "audio: wide_bands is 9, too many for the 1 bins"),
         (put("mels", value=0), "mels is 0, but must be a whole number from 1 to 1024"),
         (put("mel2mel", "hidden", value=1.5), "mel2mel: hidden is 1.5"),
         (put("mel2mel", "hidden", value=True), "mel2mel: hidden is True"),
@@ -335,7 +338,7 @@ def test_an_unknown_patch_lists_those_there_are(bank, folder):
 
 
 def test_the_method_s_own_sizes_are_allowed(folder):
-    """Those of the default configuration, and 48 kHz without a wavenet."""
+    """Those of the default configuration, and 48 kHz without a wavenet, all bins or bands."""
     default, wavenet = Mel2MelConfig(), WaveNetConfig()
 
     def change(content: dict) -> None:
@@ -349,4 +352,6 @@ def test_the_method_s_own_sizes_are_allowed(folder):
     assert bank.mel2mel_config == default and bank.wavenet_config == wavenet
     edit(folder, put("audio", value={"rate": 48_000, "hop": 384, "window": 3_072}))
     edit(folder, without("wavenet"))
-    assert load_bank(folder).analysis.rate == 48_000
+    assert load_bank(folder).analysis == Analysis(48_000, 384, 3_072)
+    edit(folder, put("audio", "wide_bands", value=48))
+    assert load_bank(folder).analysis == Analysis(48_000, 384, 3_072, wide_bands=48)

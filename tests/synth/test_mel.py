@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from synth.mel import (
     FLOOR,
     Analysis,
+    band_filters,
+    fold,
     log_magnitudes,
     log_mel,
     magnitudes,
     mel_filters,
     mel_from_magnitudes,
+    wide_edges,
     windowed_magnitudes,
 )
 
@@ -25,6 +30,7 @@ OTHERS = [
     Analysis(window=256, hop=64, mels=100),
 ]
 SIZES = [DEFAULT, *OTHERS]
+BANDED = Analysis(rate=48_000, hop=384, window=3_072, wide_bands=48)
 
 
 def sine(analysis: Analysis, pitch: float, samples: int, level: float = 1.0) -> torch.Tensor:
@@ -125,3 +131,38 @@ def test_log_mel_is_the_bands_of_the_magnitudes():
     bands = mel_from_magnitudes(magnitudes(audio, DEFAULT), mel_filters(DEFAULT))
     assert torch.equal(log_mel(audio, DEFAULT), bands)
     assert torch.allclose(log_mel(audio[1], DEFAULT), bands[1], atol=1e-5)
+
+
+def test_fine_bands_are_bins_up_to_8_khz_and_wide_above():
+    edges = wide_edges(BANDED)
+    assert BANDED.single == edges[0] == 8_000 * 3_072 // 48_000 and edges[-1] == BANDED.bins
+    widths = np.diff(edges)
+    assert len(widths) == 48 and (np.diff(widths) >= -1).all() and widths[-1] > 2.5 * widths[0]
+    assert BANDED.bands == BANDED.single + 48
+    assert DEFAULT.bands == DEFAULT.single == DEFAULT.bins
+
+
+def test_a_wide_band_is_as_loud_as_its_bins_are_on_the_whole():
+    linear = torch.rand(2, 5, BANDED.bins, generator=torch.Generator().manual_seed(0))
+    bands, edges = fold(linear, BANDED), wide_edges(BANDED)
+    assert torch.equal(bands[..., : BANDED.single], linear[..., : BANDED.single])
+    for band, (first, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        power = linear[..., first:stop].square().mean(-1)
+        torch.testing.assert_close(bands[..., BANDED.single + band].square(), power)
+    assert fold(linear, OTHERS[0]) is linear
+    assert log_magnitudes(torch.zeros(1_000), BANDED).shape == (3, BANDED.bands)
+
+
+def test_mel_bands_of_flat_wide_bands_are_those_of_their_bins():
+    bands = torch.rand(BANDED.bands, generator=torch.Generator().manual_seed(0))
+    widths = torch.from_numpy(np.diff(wide_edges(BANDED)))
+    high = bands[BANDED.single :].repeat_interleave(widths)
+    bins = torch.cat([bands[: BANDED.single], high])
+    torch.testing.assert_close(bands @ band_filters(BANDED), bins @ mel_filters(BANDED))
+    assert torch.equal(band_filters(DEFAULT), mel_filters(DEFAULT))
+
+
+@pytest.mark.parametrize("analysis", [replace(DEFAULT, wide_bands=2), replace(BANDED, rate=8_000)])
+def test_more_wide_bands_than_there_are_bins_for_are_refused(analysis):
+    with pytest.raises(ValueError, match="too many for the . bins above 8000 Hz"):
+        wide_edges(analysis)

@@ -15,6 +15,7 @@ from tests.synth.vocoder_contract import check_vocoder
 
 DEFAULT = Analysis()
 WIDE = Analysis(rate=48_000, hop=384, window=3_072)
+BANDED = Analysis(rate=48_000, hop=384, window=3_072, wide_bands=48)
 
 
 def notes(analysis: Analysis, seconds: float, seed: int) -> Tensor:
@@ -61,13 +62,15 @@ def frequency_and_level(audio: Tensor, rate: int) -> tuple[float, float]:
     return (peak + offset) * rate / n, float(level)
 
 
-@pytest.mark.parametrize("lookahead", [1, None, 4])
-def test_keeps_the_contract(lookahead):
+@pytest.mark.parametrize(
+    ("analysis", "lookahead"), [(DEFAULT, 1), (DEFAULT, None), (DEFAULT, 4), (BANDED, None)]
+)
+def test_keeps_the_contract(analysis, lookahead):
     def make_frames(batch: int, n: int) -> Tensor:
-        takes = [notes(DEFAULT, n * DEFAULT.hop / DEFAULT.rate, seed) for seed in range(batch)]
-        return log_magnitudes(torch.stack(takes), DEFAULT)[:, :n]
+        takes = [notes(analysis, n * analysis.hop / analysis.rate, seed) for seed in range(batch)]
+        return log_magnitudes(torch.stack(takes), analysis)[:, :n]
 
-    check_vocoder(SpectralVocoder(DEFAULT, lookahead), make_frames)
+    check_vocoder(SpectralVocoder(analysis, lookahead), make_frames)
 
 
 def test_an_old_state_can_be_played_again():
@@ -82,7 +85,7 @@ def test_an_old_state_can_be_played_again():
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("analysis", [DEFAULT, WIDE], ids=["16k", "48k"])
+@pytest.mark.parametrize("analysis", [DEFAULT, WIDE, BANDED], ids=["16k", "48k", "48k, banded"])
 @pytest.mark.parametrize("pitch", [65.41, 440.0, 1_003.7, 6_271.9])
 def test_a_sine_keeps_its_frequency_and_level(analysis, pitch):
     audio = sine(analysis, pitch, 2.0, 0.3)
@@ -116,7 +119,13 @@ def test_a_click_stays_a_click():
 
 @pytest.mark.parametrize(
     ("analysis", "lookahead", "most"),
-    [(DEFAULT, 2, 0.12), (DEFAULT, None, 0.1), (DEFAULT, 4, 0.1), (WIDE, None, 0.1)],
+    [
+        (DEFAULT, 2, 0.12),
+        (DEFAULT, None, 0.1),
+        (DEFAULT, 4, 0.1),
+        (WIDE, None, 0.1),
+        (BANDED, None, 0.12),
+    ],
 )
 def test_polyphony_comes_back(analysis, lookahead, most):
     """Spectral convergence: the error of the magnitudes over the magnitudes."""
@@ -124,6 +133,15 @@ def test_polyphony_comes_back(analysis, lookahead, most):
     heard = resynthesise(SpectralVocoder(analysis, lookahead), log_magnitudes(audio, analysis))
     wanted, got = magnitudes(audio, analysis), magnitudes(heard[: len(audio)], analysis)
     assert (wanted - got).norm() / wanted.norm() < most
+
+
+def test_noise_above_8_khz_keeps_its_level_in_every_octave():
+    audio = 0.1 * torch.randn(96_000, generator=torch.Generator().manual_seed(0))
+    heard = resynthesise(SpectralVocoder(BANDED), log_magnitudes(audio, BANDED))
+    wanted, got = (magnitudes(x, BANDED)[20:-20].square().mean(0) for x in (audio, heard))
+    for low, high in ((256, 512), (512, 1_024), (1_024, 1_500)):
+        ratio = got[low:high].mean() / wanted[low:high].mean()
+        assert abs(10 * math.log10(ratio)) < 1.5
 
 
 def test_silence_is_exact_and_follows_every_sound():

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from synth.keys import DRIVES, KEYS, LOWEST_KEY, initial_keys, play_keys
 from synth.mel import Analysis
-from synth.template_mix import initial_cache, mix_frame
+from synth.template_mix import initial_cache, mix_frame, pack_templates
 from synth.templates import FILL_FRAMES, KeyTemplates
 from tests.synth.rolls import make_roll
 
@@ -38,11 +38,13 @@ def struck(velocity: float, frames: int = 40) -> tuple[Tensor, Tensor]:
 def test_dense_and_frame_by_frame_agree(templates):
     """Training's way with one timbre throughout, and playing's way with a cache."""
     velocity, drives, _ = play_keys(make_roll(2, 30), initial_keys(2), RATE)
-    cache = initial_cache(2, templates)
+    weights = pack_templates(templates)
+    cache = initial_cache(2, weights)
     for features in (torch.randn(2, 3), torch.zeros(2, 3)):
         dense = templates(velocity, drives, features)
         for t in range(30):
-            mixed = mix_frame(templates, velocity[:, t], drives[:, t], features, cache)
+            now = (x[:, t].contiguous().numpy() for x in (velocity, drives))
+            mixed = torch.from_numpy(mix_frame(weights, *now, features.numpy(), cache))
             torch.testing.assert_close(mixed, dense[:, t], atol=1e-6, rtol=1e-5)
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.trainer.tiny_data import (
     FRAMES,
     INSTRUMENTS,
+    RATE,
     SIZES,
     make_take,
     write_excerpt,
@@ -63,14 +64,23 @@ def _write_piece(path: Path, key: int) -> None:
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of three instruments: harmonic notes of four seconds, and their rolls."""
-    folder = tmp_path_factory.mktemp("data")
+    return _write_data(tmp_path_factory.mktemp("data"), RATE)
+
+
+@pytest.fixture(scope="session")
+def data48(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same at 48 kHz."""
+    return _write_data(tmp_path_factory.mktemp("data48"), 48_000)
+
+
+def _write_data(folder: Path, rate: int) -> Path:
     random = np.random.default_rng(0)
     for split, count in {"train": 2, "val": 1}.items():
         for number in range(count):
             for harmonics, patch in enumerate(INSTRUMENTS, 1):
-                audio, roll = make_take(random, harmonics)
+                audio, roll = make_take(random, harmonics, rate)
                 write_excerpt(folder / split / f"{number:04d}-{patch}.npz", audio, roll, patch)
-    write_manifest(folder, INSTRUMENTS)
+    write_manifest(folder, INSTRUMENTS, rate)
     return folder
 
 

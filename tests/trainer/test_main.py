@@ -143,3 +143,8 @@ def test_help_explains_every_flag_with_its_default(command, capsys, monkeypatch)
         flag = line.split()[0]
         told = explained.split(f"{flag} ")[1].split(" --")[0]
         assert "default:" in told or flag in ("--midi", "--init", "--fidelity")
+
+
+def test_a_run_begins_with_one_network_only(data, tmp_path, capsys):
+    weights = [f"--{flag}={tmp_path / 'other.safetensors'}" for flag in ("init", "grow")]
+    assert "--grow: not with --init" in complaint(capsys, "mel2mel", f"--data={data}", *weights)

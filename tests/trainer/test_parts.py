@@ -45,7 +45,8 @@ def test_a_run_goes_on_almost_as_if_it_had_never_been_packed(trained, data, tmp_
     for key, old in before["optimiser"]["state"].items():
         new = after["optimiser"]["state"][key]
         assert old["step"] == new["step"]
-        torch.testing.assert_close(new["exp_avg_sq"], old["exp_avg_sq"], rtol=1e-2, atol=0)
+        # Not those below 1e-38, which some processors take for nothing.
+        torch.testing.assert_close(new["exp_avg_sq"], old["exp_avg_sq"], rtol=1e-2, atol=1e-38)
     weights = [load_file(r / "weights.safetensors") for r in (run, again)]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     kept = tmp_path / "kept"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from synth.mel import Analysis
@@ -25,7 +25,7 @@ from trainer.dataset import DataSet
 from trainer.guesses import CONTEXT, guess, load_mel2mel
 from trainer.losses import SpectralLoss
 from trainer.mel2mel import LOOKAHEAD_SHARES, LOOKAHEADS, draw_lookaheads
-from trainer.weights import read_config, read_taught
+from trainer.weights import read_config, read_notes, read_taught
 
 NETWORKS = ("mel2mel", "wavenet")
 LEADS_NOWHERE = {"layers.3.residual.weight", "layers.3.residual.bias"}
@@ -108,6 +108,17 @@ def test_a_run_of_other_sizes_is_not_gone_on_with(plan, network, sizes, complain
     train(network, plan(network, "run", 1))
     with pytest.raises(ValueError, match=complaint):
         train(network, plan(network, "run", 2, sizes=sizes))
+
+
+def test_a_run_of_before_there_were_wide_bands_goes_on(plan):
+    told = plan("mel2mel", "run", 1)
+    train("mel2mel", told)
+    weights = told.run / "weights.safetensors"
+    notes = read_notes(weights)
+    config = json.loads(notes["config"])
+    assert config["analysis"].pop("wide_bands") == 0
+    save_file(load_file(weights), weights, notes | {"config": json.dumps(config)})
+    assert train("mel2mel", plan("mel2mel", "run", 2))["progress"][0] == 2
 
 
 def test_a_network_may_start_from_anothers_weights(plan):

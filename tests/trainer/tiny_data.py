@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 HOP, RATE = 128, 16_000
+FRAME_S = HOP / RATE
 INSTRUMENTS = {"reed": 20, "bell": 14, "string": 48}
 SIZES = {
     "mel2mel": {"hidden": 8, "timbre_features": 1},
@@ -17,15 +18,17 @@ FRAMES = {"mel2mel": 24, "wavenet": 4}
 """Of a sequence; `SIZES` and `FRAMES` by network."""
 
 
-def make_take(random: np.random.Generator, harmonics: int) -> tuple[np.ndarray, np.ndarray]:
-    """audio (64000,) int16 of short notes with some harmonics, and its roll (500, 176) uint8."""
+def make_take(
+    random: np.random.Generator, harmonics: int, rate: int = RATE
+) -> tuple[np.ndarray, np.ndarray]:
+    """audio (4 * rate,) int16 of short notes with some harmonics, its roll (500, 176) uint8."""
     frames = 500
-    time = np.arange(frames * HOP) / RATE
-    audio, roll = np.zeros(frames * HOP), np.zeros((frames, 176), np.uint8)
+    time = np.arange(4 * rate) / rate
+    audio, roll = np.zeros(4 * rate), np.zeros((frames, 176), np.uint8)
     for start in range(10, frames - 60, 60):
         at = int(random.integers(20, 60))
         roll[start : start + 40, at] = roll[start, 88 + at] = 90
-        sounding = (time >= start * HOP / RATE) & (time < (start + 40) * HOP / RATE)
+        sounding = (time >= start * FRAME_S) & (time < (start + 40) * FRAME_S)
         for number in range(1, harmonics + 1):
             pitch = number * 440 * 2 ** ((at + 21 - 69) / 12)
             audio += sounding * 0.3 / number * np.sin(2 * np.pi * pitch * time)
@@ -37,6 +40,7 @@ def write_excerpt(path: Path, audio: np.ndarray, roll: np.ndarray, patch: str) -
     np.savez_compressed(path, audio=audio, roll=roll, patch=patch)
 
 
-def write_manifest(folder: Path, programs: dict[str, int]) -> None:
-    content = {"programs": programs, "rate": RATE, "hop": HOP, "train_minutes": 0.1}
+def write_manifest(folder: Path, programs: dict[str, int], rate: int = RATE) -> None:
+    hop = round(rate * FRAME_S)
+    content = {"programs": programs, "rate": rate, "hop": hop, "train_minutes": 0.1}
     (folder / "manifest.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
