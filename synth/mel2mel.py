@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from synth.bilstm import BiLSTM, Lookahead
-from synth.keys import KEYS, KeyState, initial_keys, play_keys
+from synth.keys import KEYS, KeyTracks, initial_keys, play_keys
 from synth.mel import FLOOR, Analysis, mel_filters
 from synth.template_mix import TemplateCache, initial_cache, mix_frame
 from synth.templates import KeyTemplates
@@ -66,7 +66,8 @@ class Mel2MelState:
     h: Tensor
     c: Tensor
     key_velocity: Tensor
-    key_drives: Tensor
+    key_age: Tensor
+    key_rest: Tensor
     cached_spectra: Tensor
     cached_for: Tensor
 
@@ -132,7 +133,7 @@ class Mel2Mel(nn.Module):
         roll: Tensor,
         embedding: Tensor,
         lookahead: Lookahead,
-        keys: tuple[Tensor, Tensor] | None = None,
+        keys: KeyTracks | None = None,
     ) -> Spectra:
         """Spectra of whole rolls.
 
@@ -147,11 +148,11 @@ class Mel2Mel(nn.Module):
         if self.templates is None:
             return self._heads(hidden, None)
         if keys is None:
-            keys = play_keys(roll, initial_keys(len(roll)), self.config.analysis.frame_rate)[:2]
+            keys, _ = play_keys(roll, initial_keys(len(roll)))
         if embedding.shape[1] == 1:
-            start = self.templates(*keys, self.timbre(embedding[:, 0]))
+            start = self.templates(keys, self.timbre(embedding[:, 0]))
         else:
-            start = self._mix_frames(*keys, embedding)
+            start = self._mix_frames(keys, embedding)
         return self._heads(hidden, start)
 
     def initial_state(self, batch: int, lookahead: int) -> Mel2MelState:
@@ -172,7 +173,8 @@ class Mel2Mel(nn.Module):
             torch.zeros(batch, hidden),
             torch.zeros(batch, hidden),
             keys.velocity,
-            keys.drives,
+            keys.age,
+            keys.rest,
             cache.spectra,
             cache.made_for,
         )
@@ -219,27 +221,22 @@ class Mel2Mel(nn.Module):
 
     def _start_frame(self, embedding: Tensor, state: Mel2MelState) -> Tensor:
         """The templates' magnitudes of the frame that leaves the queue: (batch, bins)."""
-        keys = KeyState(state.key_velocity, state.key_drives)
-        frame_rate = self.config.analysis.frame_rate
-        velocity, drives, keys = play_keys(state.roll[:, :1].contiguous(), keys, frame_rate)
-        state.key_velocity, state.key_drives = keys.velocity, keys.drives
+        keys = KeyTracks(state.key_velocity, state.key_age, state.key_rest)
+        now, keys = play_keys(state.roll[:, :1].contiguous(), keys)
+        state.key_velocity, state.key_age, state.key_rest = keys.velocity, keys.age, keys.rest
         cache = TemplateCache(state.cached_spectra, state.cached_for)
-        return mix_frame(
-            self.templates, velocity[:, 0], drives[:, 0], self.timbre(embedding), cache
-        )
+        return mix_frame(self.templates, now.at((slice(None), 0)), self.timbre(embedding), cache)
 
-    def _mix_frames(self, velocity: Tensor, drives: Tensor, embedding: Tensor) -> Tensor:
+    def _mix_frames(self, keys: KeyTracks, embedding: Tensor) -> Tensor:
         """The templates' magnitudes where the timbre moves from frame to frame."""
         features = self.timbre(embedding)
-        cache = initial_cache(len(velocity), self.templates)
-        frames = range(velocity.shape[1])
-        return torch.stack(
-            [
-                mix_frame(self.templates, velocity[:, t], drives[:, t], features[:, t], cache)
-                for t in frames
-            ],
-            1,
-        )
+        cache = initial_cache(len(embedding), self.templates)
+        frames = range(embedding.shape[1])
+        mixed = [
+            mix_frame(self.templates, keys.at((slice(None), t)), features[:, t], cache)
+            for t in frames
+        ]
+        return torch.stack(mixed, 1)
 
     def _heads(self, hidden: Tensor, start: Tensor | None) -> Spectra:
         """Both heads; start: linear magnitudes that the templates ask for, if there are any."""
