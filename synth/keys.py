@@ -1,7 +1,7 @@
 """Keys as they are struck and held: what a score alone says of each, frame by frame.
 
-A key has a few drives, the ways in which a tone may swell and fall: it sounds; it was struck so
-long ago. Drives are causal recursions, so they stream.
+Of a key it is known how hard it was struck last, how long ago, and since when it has been
+still. These are counters, so they stream.
 """
 
 from __future__ import annotations
@@ -15,95 +15,62 @@ from torch import Tensor
 
 KEYS = 88
 LOWEST_KEY = 21
-DRIVES = (
-    (np.inf, 0.0),
-    (np.inf, 0.12),
-    (2.0, 0.12),
-    (0.4, 0.12),
-    (0.1, 0.1),
-    (0.4, 0.4),
-    (2.0, 2.0),
-)
-"""(fall while the key sounds, fall after it), seconds: time constants of each key's drives.
-
-Held tones without and with a release, struck tones that a damper stops, a knock, and tones
-that ring on whatever the key does.
-"""
-STRUCK = 4
-"""The drive that tells how long ago a key was struck."""
-AUDIBLE = 1e-6
-"""A drive below this is as good as silent and is skipped."""
+LONG_AGO = 30_000
+"""Frames, 4 minutes: where the counters stop. It fits 16 bits."""
 
 
 @dataclass(slots=True)
-class KeyState:
-    """velocity (batch, 88) of each key's last onset; drives (batch, 88, len(DRIVES))."""
+class KeyTracks:
+    """Of every key; the shape is (batch, frames, 88), or (batch, 88) for one moment.
+
+    velocity float32 in 0..1: of its last onset, 0 before the first. age int16: frames since
+    that onset. rest int16: frames since it stopped sounding, 0 while it sounds. Both end at
+    `LONG_AGO`.
+    """
 
     velocity: Tensor
-    drives: Tensor
+    age: Tensor
+    rest: Tensor
+
+    def at(self, index: object) -> KeyTracks:
+        """The same of some rows, frames or keys: every tensor indexed."""
+        return KeyTracks(self.velocity[index], self.age[index], self.rest[index])
 
 
-def initial_keys(batch: int) -> KeyState:
-    """The state of a keyboard that nobody has touched."""
-    return KeyState(torch.zeros(batch, KEYS), torch.zeros(batch, KEYS, len(DRIVES)))
+def initial_keys(batch: int) -> KeyTracks:
+    """The moment of a keyboard that nobody has touched."""
+    long_ago = torch.full((batch, KEYS), LONG_AGO, dtype=torch.int16)
+    return KeyTracks(torch.zeros(batch, KEYS), long_ago, long_ago.clone())
 
 
-def play_keys(roll: Tensor, keys: KeyState, frame_rate: float) -> tuple[Tensor, Tensor, KeyState]:
-    """Velocities and drives of every frame of a roll.
-
-    roll (batch, frames, 176). Returns velocity (batch, frames, 88) in 0..1, drives
-    (batch, frames, 88, len(DRIVES)) in 0..1, and the state after it.
-    """
+def play_keys(roll: Tensor, keys: KeyTracks) -> tuple[KeyTracks, KeyTracks]:
+    """The tracks of every frame of a roll (batch, frames, 176), and the moment after it."""
     batch, frames, _ = roll.shape
     velocity = np.empty((batch, frames, KEYS), np.float32)
-    drives = np.empty((batch, frames, KEYS, len(DRIVES)), np.float32)
-    after = KeyState(keys.velocity.clone(), keys.drives.clone())
-    play(
-        roll.numpy(),
-        after.velocity.numpy(),
-        after.drives.numpy(),
-        falls(frame_rate),
-        velocity,
-        drives,
-    )
-    return torch.from_numpy(velocity), torch.from_numpy(drives), after
-
-
-def frames_since_onset(drives: Tensor, frame_rate: float) -> Tensor:
-    """How long ago each key was struck, in whole frames, many if never or long ago.
-
-    drives (..., 88, len(DRIVES)) of `play_keys`; returns (..., 88) int64.
-    """
-    # This drive falls alike whether its key is held or not.
-    struck = drives[..., STRUCK].clamp(min=AUDIBLE)
-    return (-struck.log() * DRIVES[STRUCK][0] * frame_rate).round().long()
-
-
-def falls(frame_rate: float) -> np.ndarray:
-    """Factor for each frame of each drive, while a key sounds and after: (drives, 2)."""
-    seconds = np.array(DRIVES)
-    with np.errstate(divide="ignore"):
-        return np.exp(-1 / (frame_rate * seconds)).astype(np.float32)
+    age, rest = (np.empty((batch, frames, KEYS), np.int16) for _ in range(2))
+    after = KeyTracks(keys.velocity.clone(), keys.age.clone(), keys.rest.clone())
+    now = (after.velocity.numpy(), after.age.numpy(), after.rest.numpy())
+    play(roll.numpy(), *now, velocity, age, rest)
+    return KeyTracks(*map(torch.from_numpy, (velocity, age, rest))), after
 
 
 @numba.njit(cache=True, nogil=True)
-def play(roll, last, drives_now, falls, velocity, drives):
-    """`play_keys` on arrays: last and drives_now, a `KeyState`'s, are moved on, velocity and
-    drives filled."""
+def play(roll, velocity_now, age_now, rest_now, velocity, age, rest):
+    """`play_keys` on arrays: the moment is moved on, the other three are filled."""
     batch, frames, _ = roll.shape
     for b in range(batch):
         for t in range(frames):
             for k in range(88):
                 onset = roll[b, t, 88 + k]
-                sounding = roll[b, t, k] > 0
                 if onset > 0:
-                    last[b, k] = onset
-                for j in range(falls.shape[0]):
-                    if onset > 0:
-                        drives_now[b, k, j] = 1
-                    else:
-                        drives_now[b, k, j] *= falls[j, 0] if sounding else falls[j, 1]
-                    if drives_now[b, k, j] < AUDIBLE:
-                        drives_now[b, k, j] = 0
-                    drives[b, t, k, j] = drives_now[b, k, j]
-                velocity[b, t, k] = last[b, k]
+                    velocity_now[b, k] = onset
+                    age_now[b, k] = 0
+                else:
+                    age_now[b, k] = min(age_now[b, k] + 1, LONG_AGO)
+                if roll[b, t, k] > 0 or onset > 0:
+                    rest_now[b, k] = 0
+                else:
+                    rest_now[b, k] = min(rest_now[b, k] + 1, LONG_AGO)
+                velocity[b, t, k] = velocity_now[b, k]
+                age[b, t, k] = age_now[b, k]
+                rest[b, t, k] = rest_now[b, k]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from synth.bilstm import BiLSTM, Lookahead
-from synth.keys import KEYS, initial_keys, play_keys
+from synth.keys import KEYS, KeyTracks, initial_keys, play_keys
 from synth.mel import FLOOR, Analysis, band_filters
 from synth.template_mix import initial_cache, mix_frame, pack_templates
 from synth.templates import KeyTemplates
@@ -111,7 +111,7 @@ class Mel2Mel(nn.Module):
         roll: Tensor,
         embedding: Tensor,
         lookahead: Lookahead,
-        keys: tuple[Tensor, Tensor] | None = None,
+        keys: KeyTracks | None = None,
     ) -> Spectra:
         """Spectra of whole rolls.
 
@@ -126,20 +126,20 @@ class Mel2Mel(nn.Module):
         if self.templates is None:
             return self._heads(hidden, None)
         if keys is None:
-            keys = play_keys(roll, initial_keys(len(roll)), self.config.analysis.frame_rate)[:2]
+            keys, _ = play_keys(roll, initial_keys(len(roll)))
         if embedding.shape[1] == 1:
-            start = self.templates(*keys, self.timbre(embedding[:, 0]))
+            start = self.templates(keys, self.timbre(embedding[:, 0]))
         else:
-            start = self._mix_frames(*keys, embedding)
+            start = self._mix_frames(keys, embedding)
         return self._heads(hidden, start)
 
-    def _mix_frames(self, velocity: Tensor, drives: Tensor, embedding: Tensor) -> Tensor:
+    def _mix_frames(self, keys: KeyTracks, embedding: Tensor) -> Tensor:
         """The templates' magnitudes where the timbre moves from frame to frame."""
-        features = self.timbre(embedding).detach()
         weights = pack_templates(self.templates)
-        cache = initial_cache(len(velocity), weights)
-        score, made = (velocity, drives, features), []
-        for t in range(velocity.shape[1]):
+        cache = initial_cache(len(embedding), weights)
+        score = (keys.velocity, keys.age, keys.rest, self.timbre(embedding).detach())
+        made = []
+        for t in range(embedding.shape[1]):
             now = (x[:, t].contiguous().numpy() for x in score)
             made.append(mix_frame(weights, *now, cache))
         return torch.from_numpy(np.stack(made, 1))

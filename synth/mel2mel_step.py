@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.keys import DRIVES, KEYS, falls, play
+from synth.keys import KEYS, initial_keys, play
 from synth.mel2mel import ROLL_CHANNELS, Film, Mel2Mel, Spectra
 from synth.mel2mel_kernel import HeadWeights, HearingWeights, hear, speak
 from synth.template_mix import (
@@ -44,7 +44,8 @@ class Mel2MelState:
     h: Tensor
     c: Tensor
     key_velocity: Tensor
-    key_drives: Tensor
+    key_age: Tensor
+    key_rest: Tensor
     cached_spectra: Tensor
     cached: Tensor
     cached_for: Tensor
@@ -59,7 +60,6 @@ class Mel2MelStep:
         self._config = net.config
         self._hearing = _pack_hearing(net)
         self._heads = _pack_heads(net)
-        self._falls = falls(net.config.analysis.frame_rate)
         self._templates: TemplateWeights | None = None
         if net.templates is not None:
             self._templates = pack_templates(net.templates)
@@ -71,6 +71,7 @@ class Mel2MelStep:
             cache = initial_cache(batch, self._templates)
         else:
             cache = TemplateCache(*(torch.zeros(batch, 0) for _ in range(3)))
+        keys = initial_keys(batch)
         return Mel2MelState(
             torch.zeros(batch, dtype=torch.long),
             torch.zeros(batch, queue, ROLL_CHANNELS),
@@ -79,8 +80,9 @@ class Mel2MelStep:
             torch.zeros(batch, queue, 4 * hidden),
             torch.zeros(batch, hidden),
             torch.zeros(batch, hidden),
-            torch.zeros(batch, KEYS),
-            torch.zeros(batch, KEYS, len(DRIVES)),
+            keys.velocity,
+            keys.age,
+            keys.rest,
             cache.spectra,
             cache.made,
             cache.made_for,
@@ -101,19 +103,20 @@ class Mel2MelStep:
         rings = [x.numpy() for x in (state.roll, state.embedding)]
         rings += [x.numpy() for x in (state.gates_forward, state.gates_backward)]
         moment = state.h.numpy(), state.c.numpy()
-        keyboard = state.key_velocity.numpy(), state.key_drives.numpy()
+        keyboard = [x.numpy() for x in (state.key_velocity, state.key_age, state.key_rest)]
         cache = TemplateCache(state.cached_spectra, state.cached, state.cached_for)
         hidden = np.empty((batch, 2 * config.hidden), np.float32)
         features = np.empty((batch, len(self._hearing.timbre)), np.float32)
         due = np.empty((batch, 1, ROLL_CHANNELS), np.float32)
         velocity = np.empty((batch, 1, KEYS), np.float32)
-        drives = np.empty((batch, 1, KEYS, len(DRIVES)), np.float32)
+        key_age, rest = (np.empty((batch, 1, KEYS), np.int16) for _ in range(2))
         start = np.empty((batch, 0), np.float32)
         for t in range(n):
             hear(self._hearing, rolls, embeddings, t, age, *rings, *moment, due, hidden, features)
             if self._templates is not None:
-                play(due, *keyboard, self._falls, velocity, drives)
-                start = mix_frame(self._templates, velocity[:, 0], drives[:, 0], features, cache)
+                play(due, *keyboard, velocity, key_age, rest)
+                tracks = velocity[:, 0], key_age[:, 0], rest[:, 0]
+                start = mix_frame(self._templates, *tracks, features, cache)
             speak(heads, hidden, start, age, self.lookahead, mel[t], fine[t])
         spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
         return Spectra(spectra[0], spectra[1] if len(heads.fine) else None)

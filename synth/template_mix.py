@@ -1,12 +1,11 @@
 """Key templates while playing: one frame at a time, and only the keys that sound.
 
 Spectra of the keys played last are kept, so that a held timbre is not computed again. When it
-moves, only those of the drives that a key still has are: most keys that ring have but one left.
+moves, only those of the two moments between which a key stands are.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,9 +15,17 @@ import torch
 from torch import Tensor
 
 from synth.exponential import exp
-from synth.keys import AUDIBLE, DRIVES, KEYS, STRUCK
+from synth.keys import KEYS
 from synth.mel import FLOOR
-from synth.templates import EXTRA_POWERS, FILL_FRAMES, POWERS, SOFTEST, KeyTemplates
+from synth.templates import (
+    EXTRA_POWERS,
+    FILL_FRAMES,
+    INAUDIBLE,
+    MOMENTS_S,
+    POWERS,
+    SOFTEST,
+    KeyTemplates,
+)
 
 f32 = np.float32
 
@@ -26,10 +33,10 @@ f32 = np.float32
 class TemplateWeights(NamedTuple):
     """What `KeyTemplates` has learnt, as arrays that lie in the order of use.
 
-    base (88, drives, bands), by_timbre (88, drives, features, bands), tilt (88, bands),
-    tilt_by_timbre (features, bands), floor (features, bands); strength (features,
-    2 + FILL_FRAMES): power, extra power and fill. struck_frames: time constant of the drive
-    that tells how long ago a key was struck.
+    base (88, moments, bands), by_timbre (88, moments, features, bands), tilt (88, bands),
+    tilt_by_timbre (features, bands), floor (features, bands); powers (features, 2): power and
+    extra power; fill (88, features, FILL_FRAMES); release (88, features, releases). shares and
+    falls as in `KeyTemplates`.
     """
 
     base: np.ndarray
@@ -38,15 +45,20 @@ class TemplateWeights(NamedTuple):
     tilt_by_timbre: np.ndarray
     floor: np.ndarray
     floor_bias: np.ndarray
-    strength: np.ndarray
-    strength_bias: np.ndarray
-    struck_frames: float
+    powers: np.ndarray
+    powers_bias: np.ndarray
+    fill: np.ndarray
+    fill_bias: np.ndarray
+    release: np.ndarray
+    release_bias: np.ndarray
+    shares: np.ndarray
+    falls: np.ndarray
 
 
 @dataclass(slots=True)
 class TemplateCache:
-    """spectra (batch, 88, drives + 1, bands), powers, each key's tilt behind its spectra;
-    made (batch, 88, drives + 1) bool: which of them stand; made_for (batch, 88, features)."""
+    """spectra (batch, 88, moments + 1, bands), powers, each key's tilt behind its spectra;
+    made (batch, 88, moments + 1) bool: which of them stand; made_for (batch, 88, features)."""
 
     spectra: Tensor
     made: Tensor
@@ -55,7 +67,15 @@ class TemplateCache:
 
 def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     """Copies of the weights as they are now, on the CPU."""
-    strengths = (templates.power, templates.extra_power, templates.fill)
+    powers = (templates.power, templates.extra_power)
+    by_key = [
+        part
+        for layer in (templates.fill, templates.release)
+        for part in (
+            layer.weight.unflatten(0, (KEYS, -1)).transpose(1, 2),
+            layer.bias.unflatten(0, (KEYS, -1)),
+        )
+    ]
     arrays = (
         templates.base,
         templates.by_timbre.permute(1, 2, 0, 3),
@@ -63,21 +83,23 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
         templates.tilt_by_timbre,
         templates.floor.weight.T,
         templates.floor.bias,
-        torch.cat([layer.weight for layer in strengths]).T,
-        torch.cat([layer.bias for layer in strengths]),
+        torch.cat([layer.weight for layer in powers]).T,
+        torch.cat([layer.bias for layer in powers]),
+        *by_key,
+        templates.shares,
+        templates.falls,
     )
     copies = (a.detach().float().clone(memory_format=torch.contiguous_format) for a in arrays)
-    return TemplateWeights(
-        *(copy.numpy() for copy in copies), DRIVES[STRUCK][0] * templates.frame_rate
-    )
+    return TemplateWeights(*(copy.numpy() for copy in copies))
 
 
 def initial_cache(batch: int, weights: TemplateWeights) -> TemplateCache:
     """A cache that holds nothing yet."""
     features, bands = weights.tilt_by_timbre.shape
+    slots = (batch, KEYS, len(MOMENTS_S) + 1)
     return TemplateCache(
-        torch.zeros(batch, KEYS, len(DRIVES) + 1, bands),
-        torch.zeros(batch, KEYS, len(DRIVES) + 1, dtype=torch.bool),
+        torch.zeros(*slots, bands),
+        torch.zeros(slots, dtype=torch.bool),
         torch.zeros(batch, KEYS, features),
     )
 
@@ -85,58 +107,58 @@ def initial_cache(batch: int, weights: TemplateWeights) -> TemplateCache:
 def mix_frame(
     weights: TemplateWeights,
     velocity: np.ndarray,
-    drives: np.ndarray,
+    age: np.ndarray,
+    rest: np.ndarray,
     features: np.ndarray,
     cache: TemplateCache,
 ) -> np.ndarray:
     """`KeyTemplates.forward` for one frame: (batch, bands). Updates the cache in place.
 
-    velocity (batch, 88), drives (batch, 88, drives), features (batch, n) of this frame, all
-    float32 and contiguous.
+    velocity, age and rest (batch, 88) as in `KeyTracks`, features (batch, n) float32 of this
+    frame, all contiguous.
     """
     magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
     spectra, made, made_for = cache.spectra.numpy(), cache.made.numpy(), cache.made_for.numpy()
-    _mix(weights, velocity, drives, features, spectra, made, made_for, magnitudes)
+    _mix(weights, velocity, age, rest, features, spectra, made, made_for, magnitudes)
     return magnitudes
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _mix(w, velocity, drives, features, spectra, made, made_for, magnitudes):
-    batch, keys, count = drives.shape
-    bands = w.base.shape[-1]
+def _mix(w, velocity, age, rest, features, spectra, made, made_for, magnitudes):
+    batch, keys = velocity.shape
+    moments, bands = w.base.shape[1:]
     tone = np.empty(bands, np.float32)
     for b in range(batch):
-        power, strength = magnitudes[b], w.strength_bias.copy()
+        power, powers = magnitudes[b], w.powers_bias.copy()
         _start_noise(w, features[b], power)
         for m in range(features.shape[1]):
-            for i in range(strength.size):
-                strength[i] += features[b, m] * w.strength[m, i]
+            for i in range(powers.size):
+                powers[i] += features[b, m] * w.powers[m, i]
         for k in range(keys):
-            loudest = f32(0)
-            for j in range(count):
-                loudest = max(loudest, drives[b, k, j])
-            if velocity[b, k] <= 0 or loudest <= 0:
+            if velocity[b, k] <= 0:
                 continue
-            plain, hard = _strengths(w, velocity[b, k], drives[b, k], strength)
-            if plain * loudest == 0:
+            left = _left(w, k, rest[b, k], features[b])
+            if left <= INAUDIBLE:
                 continue
+            plain, hard = _strengths(w, k, velocity[b, k], age[b, k], features[b], powers)
             for m in range(features.shape[1]):
                 if made_for[b, k, m] != features[b, m]:
                     made[b, k], made_for[b, k] = False, features[b]
+            shares = w.shares[min(age[b, k], len(w.shares) - 1)]
             tone[:] = 0
-            for j in range(count):
-                weight, row = drives[b, k, j] ** 2, spectra[b, k, j]
-                if weight > 0:
+            for j in range(moments):
+                if shares[j] > 0:
+                    share, row = shares[j], spectra[b, k, j]
                     if not made[b, k, j]:
                         made[b, k, j] = True
                         _shape(w.base[k, j], w.by_timbre[k, j], features[b], row)
                     for f in range(bands):
-                        tone[f] += weight * row[f]
-            row = spectra[b, k, count]
-            if not made[b, k, count]:
-                made[b, k, count] = True
+                        tone[f] += share * row[f]
+            row = spectra[b, k, moments]
+            if not made[b, k, moments]:
+                made[b, k, moments] = True
                 _shape(w.tilt[k], w.tilt_by_timbre, features[b], row)
-            usual, extra = plain**2, hard**2
+            usual, extra = (plain * left) ** 2, (hard * left) ** 2
             for f in range(bands):
                 power[f] += tone[f] * (usual + extra * row[f])
         for f in range(bands):
@@ -155,13 +177,34 @@ def _start_noise(w, features, power):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _strengths(w, velocity, drives, strength):
-    """`KeyTemplates.strengths` of one key, of its timbre's power, extra power and fill."""
-    power = min(max(strength[0], f32(POWERS[0])), f32(POWERS[1]))
-    extra = min(max(strength[1], f32(EXTRA_POWERS[0])), f32(EXTRA_POWERS[1]))
+def _left(w, key, rest, features):
+    """What is left of a key's tone after its release: 1 while it sounds."""
+    if rest == 0:
+        return f32(1)
+    loudest, total, left = f32(-1e9), f32(0), f32(0)
+    shares = w.release_bias[key].copy()
+    for i in range(shares.size):
+        for m in range(features.size):
+            shares[i] += features[m] * w.release[key, m, i]
+        loudest = max(loudest, shares[i])
+    for i in range(shares.size):
+        share = exp(shares[i] - loudest)
+        total += share
+        left += share * exp(rest * w.falls[i])
+    return left / total
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _strengths(w, key, velocity, age, features, powers):
+    """`KeyTemplates.strengths` of one key before its release, of its timbre's powers."""
+    power = min(max(powers[0], f32(POWERS[0])), f32(POWERS[1]))
+    extra = min(max(powers[1], f32(EXTRA_POWERS[0])), f32(EXTRA_POWERS[1]))
     level = np.log(max(velocity, f32(SOFTEST)))
-    age = round(-math.log(max(drives[STRUCK], AUDIBLE)) * w.struck_frames)
-    fill = strength[2 + age] if age < FILL_FRAMES else f32(0)
+    fill = f32(0)
+    if age < FILL_FRAMES:
+        fill = w.fill_bias[key, age]
+        for m in range(features.size):
+            fill += features[m] * w.fill[key, m, age]
     plain = exp(level * power + fill)
     return plain, plain * exp(level * extra)
 

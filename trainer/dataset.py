@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
-from synth.keys import KEYS, KeyState, initial_keys, play_keys
+from synth.keys import KEYS, KeyTracks, initial_keys, play_keys
 from synth.mel import SINGLE_HZ, Analysis, windowed_magnitudes
 from trainer.manifest import read_manifest
 from trainer.storage import read_audio
@@ -39,14 +39,20 @@ class Excerpt:
 @dataclass(frozen=True, slots=True)
 class Sequences:
     """A batch. audio (batch, half window + frames * hop + half window) in -1..1, roll (batch,
-    context and frames, 176) in 0..1, velocity and drives as `play_keys` gives, instrument
+    context and frames, 176) in 0..1, velocity, age and rest as `play_keys` gives, instrument
     (batch,)."""
 
     audio: Tensor
     roll: Tensor
     velocity: Tensor
-    drives: Tensor
+    age: Tensor
+    rest: Tensor
     instrument: Tensor
+
+    @property
+    def keys(self) -> KeyTracks:
+        """The three as the network takes them."""
+        return KeyTracks(self.velocity, self.age, self.rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class DataSet:
         self, folder: Path, split: str, frames: int, context: tuple[int, int] = (0, 0)
     ) -> None:
         self.context = context
-        self._keys: dict[tuple[int, int], KeyState] = {}
+        self._keys: dict[tuple[int, int], KeyTracks] = {}
         self.manifest, self.frames = read_manifest(folder), frames
         self.patches = list(self.manifest["programs"])
         self.analysis = analysis_of(self.manifest)
@@ -126,16 +132,12 @@ class DataSet:
         roll = _roll_between(excerpt.roll, max(first, 0), stop)
         # As a player hears it from the excerpt's start: a key may have been held for long.
         keys = self._keys_at(excerpt, max(first, 0))
-        velocity, drives, _ = play_keys(roll, keys, self.rate / hop)
+        tracks, _ = play_keys(roll, keys)
         untouched = (0, 0, max(-first, 0), 0)
-        return (
-            audio[None],
-            pad(roll, untouched),
-            pad(velocity, untouched),
-            pad(drives, (0, 0, *untouched)),
-        )
+        tensors = (roll, tracks.velocity, tracks.age, tracks.rest)
+        return (audio[None], *(pad(tensor, untouched) for tensor in tensors))
 
-    def _keys_at(self, excerpt: Excerpt, frame: int) -> KeyState:
+    def _keys_at(self, excerpt: Excerpt, frame: int) -> KeyTracks:
         """The keyboard before a frame: from the nearest one that is known already."""
         known = frame // KEYS_EVERY
         for step in range(known + 1):
@@ -149,8 +151,8 @@ class DataSet:
                 self._keys[place] = keys
         return self._play(excerpt, known * KEYS_EVERY, frame, keys)
 
-    def _play(self, excerpt: Excerpt, start: int, stop: int, keys: KeyState) -> KeyState:
-        return play_keys(_roll_between(excerpt.roll, start, stop), keys, self.rate / self.hop)[2]
+    def _play(self, excerpt: Excerpt, start: int, stop: int, keys: KeyTracks) -> KeyTracks:
+        return play_keys(_roll_between(excerpt.roll, start, stop), keys)[1]
 
 
 def _roll_between(roll: np.ndarray, start: int, stop: int) -> Tensor:

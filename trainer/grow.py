@@ -24,7 +24,7 @@ BAND_AXES = {"fine.weight": 0, "fine.bias": 0, "templates.base": 2, "templates.b
 BAND_AXES |= {"templates.tilt": 1, "templates.tilt_by_timbre": 1}
 BAND_AXES |= {"templates.floor.weight": 0, "templates.floor.bias": 0}
 """Weights with a row for each fine band, and where."""
-LAYERS = ("power", "extra_power", "fill", "floor")
+LAYERS = ("power", "extra_power", "fill", "release", "floor")
 """Linear layers of the templates, read at functions of the timbre."""
 
 

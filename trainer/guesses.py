@@ -50,6 +50,5 @@ def guess(
     """
     before, after = CONTEXT
     embedding = network.instruments(batch.instrument[rows])[:, None]
-    keys = batch.velocity[rows], batch.drives[rows]
-    heard = network(batch.roll[rows], embedding, lookaheads, keys).mel
+    heard = network(batch.roll[rows], embedding, lookaheads, batch.keys.at(rows)).mel
     return heard[:, before : heard.shape[1] - after]

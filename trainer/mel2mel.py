@@ -108,8 +108,7 @@ class Mel2MelObjective(nn.Module):
         fine = fold(linear, analysis).clamp(min=FLOOR).log() if self.network.config.fine else None
         with precision:
             embedding = self.network.instruments(batch.instrument)[:, None]
-            keys = batch.velocity, batch.drives
-            heard = self.network(batch.roll, embedding, lookahead, keys)
+            heard = self.network(batch.roll, embedding, lookahead, batch.keys)
         return self._loss(heard, mel, fine)
 
 

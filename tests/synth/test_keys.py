@@ -1,18 +1,14 @@
-"""Keys as they are struck and held: drives that stream, and how long ago a key was struck."""
+"""Keys as they are struck and held: counters that stream."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
 from torch import Tensor
 
-from synth.keys import DRIVES, KEYS, frames_since_onset, initial_keys, play_keys
+from synth.keys import KEYS, LONG_AGO, initial_keys, play_keys
 from synth.mel2mel import ROLL_CHANNELS
 from tests.synth.rolls import make_roll
-
-RATE = 125.0
 
 
 def one_note(start: int, end: int, frames: int, level: float = 0.5) -> Tensor:
@@ -22,53 +18,51 @@ def one_note(start: int, end: int, frames: int, level: float = 0.5) -> Tensor:
     return roll
 
 
-def test_drives_fall_as_their_time_constants_say():
-    velocity, drives, _ = play_keys(one_note(5, 15, 40), initial_keys(1), RATE)
-    assert (velocity[0, 5:, 40] == 0.5).all() and velocity[0, :5].max() == 0
-    assert drives[0, :5].max() == 0 and drives[0, :, :40].max() == 0
-    for j, (held, released) in enumerate(DRIVES):
-        at_end = math.exp(-9 / (RATE * held))
-        assert drives[0, 5, 40, j] == 1
-        assert float(drives[0, 14, 40, j]) == pytest.approx(at_end, rel=1e-5)
-        later = at_end * (math.exp(-10 / (RATE * released)) if released else 0)
-        assert float(drives[0, 24, 40, j]) == pytest.approx(later, rel=1e-4)
+def test_a_note_is_counted_from_its_onset_and_from_its_end():
+    keys, _ = play_keys(one_note(5, 15, 40), initial_keys(1))
+    assert (keys.velocity[0, 5:, 40] == 0.5).all() and keys.velocity[0, :5].max() == 0
+    assert keys.age[0, 5:, 40].tolist() == list(range(35))
+    assert keys.rest[0, 5:, 40].tolist() == [0] * 10 + list(range(1, 26))
+    untouched = keys.at((0, slice(None), slice(40)))
+    assert untouched.velocity.max() == 0
+    assert (untouched.age == LONG_AGO).all() and (untouched.rest == LONG_AGO).all()
 
 
-def test_drives_end_in_exact_silence():
-    _, drives, _ = play_keys(one_note(0, 5, 4_000), initial_keys(1), RATE)
-    assert (drives[0, 3_900, 40, [d != math.inf for d, _ in DRIVES]] == 0).all()
-    assert drives[0, 3_900].max() == 0
+def test_an_onset_sounds_even_if_its_key_is_up_again_by_the_next_frame():
+    roll = one_note(3, 3, 8)
+    keys, _ = play_keys(roll, initial_keys(1))
+    assert keys.velocity[0, 3, 40] == 0.5
+    assert keys.rest[0, 3:, 40].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_a_key_struck_again_starts_its_drives_again():
+def test_a_key_struck_again_is_counted_anew():
     roll = one_note(0, 20, 20)
     roll[0, 10:, 40] = roll[0, 10, KEYS + 40] = 0.25
-    velocity, drives, _ = play_keys(roll, initial_keys(1), RATE)
-    assert torch.equal(drives[0, 10:], drives[0, :10])
-    assert velocity[0, 9, 40] == 0.5 and velocity[0, 10, 40] == 0.25
+    keys, _ = play_keys(roll, initial_keys(1))
+    assert torch.equal(keys.age[0, 10:, 40], keys.age[0, :10, 40])
+    assert keys.velocity[0, 9, 40] == 0.5 and keys.velocity[0, 10, 40] == 0.25
+
+
+def test_counters_stop_long_ago():
+    _, keys = play_keys(one_note(0, 5, LONG_AGO + 100), initial_keys(1))
+    assert keys.age[0, 40] == keys.rest[0, 40] == LONG_AGO
 
 
 @pytest.mark.parametrize("block", [1, 3, 16])
-def test_drives_stream(block):
+def test_counters_stream(block):
     roll = make_roll(2, 50)
-    velocity, drives, _ = play_keys(roll, initial_keys(2), RATE)
+    whole, _ = play_keys(roll, initial_keys(2))
     state, made = initial_keys(2), []
     for piece in roll.split(block, 1):
-        v, d, state = play_keys(piece, state, RATE)
-        made.append((v, d))
-    assert torch.equal(torch.cat([v for v, _ in made], 1), velocity)
-    assert torch.equal(torch.cat([d for _, d in made], 1), drives)
+        keys, state = play_keys(piece, state)
+        made.append(keys)
+    for name in ("velocity", "age", "rest"):
+        streamed = torch.cat([getattr(keys, name) for keys in made], 1)
+        assert torch.equal(streamed, getattr(whole, name))
 
 
 def test_playing_keys_leaves_the_old_state_alone():
     state = initial_keys(1)
-    play_keys(one_note(0, 5, 10), state, RATE)
-    assert state.velocity.abs().max() == 0 and state.drives.abs().max() == 0
-
-
-@pytest.mark.parametrize("end", [1, 30])
-def test_a_key_knows_when_it_was_struck_held_or_not(end):
-    _, drives, _ = play_keys(one_note(5, 5 + end, 60), initial_keys(1), RATE)
-    since = frames_since_onset(drives, RATE)[0]
-    assert since[5:, 40].tolist() == list(range(55))
-    assert since[:5, 40].min() > 100 and since[:, :40].min() > 100
+    play_keys(one_note(0, 5, 10), state)
+    assert state.velocity.abs().max() == 0
+    assert (state.age == LONG_AGO).all() and (state.rest == LONG_AGO).all()

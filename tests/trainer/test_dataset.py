@@ -12,7 +12,7 @@ import torch
 
 from synth.keys import initial_keys, play_keys
 from synth.mel import Analysis, magnitudes
-from tests.trainer.tiny_data import HOP, INSTRUMENTS, RATE, write_excerpt, write_manifest
+from tests.trainer.tiny_data import HOP, INSTRUMENTS, write_excerpt, write_manifest
 from trainer.dataset import DataSet, Share, framed_magnitudes, load_excerpt
 
 ANALYSIS = Analysis()
@@ -46,7 +46,7 @@ def test_a_batch_has_the_stated_shapes_and_ranges(train):
     drawn = train.draw(5, WINDOW, generator(0))
     assert drawn.audio.shape == (5, 40 * HOP + WINDOW) and drawn.audio.abs().max() <= 1
     assert drawn.roll.shape == (5, 40, 176) and 0 <= drawn.roll.min() <= drawn.roll.max() <= 1
-    assert drawn.velocity.shape == (5, 40, 88) and drawn.drives.shape[:3] == (5, 40, 88)
+    assert drawn.velocity.shape == drawn.age.shape == drawn.rest.shape == (5, 40, 88)
     assert drawn.instrument.shape == (5,)
 
 
@@ -107,17 +107,18 @@ def test_spectra_of_a_sequence_are_those_of_the_whole_excerpt(train):
 
 def test_keys_of_a_sequence_stand_as_in_the_whole_excerpt(lone):
     roll = torch.from_numpy(lone.excerpts[0].roll).float()[None] / 127
-    velocity, drives, _ = play_keys(roll, initial_keys(1), RATE / HOP)
+    keys, _ = play_keys(roll, initial_keys(1))
     random, late = generator(1), 0
     for _ in range(20):
         drawn = lone.draw(1, WINDOW, random)
-        starts = [s for s in range(781) if torch.equal(drives[:, s : s + 120], drawn.drives)]
+        starts = [s for s in range(781) if torch.equal(keys.age[:, s : s + 120], drawn.age)]
         assert starts
-        assert torch.equal(velocity[:, starts[0] : starts[0] + 120], drawn.velocity)
+        assert torch.equal(keys.velocity[:, starts[0] : starts[0] + 120], drawn.velocity)
+        assert torch.equal(keys.rest[:, starts[0] : starts[0] + 120], drawn.rest)
         assert torch.equal(roll[:, starts[0] : starts[0] + 120], drawn.roll)
         late += starts[0] > 550
-        # The key that has been held since frame 0 is still driven.
-        assert (drawn.drives[0, :, 10, 0] == 1).all()
+        # The key that has been held since frame 0 is still held.
+        assert (drawn.rest[0, :, 10] == 0).all()
     assert late > 2
 
 
@@ -195,7 +196,7 @@ def test_processes_have_a_whole_batch_between_them(train, ranks):
     for rank in range(ranks):
         part = train.draw(6 // ranks, WINDOW, generator(4), Share(rank, ranks))
         assert torch.equal(part.audio, whole.audio[rank::ranks])
-        assert torch.equal(part.drives, whole.drives[rank::ranks])
+        assert torch.equal(part.age, whole.age[rank::ranks])
         assert torch.equal(part.instrument, whole.instrument[rank::ranks])
 
 
@@ -207,7 +208,7 @@ def test_context_comes_along_with_silence_beyond_the_ends(data):
         one, other = (d.draw(3, WINDOW, generator(seed)) for d in (plain, wide))
         assert torch.equal(one.audio, other.audio)
         own = slice(before, before + 40)
-        for name in ("roll", "velocity", "drives"):
+        for name in ("roll", "velocity", "age", "rest"):
             whole = getattr(other, name)
             assert whole.shape[1] == before + 40 + after
             assert torch.equal(whole[:, own], getattr(one, name))

@@ -227,8 +227,7 @@ def test_predictions_are_those_of_the_network_in_play(data, toy_bank, plan):
     for row, lookahead in enumerate(lookaheads):
         embedding = network.instruments(batch.instrument[row : row + 1])[:, None]
         own = batch.roll[row : row + 1], embedding, lookahead
-        keys = batch.velocity[row : row + 1], batch.drives[row : row + 1]
-        heard = network(*own, keys).mel[:, before : before + 16]
+        heard = network(*own, batch.keys.at(slice(row, row + 1))).mel[:, before : before + 16]
         torch.testing.assert_close(guessed[row : row + 1], heard)
     with pytest.raises(ValueError, match="mel2mel was not trained on this data set"):
         load_mel2mel(toy_bank, 10, held_out.analysis)
