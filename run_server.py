@@ -219,7 +219,8 @@ class Player:
         engine, frame = self._engine, self._frame_ms
         return {
             # A note waits for the next block, and acts on the whole frame that it falls into:
-            # half a frame early on average.
+            # half a frame early on average. How it got here is not counted: MIDI inputs are
+            # looked at once a millisecond, half of one on average.
             "block": (BLOCK_FRAMES - 0.5) * frame,
             "lookahead": engine.lookahead * frame,
             "vocoder": (engine.delay - engine.lookahead) * frame,

@@ -14,7 +14,9 @@ has no plug. First audible is the first sample within 40 dB of the note's own pe
 note in an aligned bounce is first audible onset_ms after its frame begins (before it, if
 negative: a spectral frame's window rises early). JACK hands MIDI over at the start of a
 cycle, early_ms before a note's own sample. What is then left is held against the server's
-own word: difference_ms = median_ms - onset_ms + early_ms - stated_ms.
+own word: difference_ms = median_ms - onset_ms + early_ms - stated_ms. What the server does not
+state is the way to it: a packet's through the system, and for MIDI half a millisecond, since
+inputs are looked at once in one.
 
 With timing timetag, notes come 50-200 ms ahead in bundles, and latency counts from the time
 asked for; deviation_p99_ms is from the median. Notes act on whole frames (8 ms), which alone

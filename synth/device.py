@@ -1,9 +1,8 @@
 """The sound card: blocks in, resampled, through a ring, out of PortAudio's callback.
 
-The render thread writes; the callback (`synth.playout`) only copies. How much the ring is
-let fill decides both the latency and how late the renderer may be: one buffer of the device,
-as large as it turns out to ask for, and a spare of at least one block. The writer sleeps
-for as long as the device needs to drain what is in its way.
+The render thread writes (`synth.feed`); the callback (`synth.playout`) only copies, and wakes
+the writer. How much the ring is let fill decides both the latency and how late the renderer
+may be.
 
 A sound server that dies (jackd, say) leaves its stream inactive, and PortAudio then hangs in
 stop, abort, close and terminate. So the stream is watched while writing, and closed by a
@@ -19,6 +18,7 @@ from types import ModuleType
 
 import numpy as np
 
+from synth.feed import Feed
 from synth.playout import FADE_MS, Playout
 from synth.portaudio import OutputDevice, choose_rate, find_device, leave_portaudio, load_portaudio
 from synth.resample import Resampler
@@ -33,6 +33,9 @@ RING_MS = 1_000
 
 STALLED_S = 2.0
 """A device that asks for nothing for so long is gone, though it may claim to be active."""
+
+LOOK_S = 0.02
+"""How often a writer whom no buffer wakes looks whether it is to stop, or the device gone."""
 
 CLOSE_S = 2.0
 """How long a stream may take to close before it is left behind."""
@@ -66,10 +69,10 @@ class DeviceSink(Sink):
         self._rate = choose_rate(self._portaudio, self._device, rate)
         self._channels = min(2, self._device.channels)
         self._resampler = Resampler(engine_rate, self._rate, self._channels)
-        self._spare = round(self._rate * spare_ms / 1000)
-        capacity = self._rate * RING_MS // 1000
-        self._ring = Ring(capacity, self._channels)
-        self._playout = Playout(self._ring, self._rate, reserve=max(1, self._spare))
+        spare = round(self._rate * spare_ms / 1000)
+        ring = Ring(self._rate * RING_MS // 1000, self._channels)
+        self._playout = Playout(ring, self._rate, reserve=max(1, spare))
+        self._feed = Feed(self._playout, spare)
         self._stream = None
         self._lock = threading.Lock()
         """Held to use or take away the stream: a closed one must not be asked anything."""
@@ -81,17 +84,16 @@ class DeviceSink(Sink):
 
     @property
     def latency_ms(self) -> float:
-        """Resampler, ring, the device's buffer and what lies behind it; known once it runs."""
+        """Resampler, ring, the device's buffer and what lies behind it.
+
+        At most so much before sound was played, then as the last blocks went (`synth.feed`).
+        """
         with self._lock:
             behind_s = self._stream.latency if self._stream else 0.0
-        buffer_s = self._playout.largest / self._rate
         if self._device.host.startswith("JACK"):
             # PortAudio takes one buffer off what JACK states.
-            behind_s += buffer_s
-        # The ring is full again just after the device took a buffer, so what is written then
-        # waits for one buffer more than the ring holds.
-        ring_s = self._playout.reserve / self._rate + buffer_s
-        return self._resampler.latency_ms + 1000 * (ring_s + behind_s)
+            behind_s += self._playout.largest / self._rate
+        return self._resampler.latency_ms + 1000 * (self._feed.latency_s + behind_s)
 
     @property
     def underruns(self) -> int:
@@ -131,20 +133,12 @@ class DeviceSink(Sink):
         if self._channels == 1:
             block = block.mean(axis=1, keepdims=True)
         # Resampling can overshoot full scale between two limited samples.
-        rest = np.clip(self._resampler.step(block), -1, 1)
-        spare = max(self._spare, len(rest))
+        self._feed.begin(np.clip(self._resampler.step(block), -1, 1))
         asked, since = self._playout.asked, time.monotonic()
         while self.active:
-            # The device's buffer is known from its first call on. The spare follows the
-            # blocks both ways: one long block must not delay all that come after it.
-            self._playout.reserve = min(self._playout.largest + spare, self._ring.capacity)
-            free = self._playout.reserve - self._ring.filled
-            rest = rest[self._ring.write(rest[: max(free, 0)]) :]
-            if not len(rest):
+            if self._feed.go_on():
                 return True
-            # Half of what the rest takes to drain: to sleep for all of it would leave the
-            # ring a block short just when the renderer takes over.
-            self._stopped.wait(max(len(rest) / self._rate / 2, 0.001))
+            self._playout.wait(LOOK_S)
             if self._playout.asked != asked:
                 asked, since = self._playout.asked, time.monotonic()
             elif time.monotonic() - since > STALLED_S:

@@ -5,9 +5,18 @@ zero along half a cosine, and sound rises the same way when it returns; the two 
 they meet, so the output has no jump wherever the gap begins or ends and however the device
 cuts its buffers. After a gap, and at the start, it waits until the ring holds the writer's
 whole reserve again: sound that starts with none would break at once.
+
+Each buffer taken wakes the writer, which would otherwise have to guess when there is room. The
+bell is a bare lock, released when rung. Releasing one is posting a semaphore where Python has
+them (Linux) and a few instructions under a mutex elsewhere, as when the callback gives back the
+interpreter; an event or a condition would do more, in Python, with a lock of its own held.
 """
 
 from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +30,7 @@ FADE_MS = 4.0
 class Playout:
     """Reads a ring for a device at `rate` Hz. `callback` and `fill` belong to its thread.
 
+    clock: seconds from a monotonic clock; tests give their own.
     reserve: samples the ring must hold before sound starts; the writer may move it.
     underruns: gaps in the sound, each counted once, however long.
     device_gaps: buffers that PortAudio says reached the device too late.
@@ -29,8 +39,15 @@ class Playout:
     largest: the largest buffer it has asked for.
     """
 
-    def __init__(self, ring: Ring, rate: int, reserve: int) -> None:
+    def __init__(
+        self,
+        ring: Ring,
+        rate: int,
+        reserve: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.ring = ring
+        self.rate = rate
         self.reserve = reserve
         self.underruns = 0
         self.device_gaps = 0
@@ -48,6 +65,33 @@ class Playout:
         self._fallen = length
         self._risen = 0
         self._flowing = False
+        self._clock = clock
+        self._taken: tuple[float, int] | None = None
+        """When the device came for its last buffer, and which sample of the ring that began
+        with; None while no sound flows. One object, so that another thread reads both as one."""
+        self._bell = threading.Lock()
+        """Unlocked: a buffer was taken since the writer last waited. Only `callback` unlocks."""
+        self._bell.acquire()
+
+    @property
+    def ahead_s(self) -> float | None:
+        """Seconds until the device, playing on evenly, begins with what is written next.
+
+        Counted as if it played a buffer's first sample when it takes it; None while no sound
+        flows. For the writer's thread.
+        """
+        taken = self._taken
+        if taken is None:
+            return None
+        at, first = taken
+        return (self.ring.written - first) / self.rate - (self._clock() - at)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the device takes a buffer, or has since the last wait; False after timeout s.
+
+        Called by one thread only, which then looks for itself how much room there is.
+        """
+        return self._bell.acquire(timeout=timeout)
 
     @property
     def silent(self) -> bool:
@@ -61,7 +105,7 @@ class Playout:
     def callback(
         self, out: NDArray[np.float32], samples: int, time: object, status: object
     ) -> None:
-        """PortAudio's: as `fill`, but raises nothing: that would end the stream.
+        """PortAudio's: as `fill`, and wakes the writer; raises nothing: that would end the stream.
 
         samples: len(out), PortAudio's "frames"; time is not used; status: sounddevice's flags.
         """
@@ -71,13 +115,16 @@ class Playout:
         except Exception:
             out.fill(0)
             self.faults += 1
+        # Nobody else unlocks it, so it cannot have been unlocked in between.
+        if self._bell.locked():
+            self._bell.release()
 
     def fill(self, out: NDArray[np.float32]) -> None:
         """Fill out (samples, channels) with sound, or with a faded edge and silence.
 
         Neither blocks nor creates arrays other than views.
         """
-        samples = len(out)
+        samples, taken = len(out), (self._clock(), self.ring.read)
         self.asked += samples
         self.largest = max(self.largest, samples)
         if self.muted:
@@ -100,6 +147,7 @@ class Playout:
         else:
             self._add_fall(out)
         self._last[:] = out[-1]
+        self._taken = taken if self._flowing else None
 
     def _stop_flow(self) -> None:
         """Let the last sample fall to zero; a fall still under way is part of it."""

@@ -5,11 +5,8 @@ publishes its counter after it has touched the samples, so the other side can at
 less room or less sound than there is, never a sample half written. No lock is needed, and
 the audio callback can be the reader.
 
-Waiting for room is not the ring's business. A semaphore or an event released by the reader
-would take a lock inside the audio callback, which could then wait for a writer that the
-system has put aside. The reader drains at a known rate, so the writer knows how long room
-will take and sleeps that long (`synth.device`); it costs at most a late wake-up, which the
-samples held in the ring are there to cover.
+Waiting for room is not the ring's business: the reader rings for the writer (`synth.playout`),
+who then looks how much room there is.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -124,3 +125,44 @@ def test_the_callback_raises_nothing_and_counts():
     playout.callback(out[:, :2], 64, None, SimpleNamespace(output_underflow=True))
     assert playout.device_gaps == 1
     assert playout.faults == 1
+
+
+def test_each_buffer_wakes_the_writer_once_even_one_that_failed():
+    playout = player()
+    assert not playout.wait(0)
+    pull(playout, 64)
+    pull(playout, 64)
+    assert playout.wait(0)
+    assert not playout.wait(0)
+    playout.callback(np.zeros((64, 3), np.float32), 64, None, FINE)
+    assert playout.faults == 1
+    assert playout.wait(0)
+
+
+def test_a_waiting_writer_is_woken_by_another_thread():
+    playout = player()
+    with ThreadPoolExecutor() as pool:
+        woken = pool.submit(playout.wait, 60)
+        pull(playout, 64)
+        assert woken.result(60)
+
+
+def test_how_far_the_writer_is_ahead_of_what_the_device_plays():
+    now = [5.0]
+    playout = Playout(Ring(RATE), RATE, reserve=300, clock=lambda: now[0])
+    playout.ring.write(sine(0, 299))
+    pull(playout, 100)
+    assert playout.ahead_s is None
+    playout.ring.write(sine(299, 480))
+    pull(playout, 100)
+    # The device plays sample 0 now; 480 is written next.
+    assert playout.ahead_s == pytest.approx(0.010)
+    now[0] += 0.001
+    assert playout.ahead_s == pytest.approx(0.009)
+    playout.ring.write(sine(480, 528))
+    assert playout.ahead_s == pytest.approx(0.010)
+    pull(playout, 100)
+    assert playout.ahead_s == pytest.approx((528 - 100) / RATE)
+    pull(playout, 400)
+    assert playout.underruns == 1
+    assert playout.ahead_s is None
