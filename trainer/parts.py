@@ -1,9 +1,10 @@
 """A run in a few small files, for machines that give back no large ones.
 
 name.safetensors holds the averaged weights as they are. name.state.0, 1, ... are slices of a
-checkpoint at half its size or less: weights as float16, Adam's moments as bfloat16, and the
-average left out, which the first file has. Rounding the weights once by a part in two thousand
-is far below the noise of a step. A full-size Mel2Mel takes 11 + 33 MB, a WaveNet 2.8 + 8.4 MB.
+checkpoint at less than half its size: weights as float16, Adam's second moments as bfloat16, its
+first, in units of the root of these, in 8 bits, and the average left out, which the first file
+has. To round the weights by a part in two thousand and the next few steps by one in sixteen is
+far below the noise of a step. A full-size Mel2Mel takes 15 + 37 MB, a WaveNet 2.8 + 7.0 MB.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ PART_BYTES = 16 * 2**20 - 4_096
 """The longest file: a little under 16 MiB."""
 SMALL = 1_024
 """Tensors with fewer numbers stay as they are."""
+STEEPEST = 448.0
+"""The largest number of 8 bits; Adam's first moment is below 10 roots of the second."""
 MARK = b"melstream state\n"
 DIGEST = hashlib.sha256().digest_size
 
@@ -92,6 +95,12 @@ def _narrow_checkpoint(path: Path) -> bytes:
         key: _narrowed(value, torch.float16 if key == "network" else torch.bfloat16)
         for key, value in whole.items()
     }
+    moments = whole.get("optimiser", {}).get("state", {})
+    for key, told in narrow.get("optimiser", {}).get("state", {}).items():
+        if told["exp_avg"].dtype == torch.bfloat16:
+            root = moments[key]["exp_avg_sq"].sqrt().clamp(min=1e-30)
+            share = (moments[key]["exp_avg"] / root).clamp(-STEEPEST, STEEPEST)
+            told["exp_avg"] = share.to(torch.float8_e4m3fn)
     if "average" in narrow:
         narrow["average"] = None
     content = io.BytesIO()
@@ -117,7 +126,10 @@ def _widened(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
     if isinstance(value, dict):
-        return {key: _widened(item) for key, item in value.items()}
+        wide = {key: _widened(item) for key, item in value.items()}
+        if "exp_avg" in wide and value["exp_avg"].dtype == torch.float8_e4m3fn:
+            wide["exp_avg"] = wide["exp_avg"].float() * wide["exp_avg_sq"].sqrt()
+        return wide
     if isinstance(value, list | tuple):
         return type(value)(_widened(item) for item in value)
     return value

@@ -47,6 +47,9 @@ def test_a_run_goes_on_almost_as_if_it_had_never_been_packed(trained, data, tmp_
         assert old["step"] == new["step"]
         # Not those below 1e-38, which some processors take for nothing.
         torch.testing.assert_close(new["exp_avg_sq"], old["exp_avg_sq"], rtol=1e-2, atol=1e-38)
+        # What is below 1/500 of a step counts as none.
+        least = 2e-3 * float(old["exp_avg_sq"].max().sqrt())
+        torch.testing.assert_close(new["exp_avg"], old["exp_avg"], rtol=0.07, atol=least)
     weights = [load_file(r / "weights.safetensors") for r in (run, again)]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     kept = tmp_path / "kept"
@@ -55,7 +58,7 @@ def test_a_run_goes_on_almost_as_if_it_had_never_been_packed(trained, data, tmp_
         train(name, data, each, *SIZES[name], "--iterations=9")
     ends = [load_file(r / "weights.safetensors") for r in (kept, again)]
     for key, value in ends[0].items():
-        torch.testing.assert_close(ends[1][key], value, rtol=2e-2, atol=2e-3)
+        torch.testing.assert_close(ends[1][key], value, rtol=2e-2, atol=4e-3)
 
 
 def test_parts_take_half_of_the_checkpoint_or_less(trained, tmp_path):
@@ -71,7 +74,7 @@ def test_a_full_size_mel2mel_comes_back_in_four_files_at_most(data, tmp_path):
     out.mkdir()
     assert pack_run(tmp_path / "run", out, "mel2mel", ROOM, FILES) == "whole"
     sizes = [path.stat().st_size for path in out.iterdir()]
-    assert len(sizes) <= 4 and max(sizes) < 16 * 2**20 and sum(sizes) < 46e6
+    assert len(sizes) <= 4 and max(sizes) < 16 * 2**20 and sum(sizes) < 53e6
     assert unpack_run(out, "mel2mel", tmp_path / "again") == "whole"
     train("mel2mel", data, tmp_path / "again", "--frames=24", "--iterations=2")
 
@@ -95,7 +98,7 @@ def test_a_run_without_weights_is_nothing_to_keep(tmp_path):
 def sliced(trained, tmp_path, monkeypatch) -> tuple[str, Path]:
     """A run in parts so short that it takes several."""
     name, run = trained
-    monkeypatch.setattr("trainer.parts.PART_BYTES", 40_000)
+    monkeypatch.setattr("trainer.parts.PART_BYTES", 60_000)
     assert pack_run(run, tmp_path, name, ROOM, files=200) == "whole"
     assert len(list(tmp_path.glob(f"{name}.state.*"))) > 2
     monkeypatch.setattr("trainer.parts.PART_BYTES", PART_BYTES)
