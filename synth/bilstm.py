@@ -18,7 +18,7 @@ Lookahead = int | None | Sequence[int | None]
 
 
 class BiLSTM(nn.Module):
-    """inputs -> size per direction; `forward` is offline, the rest is what a stream needs."""
+    """inputs -> size per direction, of whole sequences; mel2mel_step.py is the same for streams."""
 
     def __init__(self, inputs: int, size: int) -> None:
         super().__init__()
@@ -40,20 +40,6 @@ class BiLSTM(nn.Module):
         alike = lookahead is None or isinstance(lookahead, int)
         back = (self._backward if alike else self._mixed)(lookahead, x, silence)
         return torch.cat([ahead, back], -1)
-
-    def gates(self, x: Tensor, direction: str) -> Tensor:
-        """The input's share of the gates: x (..., inputs) -> (..., 4 * size)."""
-        w_in, _, bias = self._weights(direction)
-        return nn.functional.linear(x, w_in, bias)
-
-    def cell(self, gates: Tensor, h: Tensor, c: Tensor, direction: str) -> tuple[Tensor, Tensor]:
-        """One frame: gates of the input (rows, 4 * size), state h and c (rows, size)."""
-        _, w_state, _ = self._weights(direction)
-        return _advance(torch.addmm(gates, h, w_state.t()), c)
-
-    def first_cell(self, gates: Tensor) -> tuple[Tensor, Tensor]:
-        """`cell` from the zero state."""
-        return _advance(gates, None)
 
     def _weights(self, direction: str) -> tuple[Tensor, Tensor, Tensor]:
         return tuple(getattr(self, f"{direction}_{n}") for n in ("w_in", "w_state", "bias"))
@@ -87,14 +73,17 @@ class BiLSTM(nn.Module):
 
     def _windows(self, x: Tensor, lookahead: int) -> Tensor:
         frames = x.shape[1] - lookahead
-        gates = self.gates(x, "backward")
-        h, c = self.first_cell(gates[:, lookahead:].flatten(0, 1))
+        w_in, w_state, bias = self._weights("backward")
+        gates = nn.functional.linear(x, w_in, bias)
+        h, c = _advance(gates[:, lookahead:].flatten(0, 1), None)
         for ahead in reversed(range(lookahead)):
-            h, c = self.cell(gates[:, ahead : ahead + frames].flatten(0, 1), h, c, "backward")
+            heard = gates[:, ahead : ahead + frames].flatten(0, 1)
+            h, c = _advance(torch.addmm(heard, h, w_state.t()), c)
         return h.unflatten(0, (x.shape[0], frames))
 
 
 def _advance(gates: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+    """One frame: gates (rows, 4 * size) and the cells before it, or None for none; h and c."""
     i, f, g, o = gates.chunk(4, -1)
     kept = 0 if c is None else f.sigmoid() * c
     c = kept + i.sigmoid() * g.tanh()
