@@ -44,7 +44,7 @@ from synth.predictor import Foreseen, Predictor, Streaming
 from synth.priority import DEVICE, LISTENER, RENDERER, go_before_others
 from synth.recorder import WavRecorder
 from synth.samplers import SAMPLERS, best_sampler
-from synth.sinks import ClockSink, Sink
+from synth.sinks import SPARE_MS, ClockSink, Sink
 from synth.spectral import SpectralVocoder
 from synth.vocoder import Vocoder
 from synth.wav import WavWriter
@@ -57,6 +57,7 @@ BOUNCE_FRAMES = 16
 LOOKAHEAD = 0
 MOST_LOOKAHEAD = 125
 DRUMS = 10
+MOST_BUFFER_MS = 500.0
 REAL_TIME_MARGIN = 1.25
 """How much faster than real time a vocoder must be for `--vocoder auto` to trust it."""
 DEFAULT_BANK = Path(__file__).resolve().parent / "patches" / "gm10"
@@ -376,18 +377,19 @@ def _quiet_libraries() -> Iterator[None]:
 def _sink(options: argparse.Namespace, rate: int) -> tuple[Sink, str]:
     """The sink asked for, and, for "auto", a remark on what it had to do without."""
     sink: Sink
-    found = ""
+    found, spare_ms = "", _buffer_ms(options.buffer)
+    clocked = ClockSink(rate, spare_ms=spare_ms)
     if options.audio == "none":
-        sink = ClockSink(rate)
+        sink = clocked
     elif options.audio == "auto":
         try:
-            sink = DeviceSink(rate)
+            sink = DeviceSink(rate, spare_ms=spare_ms)
         except OSError as error:
-            sink, found = ClockSink(rate), f"{error}; "
+            sink, found = clocked, f"{error}; "
         except ValueError:
-            sink, found = ClockSink(rate), "no audio output on this machine; "
+            sink, found = clocked, "no audio output on this machine; "
     else:
-        sink = DeviceSink(rate, options.audio)
+        sink = DeviceSink(rate, options.audio, spare_ms=spare_ms)
     return (WavRecorder(sink, options.record) if options.record else sink), found
 
 
@@ -428,6 +430,16 @@ def _lookahead(text: str) -> int:
     return int(text)
 
 
+def _buffer_ms(text: str) -> float:
+    try:
+        milliseconds = float(text)
+    except ValueError:
+        milliseconds = float("nan")
+    if not 0 <= milliseconds <= MOST_BUFFER_MS:
+        raise ValueError(f"--buffer {text!r}: must be 0..{MOST_BUFFER_MS:.0f} ms")
+    return milliseconds
+
+
 def _address(text: str) -> tuple[str, int]:
     host, separator, port = text.rpartition(":")
     if not separator or not host or not port.isdecimal():
@@ -460,6 +472,12 @@ def _server_flags() -> argparse.ArgumentParser:
     parser.add_argument("--midi", default="auto", help="auto, none or an input port's name")
     parser.add_argument("--osc", default="127.0.0.1:9000", help="HOST:PORT or none")
     parser.add_argument("--audio", default="auto", help="auto, none or an output device")
+    parser.add_argument(
+        "--buffer",
+        metavar="MS",
+        default=f"{SPARE_MS:g}",
+        help="sound kept ready beyond the device's own: more where it breaks off (default 10)",
+    )
     parser.add_argument("--record", type=Path, metavar="WAV", help="keep what is played")
     parser.add_argument("--list-devices", action="store_true", help="list audio outputs")
     return _common_flags(parser, f"frames (8 ms) of patience, 0..{MOST_LOOKAHEAD}")

@@ -128,7 +128,7 @@ def _without_device(flags: list[str], options: argparse.Namespace) -> Heard:
         sound, rate = soundfile.read(take, dtype="float32")
         kept = np.load(stamps)
         samples = kept["samples"]
-        due = due_times(kept["took"], samples, kept["underruns"], rate)
+        due = due_times(kept["took"], samples, kept["underruns"], kept["reserve"], rate)
     within = np.arange(samples.sum()) - np.repeat(np.cumsum(samples) - samples, samples)
     # A block that comes after an underrun is due later, but by rounding may seem earlier.
     times = np.maximum.accumulate(np.repeat(due, samples) + within / rate)

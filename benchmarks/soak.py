@@ -38,6 +38,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", type=int, default=2, help="that play at once")
     parser.add_argument("--density", type=float, default=8.0, help="notes a second, all parts")
     parser.add_argument("--lookahead", type=int, default=0, help="frames")
+    parser.add_argument("--buffer", default="10", help="ms that the renderer may be late")
     parser.add_argument("--seed", type=int, default=0, help="of the notes")
 
 
@@ -50,7 +51,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
         if not getattr(options, name) > 0:
             raise ValueError(f"--{name} {getattr(options, name)}: must be above 0")
     flags = ["--bank", str(options.bank.resolve()), "--vocoder", options.vocoder]
-    flags += ["--lookahead", str(options.lookahead)]
+    flags += ["--lookahead", str(options.lookahead), "--buffer", options.buffer]
     seconds = 60 * options.minutes
     packets = play(bank.names, list(bank.knobs), seconds, options)
     with LiveServer(flags) as server:
@@ -130,6 +131,7 @@ def _row(options: argparse.Namespace, readings: list[Told], counted: dict[str, i
         "minutes": options.minutes,
         "vocoder": options.vocoder,
         "lookahead": options.lookahead,
+        "buffer_ms": float(options.buffer),
         "density": options.density,
         "parts": max(told["parts"] for told in readings),
         "load": float(np.mean([told["load"] for told in readings])),

@@ -4,8 +4,8 @@
 
 This is `run_server.py` itself; only the sink is wrapped, to write down when each block was
 taken. `time.perf_counter` counts alike in every process of a machine, so a note's sender and
-this sink share one clock. A sink without a device takes a block at the moment from which it
-would be played.
+this sink share one clock. When a sink without a device takes a block its reserve is full, and
+the block is the last of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class StampedSink(Sink):
     """Passes blocks on to `sink` and keeps when each was taken.
 
     `close` writes path: took (blocks,), perf_counter seconds at which the write returned;
-    samples (blocks,), lengths; underruns (blocks,), counted by then.
+    samples (blocks,), lengths; underruns (blocks,), counted by then; reserve (), seconds.
     """
 
     def __init__(self, sink: Sink, path: Path) -> None:
@@ -70,19 +70,27 @@ class StampedSink(Sink):
     def close(self) -> None:
         self._sink.close()
         took, samples, underruns = np.array(self._stamps, float).reshape(-1, 3).T
-        np.savez(self._path, took=took, samples=samples.astype(int), underruns=underruns)
+        np.savez(
+            self._path,
+            took=took,
+            samples=samples.astype(int),
+            underruns=underruns,
+            reserve=self.latency_ms / 1000,
+        )
 
 
 def due_times(
-    took: np.ndarray, samples: np.ndarray, underruns: np.ndarray, rate: int
+    took: np.ndarray, samples: np.ndarray, underruns: np.ndarray, reserve: float, rate: int
 ) -> np.ndarray:
-    """When each block's first sample was due, in seconds of the stamps' clock: (blocks,).
+    """When each block's first sample was played, in seconds of the stamps' clock: (blocks,).
 
     Between two underruns a block is due samples / rate after the one before it; that a
     write returned late says something about the thread, not about the sound. So each such
-    stretch is the line through its earliest return.
+    stretch is the line through its earliest return, and the reserve minus the block later.
+    reserve: seconds of sound that the sink holds when full.
     """
     ideal = (np.cumsum(samples) - samples) / rate
+    took = took + reserve - samples / rate
     due = np.empty(len(took))
     for count in np.unique(underruns):
         stretch = underruns == count

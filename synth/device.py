@@ -23,10 +23,7 @@ from synth.playout import FADE_MS, Playout
 from synth.portaudio import OutputDevice, choose_rate, find_device, leave_portaudio, load_portaudio
 from synth.resample import Resampler
 from synth.ring import Ring, Samples
-from synth.sinks import Sink
-
-SPARE_MS = 10.0
-"""How late the renderer may be by default: two of Python's 5 ms turns at the interpreter."""
+from synth.sinks import SPARE_MS, Sink
 
 RING_MS = 1_000
 """Storage, not latency: more than any device asks for at once."""

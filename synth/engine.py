@@ -86,8 +86,8 @@ class Engine:
         self._sleep_after = ring_out + self.delay + 1
         self._parts: dict[int, _Part] = {}
         self._rows: list[int] = []
-        self._mel_state: Any = None
-        self._sound_state: Any = None
+        self._mel_state: Any = predictor.initial_state(0)
+        self._sound_state: Any = vocoder.initial_state(0)
 
     @torch.inference_mode()
     def render(self, windows: Sequence[PartWindow], frames: int) -> np.ndarray:
@@ -139,9 +139,8 @@ class Engine:
         if rows == self._rows and not fresh:
             return
         kept = [self._rows.index(p) if p in self._rows and p not in fresh else None for p in rows]
-        predictor, vocoder = self._predictor.initial_state(1), self._vocoder.initial_state(1)
-        self._mel_state = select_rows(self._mel_state or predictor, predictor, kept)
-        self._sound_state = select_rows(self._sound_state or vocoder, vocoder, kept)
+        self._mel_state = select_rows(self._mel_state, self._predictor.initial_state(1), kept)
+        self._sound_state = select_rows(self._sound_state, self._vocoder.initial_state(1), kept)
         self._rows = rows
         for p in fresh:
             self._parts[p].gains = []

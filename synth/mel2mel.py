@@ -136,12 +136,12 @@ class Mel2Mel(nn.Module):
     def _mix_frames(self, keys: KeyTracks, embedding: Tensor) -> Tensor:
         """The templates' magnitudes where the timbre moves from frame to frame."""
         weights = pack_templates(self.templates)
-        cache = initial_cache(len(embedding), weights)
+        caches = [initial_cache(weights) for _ in embedding]
         score = (keys.velocity, keys.age, keys.rest, self.timbre(embedding).detach())
         made = []
         for t in range(embedding.shape[1]):
             now = (x[:, t].contiguous().numpy() for x in score)
-            made.append(mix_frame(weights, *now, cache))
+            made.append(mix_frame(weights, *now, caches))
         return torch.from_numpy(np.stack(made, 1))
 
     def _heads(self, hidden: Tensor, start: Tensor | None) -> Spectra:

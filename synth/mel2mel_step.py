@@ -33,7 +33,7 @@ class Mel2MelState:
 
     age: frames heard; roll, embedding, gates_*: rings of the last lookahead + 1 frames, frame t
     in slot t % (lookahead + 1), the gates before the LSTM's own share; h, c: the forward LSTM;
-    key_*: the keyboard; cached*: the templates' cache.
+    key_*: the keyboard; caches: each row's templates that stand ready, None without templates.
     """
 
     age: Tensor
@@ -46,9 +46,7 @@ class Mel2MelState:
     key_velocity: Tensor
     key_age: Tensor
     key_rest: Tensor
-    cached_spectra: Tensor
-    cached: Tensor
-    cached_for: Tensor
+    caches: list[TemplateCache | None]
 
 
 class Mel2MelStep:
@@ -67,11 +65,7 @@ class Mel2MelStep:
     def initial_state(self, batch: int) -> Mel2MelState:
         """The state of `batch` streams that have heard nothing."""
         queue, hidden = self.lookahead + 1, self._config.hidden
-        if self._templates is not None:
-            cache = initial_cache(batch, self._templates)
-        else:
-            cache = TemplateCache(*(torch.zeros(batch, 0) for _ in range(3)))
-        keys = initial_keys(batch)
+        keys, templates = initial_keys(batch), self._templates
         return Mel2MelState(
             torch.zeros(batch, dtype=torch.long),
             torch.zeros(batch, queue, ROLL_CHANNELS),
@@ -83,9 +77,7 @@ class Mel2MelStep:
             keys.velocity,
             keys.age,
             keys.rest,
-            cache.spectra,
-            cache.made,
-            cache.made_for,
+            [templates and initial_cache(templates) for _ in range(batch)],
         )
 
     def step(self, roll: Tensor, embedding: Tensor, state: Mel2MelState) -> Spectra:
@@ -104,7 +96,6 @@ class Mel2MelStep:
         rings += [x.numpy() for x in (state.gates_forward, state.gates_backward)]
         moment = state.h.numpy(), state.c.numpy()
         keyboard = [x.numpy() for x in (state.key_velocity, state.key_age, state.key_rest)]
-        cache = TemplateCache(state.cached_spectra, state.cached, state.cached_for)
         hidden = np.empty((batch, 2 * config.hidden), np.float32)
         features = np.empty((batch, len(self._hearing.timbre)), np.float32)
         due = np.empty((batch, 1, ROLL_CHANNELS), np.float32)
@@ -116,7 +107,7 @@ class Mel2MelStep:
             if self._templates is not None:
                 play(due, *keyboard, velocity, key_age, rest)
                 tracks = velocity[:, 0], key_age[:, 0], rest[:, 0]
-                start = mix_frame(self._templates, *tracks, features, cache)
+                start = mix_frame(self._templates, *tracks, features, state.caches)
             speak(heads, hidden, start, age, self.lookahead, mel[t], fine[t])
         spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
         return Spectra(spectra[0], spectra[1] if len(heads.fine) else None)

@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
 
+SPARE_MS = 10.0
+"""How late the renderer may be by default: two of Python's 5 ms turns at the interpreter."""
+
 
 class Sink(ABC):
     """A place for blocks of samples.
@@ -86,10 +89,12 @@ class Sink(ABC):
 class ClockSink(Sink):
     """No device: takes sound as fast as it would be played, by the system's clock.
 
-    Sample n is due n / engine_rate seconds after the first, counted from the start, so
-    late wake-ups do not add up. A block that comes more than its own length late is an
-    underrun, and the clock starts again from there.
+    It stands for a device that plays sample by sample out of a reserve: `write` returns when
+    the reserve is full, and the next block must come before it is played empty. Sample n is
+    due n / engine_rate seconds after the first, counted from the start, so late wake-ups do
+    not add up. After an underrun the clock starts again, with a full reserve.
 
+    spare_ms: the reserve, as a device's; at least one block's length.
     clock: seconds from a monotonic clock. wait: waits up to so many seconds and returns
     whether the sink was stopped meanwhile; None for a real wait. Tests give both.
     """
@@ -99,19 +104,21 @@ class ClockSink(Sink):
         engine_rate: int,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
+        spare_ms: float = SPARE_MS,
     ) -> None:
         self.engine_rate = engine_rate
+        self._spare = round(engine_rate * spare_ms / 1000)
         self._stopped = threading.Event()
         self._clock = clock
         self._wait = wait or self._stopped.wait
         self._started = False
         self._underruns = 0
         self._anchor: float | None = None
-        """When the first sample since the last underrun was due; None before any."""
+        """When the first sample since the last underrun is played; None before any."""
         self._taken = 0
         """Samples taken since the anchor."""
-        self._longest = 0
-        """Samples of the longest block taken."""
+        self._reserve = self._spare
+        """Samples it holds when full."""
 
     @property
     def rate(self) -> int:
@@ -119,8 +126,7 @@ class ClockSink(Sink):
 
     @property
     def latency_ms(self) -> float:
-        """One block, once there was one: it is rendered while the one before it plays."""
-        return 1000 * self._longest / self.engine_rate
+        return 1000 * self._reserve / self.engine_rate
 
     @property
     def underruns(self) -> int:
@@ -137,17 +143,18 @@ class ClockSink(Sink):
         self._started = True
 
     def write(self, block: Samples) -> bool:
+        self._reserve = max(self._spare, len(block))
+        reserve_s, length_s = self._reserve / self.engine_rate, len(block) / self.engine_rate
+        now = self._clock()
+        if self._anchor is None or now > self._anchor + self._taken / self.engine_rate:
+            self._underruns += self._anchor is not None
+            self._anchor, self._taken = now + reserve_s - length_s, 0
+        # From here on the block is there to be played, piece by piece as room comes.
         while self.active:
-            now = self._clock()
-            if self._anchor is None:
-                self._anchor = now
-            early = self._anchor + self._taken / self.engine_rate - now
-            if -early > len(block) / self.engine_rate:
-                self._underruns += 1
-                self._anchor, self._taken, early = now, 0, 0.0
-            if early <= 0:
+            held_s = self._anchor + self._taken / self.engine_rate + length_s - self._clock()
+            early = held_s - reserve_s
+            if early * self.engine_rate < 0.5:
                 self._taken += len(block)
-                self._longest = max(self._longest, len(block))
                 return True
             self._wait(early)
         return False

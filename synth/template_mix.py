@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import torch
-from torch import Tensor
 
 from synth.exponential import exp
 from synth.keys import KEYS
@@ -57,12 +56,13 @@ class TemplateWeights(NamedTuple):
 
 @dataclass(slots=True)
 class TemplateCache:
-    """spectra (batch, 88, moments + 1, bands), powers, each key's tilt behind its spectra;
-    made (batch, 88, moments + 1) bool: which of them stand; made_for (batch, 88, features)."""
+    """Of one stream. spectra (88, moments + 1, bands), powers, each key's tilt behind its
+    spectra, anything where none stands; made (88, moments + 1) bool: which of them stand;
+    made_for (88, features): for which timbre."""
 
-    spectra: Tensor
-    made: Tensor
-    made_for: Tensor
+    spectra: np.ndarray
+    made: np.ndarray
+    made_for: np.ndarray
 
 
 def pack_templates(templates: KeyTemplates) -> TemplateWeights:
@@ -93,14 +93,14 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     return TemplateWeights(*(copy.numpy() for copy in copies))
 
 
-def initial_cache(batch: int, weights: TemplateWeights) -> TemplateCache:
-    """A cache that holds nothing yet."""
+def initial_cache(weights: TemplateWeights) -> TemplateCache:
+    """A cache that holds nothing yet, and takes no memory until it does."""
     features, bands = weights.tilt_by_timbre.shape
-    slots = (batch, KEYS, len(MOMENTS_S) + 1)
+    slots = (KEYS, len(MOMENTS_S) + 1)
     return TemplateCache(
-        torch.zeros(*slots, bands),
-        torch.zeros(slots, dtype=torch.bool),
-        torch.zeros(batch, KEYS, features),
+        np.empty((*slots, bands), np.float32),
+        np.zeros(slots, bool),
+        np.zeros((KEYS, features), np.float32),
     )
 
 
@@ -110,59 +110,57 @@ def mix_frame(
     age: np.ndarray,
     rest: np.ndarray,
     features: np.ndarray,
-    cache: TemplateCache,
+    caches: list[TemplateCache],
 ) -> np.ndarray:
-    """`KeyTemplates.forward` for one frame: (batch, bands). Updates the cache in place.
+    """`KeyTemplates.forward` for one frame: (batch, bands). Updates each row's cache in place.
 
     velocity, age and rest (batch, 88) as in `KeyTracks`, features (batch, n) float32 of this
     frame, all contiguous.
     """
     magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
-    spectra, made, made_for = cache.spectra.numpy(), cache.made.numpy(), cache.made_for.numpy()
-    _mix(weights, velocity, age, rest, features, spectra, made, made_for, magnitudes)
+    rows = zip(velocity, age, rest, features, caches, magnitudes, strict=True)
+    for *tracks, timbre, cache, out in rows:
+        _mix(weights, *tracks, timbre, cache.spectra, cache.made, cache.made_for, out)
     return magnitudes
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _mix(w, velocity, age, rest, features, spectra, made, made_for, magnitudes):
-    batch, keys = velocity.shape
+def _mix(w, velocity, age, rest, features, spectra, made, made_for, power):
     moments, bands = w.base.shape[1:]
-    tone = np.empty(bands, np.float32)
-    for b in range(batch):
-        power, powers = magnitudes[b], w.powers_bias.copy()
-        _start_noise(w, features[b], power)
-        for m in range(features.shape[1]):
-            for i in range(powers.size):
-                powers[i] += features[b, m] * w.powers[m, i]
-        for k in range(keys):
-            if velocity[b, k] <= 0:
-                continue
-            left = _left(w, k, rest[b, k], features[b])
-            if left <= INAUDIBLE:
-                continue
-            plain, hard = _strengths(w, k, velocity[b, k], age[b, k], features[b], powers)
-            for m in range(features.shape[1]):
-                if made_for[b, k, m] != features[b, m]:
-                    made[b, k], made_for[b, k] = False, features[b]
-            shares = w.shares[min(age[b, k], len(w.shares) - 1)]
-            tone[:] = 0
-            for j in range(moments):
-                if shares[j] > 0:
-                    share, row = shares[j], spectra[b, k, j]
-                    if not made[b, k, j]:
-                        made[b, k, j] = True
-                        _shape(w.base[k, j], w.by_timbre[k, j], features[b], row)
-                    for f in range(bands):
-                        tone[f] += share * row[f]
-            row = spectra[b, k, moments]
-            if not made[b, k, moments]:
-                made[b, k, moments] = True
-                _shape(w.tilt[k], w.tilt_by_timbre, features[b], row)
-            usual, extra = (plain * left) ** 2, (hard * left) ** 2
-            for f in range(bands):
-                power[f] += tone[f] * (usual + extra * row[f])
+    tone, powers = np.empty(bands, np.float32), w.powers_bias.copy()
+    _start_noise(w, features, power)
+    for m in range(features.size):
+        for i in range(powers.size):
+            powers[i] += features[m] * w.powers[m, i]
+    for k in range(velocity.size):
+        if velocity[k] <= 0:
+            continue
+        left = _left(w, k, rest[k], features)
+        if left <= INAUDIBLE:
+            continue
+        plain, hard = _strengths(w, k, velocity[k], age[k], features, powers)
+        for m in range(features.size):
+            if made_for[k, m] != features[m]:
+                made[k], made_for[k] = False, features
+        shares = w.shares[min(age[k], len(w.shares) - 1)]
+        tone[:] = 0
+        for j in range(moments):
+            if shares[j] > 0:
+                share, row = shares[j], spectra[k, j]
+                if not made[k, j]:
+                    made[k, j] = True
+                    _shape(w.base[k, j], w.by_timbre[k, j], features, row)
+                for f in range(bands):
+                    tone[f] += share * row[f]
+        row = spectra[k, moments]
+        if not made[k, moments]:
+            made[k, moments] = True
+            _shape(w.tilt[k], w.tilt_by_timbre, features, row)
+        usual, extra = (plain * left) ** 2, (hard * left) ** 2
         for f in range(bands):
-            power[f] = np.sqrt(power[f])
+            power[f] += tone[f] * (usual + extra * row[f])
+    for f in range(bands):
+        power[f] = np.sqrt(power[f])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -1,7 +1,8 @@
 """The one interface of every vocoder: frames in, samples out, the moment passed along.
 
-A vocoder's state is a dataclass of arrays, each with the parts as its first dimension, so
-that parts can join and leave a running batch by selecting rows (`select_rows`).
+A vocoder's state is a dataclass of arrays, each with the parts as its first dimension, and of
+lists with a thing for each part, so that parts can join and leave a running batch by selecting
+rows (`select_rows`).
 """
 
 from __future__ import annotations
@@ -40,11 +41,14 @@ class Vocoder(Protocol):
 
 
 def select_rows(state: Any, fresh: Any, rows: list[int | None]) -> Any:
-    """A state whose row i is `state`'s row rows[i], or `fresh`'s only row for None."""
-    source = torch.tensor([0 if r is None else r + 1 for r in rows], dtype=torch.long)
+    """A state whose row i is `state`'s row rows[i], or `fresh`'s only row for None.
 
-    def pick(name: str) -> Tensor:
-        stacked = torch.cat([getattr(fresh, name), getattr(state, name)])
-        return stacked[source.to(stacked.device)]
+    Arrays are copied, what is in lists is handed on: the old states must not be used any more.
+    """
+
+    def pick(name: str) -> Tensor | list[Any]:
+        old, new = getattr(state, name), getattr(fresh, name)
+        picked = [new[0] if r is None else old[r] for r in rows]
+        return picked if isinstance(old, list) else torch.stack(picked)
 
     return replace(state, **{f.name: pick(f.name) for f in fields(state)})

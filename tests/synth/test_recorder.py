@@ -145,7 +145,7 @@ def test_is_otherwise_the_sink_it_wraps(tmp_path):
         assert sink.active
         sink.stop()
         assert not sink.write(noise(10))
-    assert (sink.rate, sink.latency_ms, sink.underruns, sink.fault) == (RATE, 0.0, 0, None)
+    assert (sink.rate, sink.latency_ms, sink.underruns, sink.fault) == (RATE, 10.0, 0, None)
     assert sink.describe() == f"{inner.describe()}; recording to {tmp_path / 'take.wav'}"
     assert soundfile.info(tmp_path / "take.wav").frames == 10
 

@@ -26,8 +26,8 @@ class HandClock:
         return False
 
 
-def started(clock: HandClock) -> ClockSink:
-    sink = ClockSink(RATE, clock.read, clock.wait)
+def started(clock: HandClock, spare_ms: float = 10.0) -> ClockSink:
+    sink = ClockSink(RATE, clock.read, clock.wait, spare_ms)
     sink.start()
     return sink
 
@@ -43,24 +43,30 @@ def test_blocks_are_paced_from_the_start_so_that_lateness_does_not_add_up(late):
     assert sink.underruns == 0
 
 
-def test_up_to_one_block_late_is_caught_up_and_more_is_an_underrun():
+@pytest.mark.parametrize(("spare_ms", "reserve_s"), [(0, len(BLOCK) / RATE), (20, 0.020)])
+def test_a_block_within_the_reserve_is_caught_up_and_a_later_one_is_an_underrun(
+    spare_ms, reserve_s
+):
     clock = HandClock()
-    sink, block_s = started(clock), len(BLOCK) / RATE
+    sink, block_s = started(clock, spare_ms), len(BLOCK) / RATE
     sink.write(BLOCK)
-    clock.now += 1.9 * block_s
-    sink.write(BLOCK)
-    assert sink.underruns == 0
-    caught_up = clock.now
-    sink.write(BLOCK)
-    assert clock.now - caught_up == pytest.approx(0.1 * block_s)
-    clock.now += 50 * block_s
+    assert sink.latency_ms == pytest.approx(1000 * reserve_s)
+    late = 0.99 * reserve_s
+    clock.now += late
     stalled = clock.now
     sink.write(BLOCK)
-    assert sink.underruns == 1
-    assert clock.now == stalled
+    assert sink.underruns == 0
+    assert clock.now == pytest.approx(stalled + max(block_s - late, 0))
+    for _ in range(3):
+        sink.write(BLOCK)
+    assert clock.now == pytest.approx(stalled - late + 4 * block_s)
+    clock.now += 1.01 * reserve_s
+    stalled = clock.now
+    sink.write(BLOCK)
+    assert (sink.underruns, clock.now) == (1, stalled)
     sink.write(BLOCK)
     assert sink.underruns == 1
-    assert clock.now - stalled == pytest.approx(block_s)
+    assert clock.now == pytest.approx(stalled + block_s)
 
 
 def test_a_real_wait_ends_when_another_thread_stops_it():
@@ -88,5 +94,5 @@ def test_takes_nothing_before_its_start_or_after_its_close():
 
 def test_describes_itself_and_its_rates():
     sink = ClockSink(RATE)
-    assert (sink.rate, sink.engine_rate, sink.latency_ms, sink.fault) == (RATE, RATE, 0.0, None)
+    assert (sink.rate, sink.engine_rate, sink.latency_ms, sink.fault) == (RATE, RATE, 10.0, None)
     assert sink.describe() == "no device: paced by the system's clock at 16000 Hz"

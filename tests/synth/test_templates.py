@@ -35,22 +35,27 @@ def struck(velocity: float, frames: int = 40, held: int | None = None) -> KeyTra
 
 
 def mixed_at(
-    templates: KeyTemplates, keys: KeyTracks, frame: int, features: Tensor, cache: TemplateCache
+    templates: KeyTemplates,
+    keys: KeyTracks,
+    frame: int,
+    features: Tensor,
+    caches: list[TemplateCache],
 ) -> Tensor:
     """What playing makes of one frame: (batch, bands)."""
     tracks = (x[:, frame].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
     weights = pack_templates(templates)
-    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), cache))
+    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), caches))
 
 
 def test_dense_and_frame_by_frame_agree(templates):
     """Training's way with one timbre throughout, and playing's way with a cache."""
     keys, _ = play_keys(make_roll(2, 30), initial_keys(2))
-    cache = initial_cache(2, pack_templates(templates))
+    weights = pack_templates(templates)
+    caches = [initial_cache(weights) for _ in range(2)]
     for features in (torch.randn(2, 3), torch.zeros(2, 3)):
         dense = templates(keys, features)
         for t in range(30):
-            mixed = mixed_at(templates, keys, t, features, cache)
+            mixed = mixed_at(templates, keys, t, features, caches)
             torch.testing.assert_close(mixed, dense[:, t], atol=1e-6, rtol=1e-5)
 
 
@@ -58,11 +63,11 @@ def test_a_timbre_that_moves_is_as_one_that_never_did(templates):
     """The cache holds spectra of many timbres, some keys' of one, some of another."""
     keys, _ = play_keys(make_roll(1, 30), initial_keys(1))
     weights = pack_templates(templates)
-    cache = initial_cache(1, weights)
+    caches = [initial_cache(weights)]
     for t in range(30):
         features = torch.full((1, 3), 0.1 * (t // 4))
-        moved = mixed_at(templates, keys, t, features, cache)
-        anew = mixed_at(templates, keys, t, features, initial_cache(1, weights))
+        moved = mixed_at(templates, keys, t, features, caches)
+        anew = mixed_at(templates, keys, t, features, [initial_cache(weights)])
         assert torch.equal(moved, anew)
 
 
