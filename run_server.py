@@ -11,14 +11,13 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
-import os
 import signal
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 
@@ -36,19 +35,17 @@ from daw_bridge.midi_port import open_input
 from daw_bridge.osc import OscServer
 from daw_bridge.windows import Window, Windows
 from synth.bank import Bank, load_bank
+from synth.choice import VOCODERS, choose_vocoder
 from synth.compiling import compiling_shown
-from synth.device import DeviceSink
 from synth.engine import Engine, cut_window
+from synth.output import open_sink, quiet_libraries
 from synth.portaudio import list_devices
 from synth.predictor import Foreseen, Predictor, Streaming
 from synth.priority import DEVICE, LISTENER, RENDERER, go_before_others
-from synth.recorder import WavRecorder
-from synth.samplers import SAMPLERS, best_sampler
-from synth.sinks import SPARE_MS, ClockSink, Sink
-from synth.spectral import SpectralVocoder
+from synth.samplers import SAMPLERS
+from synth.sinks import SPARE_MS, Sink
 from synth.vocoder import Vocoder
 from synth.wav import WavWriter
-from synth.wavenet_vocoder import WaveNetVocoder
 
 BLOCK_FRAMES = 1
 """Frames rendered at once when live: 8 ms, the finest step there is."""
@@ -58,8 +55,6 @@ LOOKAHEAD = 0
 MOST_LOOKAHEAD = 125
 DRUMS = 10
 MOST_BUFFER_MS = 500.0
-REAL_TIME_MARGIN = 1.25
-"""How much faster than real time a vocoder must be for `--vocoder auto` to trust it."""
 DEFAULT_BANK = Path(__file__).resolve().parent / "patches" / "gm10"
 
 
@@ -97,11 +92,11 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
     bank.patch(first)
     print("preparing", flush=True)
     with compiling_shown():
-        vocoder, reason = _vocoder(bank, options)
+        vocoder, reason = choose_vocoder(bank, options.vocoder, options.sampler)
         predictor = Streaming(bank.mel2mel(), vocoder.head, _lookahead(options.lookahead))
         _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
-    with _quiet_libraries():
-        sink, found = _sink(options, bank.analysis.rate)
+    spare_ms = _buffer_ms(options.buffer)
+    sink, found = open_sink(options.audio, bank.analysis.rate, spare_ms, options.record)
     sink = around(sink)
     player = Player(bank, _engine(bank, predictor, vocoder, options.seed), sink)
     for part in PARTS:
@@ -118,7 +113,7 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
                 player.desk, player.inbox, player.clock, player.status, _version(), host, port
             )
             stack.callback(osc.close)
-        with _quiet_libraries():
+        with quiet_libraries():
             midi = open_input(options.midi, player.translator.hear, player.clock.now)
         stack.callback(midi.close)
         go_before_others(DEVICE)
@@ -234,7 +229,7 @@ def render(options: argparse.Namespace) -> int:
     bank = load_bank(options.bank)
     chosen = _chosen_patches(options, bank)
     messages = _playable(read_midi_file(options.midi), chosen, options.midi)
-    vocoder, reason = _vocoder(bank, options)
+    vocoder, reason = choose_vocoder(bank, options.vocoder, options.sampler)
     print(f"vocoder  {reason}")
     rate, hop = bank.analysis.rate, bank.analysis.hop
     frames = round(messages[-1].seconds * rate) // hop + _ring_out(bank)
@@ -312,85 +307,12 @@ def _ring_out(bank: Bank) -> int:
     return round(bank.ring_out_s * bank.analysis.frame_rate)
 
 
-def _vocoder(bank: Bank, options: argparse.Namespace) -> tuple[Vocoder, str]:
-    """The vocoder asked for, and a line that says which it is and why."""
-    if options.vocoder == "spectral":
-        return SpectralVocoder(bank.analysis), "spectral, as asked"
-    if options.vocoder == "wavenet":
-        vocoder = _wavenet_vocoder(bank, options.sampler)
-        return vocoder, f"wavenet, sampler {vocoder.sampler}, as asked"
-    stated = ", ".join(f"{name} {r:.2f}" for name, r in bank.fidelity.items())
-    known = f"the bank states fidelity {stated}" if stated else "the bank states no fidelity"
-    fidelity = bank.fidelity.get
-    if bank.wavenet_config is None or fidelity("wavenet", -1) <= fidelity("spectral", -1):
-        return SpectralVocoder(bank.analysis), f"spectral: {known}"
-    vocoder = _wavenet_vocoder(bank, options.sampler)
-    speed = _speed(vocoder, bank)
-    if speed >= REAL_TIME_MARGIN:
-        return vocoder, f"wavenet, sampler {vocoder.sampler}: {known}, {speed:.1f}x real time here"
-    return SpectralVocoder(bank.analysis), f"spectral: wavenet is {speed:.2f}x real time here"
-
-
-def _wavenet_vocoder(bank: Bank, sampler: str) -> WaveNetVocoder:
-    wavenet = bank.wavenet()
-    return WaveNetVocoder(wavenet, best_sampler(wavenet.config) if sampler == "auto" else sampler)
-
-
-def _speed(vocoder: Vocoder, bank: Bank) -> float:
-    """How many times faster than real time a vocoder plays one part, after warming up."""
-    state = vocoder.initial_state(1)
-    frames = torch.zeros(1, 1, bank.analysis.mels)
-    draws = torch.full((1, 1, vocoder.draws_per_frame), 0.5)
-    took = []
-    for _ in range(10):
-        began = time.perf_counter()
-        _, state = vocoder.step(frames, state, draws)
-        took.append(time.perf_counter() - began)
-    return vocoder.hop / bank.analysis.rate / sorted(took)[len(took) // 2]
-
-
 def _warm_up(engine: Engine, bank: Bank) -> None:
     """Play a short note to nobody, so that nothing is compiled while somebody listens."""
     windows = Windows(engine.hop, bank.patch(bank.names[0]).embedding)
     note = [NoteOn(0, 1, 60, 100)]
     for frame in range(engine.delay + 3):
         engine.render(windows.frames(note if frame == 0 else [], frame, 1), 1)
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Hide what ALSA's and JACK's own C code prints while it is asked what there is.
-
-    We say the same in a line of our own; exceptions pass.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _sink(options: argparse.Namespace, rate: int) -> tuple[Sink, str]:
-    """The sink asked for, and, for "auto", a remark on what it had to do without."""
-    sink: Sink
-    found, spare_ms = "", _buffer_ms(options.buffer)
-    clocked = ClockSink(rate, spare_ms=spare_ms)
-    if options.audio == "none":
-        sink = clocked
-    elif options.audio == "auto":
-        try:
-            sink = DeviceSink(rate, spare_ms=spare_ms)
-        except OSError as error:
-            sink, found = clocked, f"{error}; "
-        except ValueError:
-            sink, found = clocked, "no audio output on this machine; "
-    else:
-        sink = DeviceSink(rate, options.audio, spare_ms=spare_ms)
-    return (WavRecorder(sink, options.record) if options.record else sink), found
 
 
 def _chosen_patches(options: argparse.Namespace, bank: Bank) -> dict[int, str]:
@@ -457,7 +379,7 @@ def _version() -> str:
 def _common_flags(parser: argparse.ArgumentParser, lookahead: str) -> argparse.ArgumentParser:
     parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, help="folder of a bank")
     parser.add_argument("--patch", help="patch to start with (default: the bank's first)")
-    parser.add_argument("--vocoder", choices=("auto", "wavenet", "spectral"), default="auto")
+    parser.add_argument("--vocoder", choices=VOCODERS, default="auto")
     parser.add_argument("--sampler", choices=("auto", *SAMPLERS), default="auto")
     parser.add_argument("--lookahead", default=str(LOOKAHEAD), help=lookahead)
     parser.add_argument("--seed", type=int, default=0, help="of the random draws")

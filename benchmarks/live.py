@@ -53,13 +53,13 @@ class LiveServer:
             self.process.stdout.close()
             raise OSError(f"the server did not start: {' / '.join(self.lines) or 'no word'}")
         stated = next(line for line in self.lines if line.startswith("osc "))
-        self._port = int(stated.split()[1].rstrip(",").rpartition(":")[2])
+        self.port = int(stated.split()[1].rstrip(",").rpartition(":")[2])
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(REPLY_S)
 
     def send(self, packet: bytes) -> None:
         """Send one OSC packet."""
-        self._socket.sendto(packet, ("127.0.0.1", self._port))
+        self._socket.sendto(packet, ("127.0.0.1", self.port))
 
     def status(self) -> Told:
         """The answer to /status; OSError if there is none within 10 s."""

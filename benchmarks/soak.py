@@ -2,9 +2,11 @@
 
 Notes come over OSC at an even density, on several parts with patches of their own, from one
 to four keys deep each; knobs, pedals, gains and patches move meanwhile. load is the mean of
-what /status said every few seconds, peak_load the worst single block; memory is what the
-process held in RAM (resident) after the first reading and at the end, growth a straight line
-through the readings of the second half, when all parts have played and everything is loaded.
+what /status said every few seconds, peak_load the worst single block; stalls counts how often
+the machine itself stood still for over 1 ms (`stalls.py`), on the same cores, most_stalled_ms the
+most of any 100 ms; memory is what the process held in RAM (resident) after the first reading and
+at the end, growth a straight line through the readings of the second half, when all parts have
+played and everything is loaded.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.live import LiveServer, Told
 from benchmarks.results import Row, add_bank_flags
+from benchmarks.stalls import StallWatch, most_stalled_ms
 from daw_bridge.events import PARTS
 from daw_bridge.osc_packet import encode
 from synth.bank import load_bank
@@ -54,14 +57,14 @@ def measure(options: argparse.Namespace) -> list[Row]:
     flags += ["--lookahead", str(options.lookahead), "--buffer", options.buffer]
     seconds = 60 * options.minutes
     packets = play(bank.names, list(bank.knobs), seconds, options)
-    with LiveServer(flags) as server:
+    with StallWatch() as watch, LiveServer(flags) as server:
         readings = list(_readings(server, packets, seconds))
         said = server.stop()
     counted = {
         name: int(re.search(rf"{name} \w+ (\d+)", said).group(1))
         for name in ("malformed", "refused")
     }
-    return [_row(options, readings, counted)]
+    return [_row(options, readings, counted, watch.stalls)]
 
 
 def play(
@@ -121,7 +124,12 @@ def _readings(
             yield told | {"memory_mb": resident_mb(server.process.pid), "at": at}
 
 
-def _row(options: argparse.Namespace, readings: list[Told], counted: dict[str, int]) -> Row:
+def _row(
+    options: argparse.Namespace,
+    readings: list[Told],
+    counted: dict[str, int],
+    stalls: list[tuple[float, float]] | None,
+) -> Row:
     last = readings[-1]
     memory = np.array([told["memory_mb"] for told in readings])
     at = np.array([told["at"] for told in readings])
@@ -137,6 +145,8 @@ def _row(options: argparse.Namespace, readings: list[Told], counted: dict[str, i
         "load": float(np.mean([told["load"] for told in readings])),
         "peak_load": last["peak_load"],
         "underruns": last["underruns"],
+        "stalls": None if stalls is None else len(stalls),
+        "most_stalled_ms": None if stalls is None else most_stalled_ms(stalls, 0.1),
         "late": last["late"],
         "dropped": last["dropped"],
         **counted,

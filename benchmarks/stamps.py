@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from run_server import main
-from synth.sinks import Samples, Sink
+from synth.sinks import Samples, Sink, SinkAround
 
 
-class StampedSink(Sink):
+class StampedSink(SinkAround):
     """Passes blocks on to `sink` and keeps when each was taken.
 
     `close` writes path: took (blocks,), perf_counter seconds at which the write returned;
@@ -28,35 +28,9 @@ class StampedSink(Sink):
     """
 
     def __init__(self, sink: Sink, path: Path) -> None:
-        self.engine_rate = sink.engine_rate
-        self._sink, self._path = sink, path
+        super().__init__(sink)
+        self._path = path
         self._stamps: list[tuple[float, int, int]] = []
-
-    @property
-    def rate(self) -> int:
-        return self._sink.rate
-
-    @property
-    def latency_ms(self) -> float:
-        return self._sink.latency_ms
-
-    @property
-    def underruns(self) -> int:
-        return self._sink.underruns
-
-    @property
-    def active(self) -> bool:
-        return self._sink.active
-
-    @property
-    def fault(self) -> str | None:
-        return self._sink.fault
-
-    def describe(self) -> str:
-        return self._sink.describe()
-
-    def start(self) -> None:
-        self._sink.start()
 
     def write(self, block: Samples) -> bool:
         taken = self._sink.write(block)
@@ -64,11 +38,8 @@ class StampedSink(Sink):
             self._stamps.append((time.perf_counter(), len(block), self._sink.underruns))
         return taken
 
-    def stop(self) -> None:
-        self._sink.stop()
-
     def close(self) -> None:
-        self._sink.close()
+        super().close()
         took, samples, underruns = np.array(self._stamps, float).reshape(-1, 3).T
         np.savez(
             self._path,

@@ -23,49 +23,27 @@ from pathlib import Path
 from typing import BinaryIO
 
 from synth.priority import LISTENER, step_back
-from synth.sinks import Samples, Sink
+from synth.sinks import Samples, Sink, SinkAround
 from synth.wav import WavWriter
 
 _log = logging.getLogger(__name__)
 
 
-class WavRecorder(Sink):
+class WavRecorder(SinkAround):
     """Passes blocks on to `sink`, which paces it, and records them to `path`.
 
-    Rate, latency, underruns and activity are those of `sink`, which is started and closed
-    with it. A disk that fails ends the recording, not the sound: `disk_fault` says why, it
+    A disk that fails ends the recording, not the sound: `disk_fault` says why, it
     is logged once, and what was written stays in the part file.
     """
 
     def __init__(self, sink: Sink, path: str | Path, channels: int = 2) -> None:
-        self.engine_rate = sink.engine_rate
+        super().__init__(sink)
         self.path = Path(path)
         self.channels = channels
         self.part_path: Path | None = None
         self.disk_fault: str | None = None
-        self._sink = sink
         self._blocks: queue.SimpleQueue[Samples | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
-
-    @property
-    def rate(self) -> int:
-        return self._sink.rate
-
-    @property
-    def latency_ms(self) -> float:
-        return self._sink.latency_ms
-
-    @property
-    def underruns(self) -> int:
-        return self._sink.underruns
-
-    @property
-    def active(self) -> bool:
-        return self._sink.active
-
-    @property
-    def fault(self) -> str | None:
-        return self._sink.fault
 
     def describe(self) -> str:
         return f"{self._sink.describe()}; recording to {self.path}"
@@ -90,9 +68,6 @@ class WavRecorder(Sink):
         if self._writer is not None:
             self._blocks.put(block.copy())
         return self._sink.write(block)
-
-    def stop(self) -> None:
-        self._sink.stop()
 
     def close(self) -> None:
         """Close the sink, then wait until everything is on disk under its own name."""

@@ -86,6 +86,53 @@ class Sink(ABC):
         self.close()
 
 
+class SinkAround(Sink):
+    """Hands everything on to `sink`: for sinks that do something besides.
+
+    Rate, latency, underruns, activity and fault are those of `sink`, which is started, stopped
+    and closed with it.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self.engine_rate = sink.engine_rate
+        self._sink = sink
+
+    @property
+    def rate(self) -> int:
+        return self._sink.rate
+
+    @property
+    def latency_ms(self) -> float:
+        return self._sink.latency_ms
+
+    @property
+    def underruns(self) -> int:
+        return self._sink.underruns
+
+    @property
+    def active(self) -> bool:
+        return self._sink.active
+
+    @property
+    def fault(self) -> str | None:
+        return self._sink.fault
+
+    def describe(self) -> str:
+        return self._sink.describe()
+
+    def start(self) -> None:
+        self._sink.start()
+
+    def write(self, block: Samples) -> bool:
+        return self._sink.write(block)
+
+    def stop(self) -> None:
+        self._sink.stop()
+
+    def close(self) -> None:
+        self._sink.close()
+
+
 class ClockSink(Sink):
     """No device: takes sound as fast as it would be played, by the system's clock.
 

@@ -1,4 +1,4 @@
-"""A real server process for tests: started, asked over OSC, stopped by signals."""
+"""A real server process for tests: asked over OSC as others write it, stopped by signals."""
 
 from __future__ import annotations
 
@@ -7,37 +7,23 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import build_msg
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.live import ROOT, LiveServer
+
 PATIENCE_S = 120.0
 """The first start on a machine compiles."""
 
 
 class Server:
-    """`run_server.py` with no stdin, on a free port; `lines` is what it printed until ready."""
+    """A `LiveServer`, with the same flags; `lines` is what it printed until ready."""
 
     def __init__(self, *flags: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "run_server.py", "--audio", "none", "--midi", "none"]
-            + ["--osc", "127.0.0.1:0", *flags],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.lines: list[str] = []
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-            if line.startswith("ready"):
-                break
-        assert self.lines and self.lines[-1].startswith("ready"), self.lines
-        stated = next(line for line in self.lines if line.startswith("osc "))
-        self.port = int(stated.split()[1].rstrip(",").rpartition(":")[2])
+        self._live = LiveServer(list(flags))
+        self.process, self.lines = self._live.process, self._live.lines
+        self.port = self._live.port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(5)
 
@@ -87,10 +73,7 @@ class Server:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
+        self._live.__exit__()
         self._socket.close()
 
 

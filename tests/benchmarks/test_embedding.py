@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import doctest
 import math
 import shutil
 from pathlib import Path
@@ -23,11 +22,6 @@ from tests.toy_bank import ANALYSIS, MEL2MEL, make_mel2mel
 
 def _options(bank: Path, plots: Path | None = None, grid: int = 4) -> argparse.Namespace:
     return argparse.Namespace(bank=bank, plots=plots, grid=grid)
-
-
-def test_the_examples_in_its_docstrings_hold():
-    assert doctest.testmod(embedding).attempted > 0
-    assert doctest.testmod(embedding).failed == 0
 
 
 def test_every_two_patches_have_a_row_and_the_summary_follows(toy_bank):

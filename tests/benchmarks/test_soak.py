@@ -43,6 +43,7 @@ def test_it_plays_on_and_says_how(toy_bank, tmp_path):
     assert (row["parts"], row["minutes"]) == (2, 0.05)
     assert (row["dropped"], row["malformed"], row["refused"]) == (0, 0, 0)
     assert row["load"] > 0 and row["peak_load"] > 0
+    assert row["buffer_ms"] == 10 and (row["stalls"] is None) == (row["most_stalled_ms"] is None)
     assert row["memory_start_mb"] > 0 and row["memory_end_mb"] > 0
 
 
