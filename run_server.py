@@ -13,7 +13,6 @@ import gc
 import logging
 import signal
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -90,12 +89,14 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
     bank = load_bank(options.bank)
     first = options.patch or bank.names[0]
     bank.patch(first)
+    lookahead, address = _lookahead(options.lookahead), _address(options.osc)
+    block_ms = 1000 * BLOCK_FRAMES / bank.analysis.frame_rate
+    spare_ms = max(_buffer_ms(options.buffer), block_ms)
     print("preparing", flush=True)
     with compiling_shown():
         vocoder, reason = choose_vocoder(bank, options.vocoder, options.sampler)
-        predictor = Streaming(bank.mel2mel(), vocoder.head, _lookahead(options.lookahead))
+        predictor = Streaming(bank.mel2mel(), vocoder.head, lookahead)
         _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
-    spare_ms = _buffer_ms(options.buffer)
     sink, found = open_sink(options.audio, bank.analysis.rate, spare_ms, options.record)
     sink = around(sink)
     player = Player(bank, _engine(bank, predictor, vocoder, options.seed), sink)
@@ -107,8 +108,8 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
     first_served = go_before_others(LISTENER)
     with ExitStack() as stack:
         osc = None
-        if options.osc != "none":
-            host, port = _address(options.osc)
+        if address:
+            host, port = address
             osc = OscServer(
                 player.desk, player.inbox, player.clock, player.status, _version(), host, port
             )
@@ -144,7 +145,7 @@ class Player:
         self.translator = MidiTranslator(self.desk, self.inbox.post)
         self._engine, self._sink = engine, sink
         self._windows = Windows(engine.hop, bank.patch(bank.names[0]).embedding)
-        self._stop = threading.Event()
+        self._stopped = False
         self._load = self._peak_load = 0.0
         self._frame_ms = 1000 * engine.hop / bank.analysis.rate
 
@@ -156,7 +157,7 @@ class Player:
         gc.collect()
         gc.freeze()
         underruns = 0
-        while not self._stop.is_set():
+        while not self._stopped:
             if self._sink.underruns != underruns:
                 underruns = self._sink.underruns
                 self.clock.stall()
@@ -173,7 +174,7 @@ class Player:
 
     def stop(self) -> None:
         """End `run` soon. From any thread, or a signal."""
-        self._stop.set()
+        self._stopped = True
         self._sink.stop()
 
     def latency_line(self) -> str:
@@ -264,7 +265,8 @@ def bounce(
 
     patches: part -> name; lookahead: frames as text, or "full" for the whole piece.
     """
-    inbox = Inbox()
+    # The whole piece may be posted at once.
+    inbox = Inbox(limit=sys.maxsize)
     desk = Desk(bank, inbox.post, lambda: 0)
     desk.announce(0)
     for part, name in patches.items():
@@ -362,7 +364,9 @@ def _buffer_ms(text: str) -> float:
     return milliseconds
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(text: str) -> tuple[str, int] | None:
+    if text == "none":
+        return None
     host, separator, port = text.rpartition(":")
     if not separator or not host or not port.isdecimal():
         raise ValueError(f"--osc {text!r}: must be HOST:PORT or none")
@@ -398,7 +402,8 @@ def _server_flags() -> argparse.ArgumentParser:
         "--buffer",
         metavar="MS",
         default=f"{SPARE_MS:g}",
-        help="sound kept ready beyond the device's own: more where it breaks off (default 10)",
+        help="sound kept ready beyond the device's own, at least one frame: more where it "
+        f"breaks off (default {SPARE_MS:g})",
     )
     parser.add_argument("--record", type=Path, metavar="WAV", help="keep what is played")
     parser.add_argument("--list-devices", action="store_true", help="list audio outputs")

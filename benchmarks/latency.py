@@ -3,8 +3,8 @@
 Real server processes play one short note after another (key 60, from silence). Paths:
 
     osc        loopback OSC, --audio none: from the sender's clock just before the packet is
-               sent, to when the sink takes the block with the first audible sample, which is
-               when a device without any buffer would begin to play it
+               sent, to when the sink, which stands for a device that plays sample by sample
+               out of a reserve of 10 ms, comes to the first audible one
     osc-jack   loopback OSC, into a JACK server with the dummy driver: from JACK's frame clock
                just before the packet is sent, to the sample captured on the port that plays
     midi-jack  the same with JACK MIDI, whose notes have their own sample on that clock

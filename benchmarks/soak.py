@@ -57,8 +57,9 @@ def measure(options: argparse.Namespace) -> list[Row]:
     flags += ["--lookahead", str(options.lookahead), "--buffer", options.buffer]
     seconds = 60 * options.minutes
     packets = play(bank.names, list(bank.knobs), seconds, options)
-    with StallWatch() as watch, LiveServer(flags) as server:
-        readings = list(_readings(server, packets, seconds))
+    with LiveServer(flags) as server:
+        with StallWatch() as watch:
+            readings = list(_readings(server, packets, seconds))
         said = server.stop()
     counted = {
         name: int(re.search(rf"{name} \w+ (\d+)", said).group(1))

@@ -49,9 +49,11 @@ class StallWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
-        self._over.set()
         if kind is None:
+            self._over.set()
             self.stalls = self._ours.recv()
+        else:
+            self.process.kill()
         self.process.join()
 
 

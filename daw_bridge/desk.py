@@ -206,7 +206,7 @@ class Desk:
         overwritten are the book's to judge (ValueError).
         """
         part = _part(part)
-        with self._saving:  # a file is slow: no knob waits for it
+        with self._saving:  # a file is slow: nobody else's knob waits for it
             s = self._settings[part]
             saved = self._book.save(
                 name,

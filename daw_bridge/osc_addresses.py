@@ -16,7 +16,8 @@
 
 Channels are 1..16, velocity 0 is a release, numbers come as int or float. Notes and knobs
 in a bundle are stamped with its timetag, up to 60 s ahead; questions, saving and panic are
-for at once. Address patterns (* ?) are not taken.
+for at once. While a patch is written, some ms, what else comes over OSC waits. Address
+patterns (* ?) are not taken.
 """
 
 from __future__ import annotations

@@ -63,6 +63,8 @@ class _Part:
         self._embedding = embedding
         self._gain = stereo_gain(0.0, 0.0)
         self._has_played = False
+        self._still: Window | None = None
+        """The last window, if nothing sounded in it and nothing has happened since."""
 
     def begins(self, events: list[Event]) -> bool:
         """Whether the part has played or does now; if not, only its settings are moved on."""
@@ -74,6 +76,8 @@ class _Part:
         return self._has_played
 
     def frames(self, number: int, events: list[Event], start: int, count: int) -> Window:
+        if not events and self._still is not None and len(self._still.cut) == count:
+            return self._still
         embedding = np.empty((count, len(self._embedding)), np.float32)
         gain = np.empty((count, 2), np.float32)
         cut = np.zeros(count, bool)
@@ -86,7 +90,9 @@ class _Part:
             cut[frame] |= isinstance(event, AllSoundOff)
         embedding[done:], gain[done:] = self._embedding, self._gain
         roll = self._roll.frames(events, start, count)
-        return Window(number, roll, embedding, gain, cut)
+        window = Window(number, roll, embedding, gain, cut)
+        self._still = None if events or roll.any() or not self._roll.silent else window
+        return window
 
     def _set(self, event: Event) -> None:
         match event:

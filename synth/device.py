@@ -73,7 +73,7 @@ class DeviceSink(Sink):
         self._stream = None
         self._lock = threading.Lock()
         """Held to use or take away the stream: a closed one must not be asked anything."""
-        self._stopped = threading.Event()
+        self._stopped = False
 
     @property
     def rate(self) -> int:
@@ -99,7 +99,7 @@ class DeviceSink(Sink):
 
     @property
     def active(self) -> bool:
-        if self._stopped.is_set() or self.fault is not None:
+        if self._stopped or self.fault is not None:
             return False
         with self._lock:
             return self._stream is not None and self._stream.active
@@ -140,12 +140,12 @@ class DeviceSink(Sink):
                 asked, since = self._playout.asked, time.monotonic()
             elif time.monotonic() - since > STALLED_S:
                 self._report("asks for no more sound")
-        if self._stream is not None and not self._stopped.is_set():
+        if self._stream is not None and not self._stopped:
             self._report("has stopped; is its sound server still running?")
         return False
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._stopped = True
 
     def close(self) -> None:
         """Fade out, stop and close; leaves a stream that hangs to itself after 2 s."""

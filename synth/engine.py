@@ -3,7 +3,9 @@
 Each frame is decided by itself: which parts sound, which begin anew, how loud they are. Runs
 of frames with the same parts go through the networks as one batch of rows, frame by frame
 where it matters, so how a stream is cut into blocks cannot change a sample. A part falls
-asleep a fixed time after its last key and then costs nothing.
+asleep a fixed time after its last key and then costs nothing. A cut (all sound off) is not part
+of the music: it ends what sounds when it comes, which the score had asked for `delay` frames
+before.
 """
 
 from __future__ import annotations
@@ -139,8 +141,9 @@ class Engine:
         if rows == self._rows and not fresh:
             return
         kept = [self._rows.index(p) if p in self._rows and p not in fresh else None for p in rows]
-        self._mel_state = select_rows(self._mel_state, self._predictor.initial_state(1), kept)
-        self._sound_state = select_rows(self._sound_state, self._vocoder.initial_state(1), kept)
+        begun = kept.count(None)
+        self._mel_state = select_rows(self._mel_state, self._predictor.initial_state(begun), kept)
+        self._sound_state = select_rows(self._sound_state, self._vocoder.initial_state(begun), kept)
         self._rows = rows
         for p in fresh:
             self._parts[p].gains = []

@@ -51,7 +51,5 @@ def _output(audio: str, rate: int, spare_ms: float) -> tuple[Sink, str]:
             return DeviceSink(rate, audio, spare_ms=spare_ms), ""
         try:
             return DeviceSink(rate, spare_ms=spare_ms), ""
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return clocked, f"{error}; "
-        except ValueError:
-            return clocked, "no audio output on this machine; "

@@ -48,11 +48,13 @@ class Streaming:
 
 
 class Score(Protocol):
-    """What one part plays: roll (frames, 176) and embedding (frames, size)."""
+    """What one part plays: roll (frames, 176), embedding (frames, size) and cut (frames,),
+    true where it begins anew from silence."""
 
     part: int
     roll: np.ndarray
     embedding: np.ndarray
+    cut: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Foreseen:
     lookahead = 0
 
     def __init__(self, mel2mel: Mel2Mel, head: str, windows: Iterable[Score]) -> None:
-        self._spectra = {w.part: _whole(mel2mel, head, w.roll, w.embedding) for w in windows}
+        self._spectra = {w.part: _whole(mel2mel, head, w) for w in windows}
 
     def initial_state(self, batch: int) -> NoState:
         return NoState()
@@ -82,7 +84,14 @@ class Foreseen:
 
 
 @torch.inference_mode()
-def _whole(mel2mel: Mel2Mel, head: str, roll: np.ndarray, embedding: np.ndarray) -> Tensor:
+def _whole(mel2mel: Mel2Mel, head: str, score: Score) -> Tensor:
+    cuts = np.flatnonzero(score.cut)
+    rolls, embeddings = (np.split(x, cuts) for x in (score.roll, score.embedding))
+    parts = zip(rolls, embeddings, strict=True)
+    return torch.cat([_uncut(mel2mel, head, *part) for part in parts if len(part[0])])
+
+
+def _uncut(mel2mel: Mel2Mel, head: str, roll: np.ndarray, embedding: np.ndarray) -> Tensor:
     timbre = torch.from_numpy(embedding)[None]
     if bool((timbre == timbre[:, :1]).all()):
         # One timbre throughout is many times cheaper than one for each frame.

@@ -16,6 +16,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]
 
 SPARE_MS = 10.0
-"""How late the renderer may be by default: two of Python's 5 ms turns at the interpreter."""
+"""How late the renderer may be by default: a frame of 8 ms, and what a system takes to wake it."""
 
 
 class Sink(ABC):
@@ -142,23 +143,25 @@ class ClockSink(Sink):
     not add up. After an underrun the clock starts again, with a full reserve.
 
     spare_ms: the reserve, as a device's; at least one block's length.
-    clock: seconds from a monotonic clock. wait: waits up to so many seconds and returns
-    whether the sink was stopped meanwhile; None for a real wait. Tests give both.
+    clock: seconds from a monotonic clock. wait: waits up to so many seconds, less when the
+    sink is stopped; None for a real wait. Tests give both.
     """
 
     def __init__(
         self,
         engine_rate: int,
         clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], bool] | None = None,
+        wait: Callable[[float], object] | None = None,
         spare_ms: float = SPARE_MS,
     ) -> None:
         self.engine_rate = engine_rate
         self._spare = round(engine_rate * spare_ms / 1000)
-        self._stopped = threading.Event()
         self._clock = clock
-        self._wait = wait or self._stopped.wait
-        self._started = False
+        self._wait = wait or self._wait_for_bell
+        self._started = self._stopped = False
+        self._bell = threading.Lock()
+        """Locked until stopped. Not an event: a signal may stop the very thread that waits."""
+        self._bell.acquire()
         self._underruns = 0
         self._anchor: float | None = None
         """When the first sample since the last underrun is played; None before any."""
@@ -181,7 +184,7 @@ class ClockSink(Sink):
 
     @property
     def active(self) -> bool:
-        return self._started and not self._stopped.is_set()
+        return self._started and not self._stopped
 
     def describe(self) -> str:
         return f"no device: paced by the system's clock at {self.engine_rate} Hz"
@@ -207,7 +210,12 @@ class ClockSink(Sink):
         return False
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._stopped = True
+        with suppress(RuntimeError):  # it has rung already
+            self._bell.release()
 
     def close(self) -> None:
         self.stop()
+
+    def _wait_for_bell(self, seconds: float) -> None:
+        self._bell.acquire(timeout=seconds)

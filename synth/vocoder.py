@@ -41,14 +41,15 @@ class Vocoder(Protocol):
 
 
 def select_rows(state: Any, fresh: Any, rows: list[int | None]) -> Any:
-    """A state whose row i is `state`'s row rows[i], or `fresh`'s only row for None.
+    """A state whose row i is `state`'s row rows[i], or for None the next of `fresh`'s rows.
 
     Arrays are copied, what is in lists is handed on: the old states must not be used any more.
     """
 
     def pick(name: str) -> Tensor | list[Any]:
         old, new = getattr(state, name), getattr(fresh, name)
-        picked = [new[0] if r is None else old[r] for r in rows]
+        waiting = iter(new)
+        picked = [next(waiting) if r is None else old[r] for r in rows]
         return picked if isinstance(old, list) else torch.stack(picked)
 
     return replace(state, **{f.name: pick(f.name) for f in fields(state)})

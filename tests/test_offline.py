@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from daw_bridge.inbox import LIMIT
 from daw_bridge.midi_file import TimedMessage
 from run_server import DEFAULT_BANK, Player, bounce
 from synth.bank import load_bank
@@ -53,6 +54,16 @@ def test_blocks_do_not_change_the_samples(name: str, frames: int) -> None:
     assert len(heard[0]) == frames * HOP and np.abs(heard[0]).max() > 0.001
     np.testing.assert_array_equal(heard[0], heard[1])
     np.testing.assert_array_equal(heard[0], heard[2])
+
+
+def test_a_long_piece_seen_as_a_whole_is_played_to_its_end() -> None:
+    """More events than may wait from a network at once."""
+    bank, frames = load_bank(DEFAULT_BANK), 40
+    knob = mido.Message("control_change", channel=0, control=11, value=127)
+    score = [TimedMessage(0.0, knob) for _ in range(LIMIT)]
+    score += [TimedMessage(0.1, mido.Message("note_on", channel=0, note=60, velocity=90))]
+    blocks = bounce(bank, SpectralVocoder(bank.analysis), score, {1: "trumpet"}, frames, "full", 0)
+    assert np.abs(np.concatenate(list(blocks))).max() > 0.001
 
 
 def test_a_live_take_is_the_bounce(tmp_path: Path) -> None:

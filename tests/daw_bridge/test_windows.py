@@ -56,6 +56,20 @@ def test_a_part_appears_with_its_first_note_and_stays():
     assert [w.part for w in windows.frames([NoteOff(at(16), 5, 60)], 16, 4)] == [1, 2]
 
 
+def test_a_part_that_is_still_goes_on_as_it_last_was():
+    """Its window is not made anew, until something happens to it."""
+    windows = Windows(HOP, START)
+    windows.frames([NoteOn(at(0), 2, 60, 100), NoteOff(at(1), 2, 60)], 0, 2)
+    (still,), (again,) = (windows.frames([], start, 1) for start in (2, 3))
+    assert again is still and not still.roll.any()
+    (moved,) = windows.frames([Level(at(4), 2, 0, -1)], 4, 1)
+    assert moved.gain.tolist() == [stereo_gain(0, -1).tolist()]
+    (struck,) = windows.frames([NoteOn(at(5), 2, 62, 100)], 5, 1)
+    assert struck.roll.any()
+    (longer,) = windows.frames([], 6, 3)
+    assert longer.roll.shape == (3, CHANNELS) and longer.roll[:, 62 - LOWEST_KEY].all()
+
+
 def test_shapes_and_starting_values():
     window = play([NoteOn(0, 1, 60, 127)], 5)[1]
     assert window.roll.shape == (5, CHANNELS) and window.roll.dtype == np.float32

@@ -194,6 +194,18 @@ def test_foreseen_spectra_are_those_of_the_whole_sequence(net):
     torch.testing.assert_close(torch.cat(heard, 1), wanted, atol=1e-5, rtol=0)
 
 
+def test_a_foreseen_cut_forgets_the_keys_before_it(net):
+    score = [NoteOn(0, 4, 60, 100), AllSoundOff(at(9), 4), *note(4, 64, 12, 16)]
+    (window,) = Windows(HOP, START).frames(score, 0, 20)
+    (fresh,) = Windows(HOP, START).frames(note(4, 64, 3, 7), 0, 11)
+    heard, wanted = (
+        Foreseen(net, "fine", [w]).step([4], 0, torch.zeros(1, len(w.roll), 1), None, None)
+        for w in (window, fresh)
+    )
+    assert heard.shape == (1, 20, ANALYSIS.bands)
+    torch.testing.assert_close(heard[:, 9:], wanted, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("vocoder", ["wavenet", "draws"])
 def test_the_seed_decides_the_draws(make, vocoder):
     score = [*note(1, 57, 2, 9), *note(2, 64, 5, 9)]

@@ -209,6 +209,13 @@ def test_rows_can_leave_move_and_join(toy, plain, lookahead):
                 assert torch.equal(heard[row], wanted[r, a:b])
 
 
+def test_streams_that_begin_together_keep_what_is_ready_apart(toy):
+    """Or two timbres on one key would throw each other's spectra away in every frame."""
+    live = Mel2MelStep(toy, 0)
+    state = select_rows(live.initial_state(1), live.initial_state(2), [None, 0, None])
+    assert len({id(cache) for cache in state.caches}) == 3
+
+
 def test_templates_need_the_fine_head():
     with pytest.raises(ValueError, match="timbre_features: key templates need the fine head"):
         Mel2Mel(Mel2MelConfig(fine=False))

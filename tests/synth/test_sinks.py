@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
@@ -81,6 +82,25 @@ def test_a_real_wait_ends_when_another_thread_stops_it():
         writer.join(timeout=30)
         assert answers == [False]
         assert not sink.active
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer to be interrupted by")
+def test_a_signal_may_stop_the_thread_that_waits():
+    """At any moment of its wait, as Ctrl-C does: it must not wait for itself."""
+    stopped = 0
+    now = ClockSink(RATE)
+    before = signal.signal(signal.SIGALRM, lambda *_: now.stop())
+    try:
+        for n in range(1_000):
+            with now:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 + n * 1e-6)
+                while now.write(BLOCK[:2]):
+                    pass
+                stopped += 1
+            now = ClockSink(RATE)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert stopped == 1_000
 
 
 def test_takes_nothing_before_its_start_or_after_its_close():
