@@ -12,9 +12,11 @@ played and everything is loaded.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", type=int, default=2, help="that play at once")
     parser.add_argument("--density", type=float, default=8.0, help="notes a second, all parts")
     parser.add_argument("--lookahead", type=int, default=0, help="frames")
+    parser.add_argument("--core", type=int, help="pin the server to it, from 0; not the player")
     parser.add_argument("--buffer", default="10", help="ms that the renderer may be late")
     parser.add_argument("--seed", type=int, default=0, help="of the notes")
 
@@ -57,8 +60,10 @@ def measure(options: argparse.Namespace) -> list[Row]:
     flags += ["--lookahead", str(options.lookahead), "--buffer", options.buffer]
     seconds = 60 * options.minutes
     packets = play(bank.names, list(bank.knobs), seconds, options)
-    with LiveServer(flags) as server:
-        with StallWatch() as watch:
+    with _pinned(options.core):
+        watch, server = StallWatch(), LiveServer(flags)
+    with server:
+        with watch:
             readings = list(_readings(server, packets, seconds))
         said = server.stop()
     counted = {
@@ -66,6 +71,22 @@ def measure(options: argparse.Namespace) -> list[Row]:
         for name in ("malformed", "refused")
     }
     return [_row(options, readings, counted, watch.stalls)]
+
+
+@contextmanager
+def _pinned(core: int | None) -> Iterator[None]:
+    """Where a core is given, processes begun meanwhile stay on it, and this one leaves it."""
+    if core is None:
+        yield
+        return
+    if not hasattr(os, "sched_setaffinity") or core not in os.sched_getaffinity(0):
+        raise ValueError(f"--core {core}: is no core that this process may use")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before - {core} or before)
 
 
 def play(
@@ -140,6 +161,7 @@ def _row(
         "minutes": options.minutes,
         "vocoder": options.vocoder,
         "lookahead": options.lookahead,
+        "core": options.core,
         "buffer_ms": float(options.buffer),
         "density": options.density,
         "parts": max(told["parts"] for told in readings),

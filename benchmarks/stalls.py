@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from multiprocessing import get_context
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from types import TracebackType
 
 from synth.priority import go_before_others
@@ -24,7 +24,7 @@ FIRST = 50
 
 
 class StallWatch:
-    """A context in which stalls of a core that this process may use are counted.
+    """A context in which stalls of the cores that this process may use now are counted.
 
     stalls: each one's end, in seconds of `time.perf_counter`, and its length in ms, once it is
     over; None where it cannot be told. process: the one that watches. EOFError when that one
@@ -34,35 +34,34 @@ class StallWatch:
     def __init__(self) -> None:
         spawn = get_context("spawn")
         self.stalls: list[tuple[float, float]] | None = None
-        self._over = spawn.Event()
-        self._ours, self._theirs = spawn.Pipe()
-        told = (self._over, self._theirs)
-        self.process = spawn.Process(target=_watch, args=told, daemon=True)
+        self._ours, theirs = spawn.Pipe()
+        self.process = spawn.Process(target=_watch, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+        self._ours.recv()  # it is awake
 
     def __enter__(self) -> StallWatch:
-        """Returns once it watches."""
-        self.process.start()
-        self._theirs.close()
-        self._ours.recv()
+        self._ours.send("begin")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._over.set()
+            self._ours.send("over")
             self.stalls = self._ours.recv()
         else:
             self.process.kill()
         self.process.join()
 
 
-def _watch(over: Event, told: object) -> None:
+def _watch(told: Connection) -> None:
     end_with_parent()
     first = go_before_others(FIRST)
-    told.send("begun")
+    told.send("awake")
+    told.recv()
     stalls, last = [], time.perf_counter()
-    while not over.is_set():
+    while not told.poll():
         time.sleep(STEP_S)
         now = time.perf_counter()
         late_ms = 1000 * (now - last - STEP_S)

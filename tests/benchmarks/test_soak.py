@@ -54,7 +54,9 @@ def test_memory_that_is_taken_is_seen():
     assert resident_mb(os.getpid()) - before > 60 and taken[0]
 
 
-@pytest.mark.parametrize("flags", [["--parts", "17"], ["--minutes", "0"], ["--density", "-1"]])
+@pytest.mark.parametrize(
+    "flags", [["--core", "4096"], ["--parts", "17"], ["--minutes", "0"], ["--density", "-1"]]
+)
 def test_bad_flags_are_told_in_one_line(toy_bank, capsys, flags):
     assert main(["soak", "--bank", str(toy_bank), *flags]) == 2
     told = capsys.readouterr().err.strip()
