@@ -162,7 +162,7 @@ def _row(
         "vocoder": options.vocoder,
         "lookahead": options.lookahead,
         "core": options.core,
-        "buffer_ms": float(options.buffer),
+        "buffer_ms": last["output_ms"],
         "density": options.density,
         "parts": max(told["parts"] for told in readings),
         "load": float(np.mean([told["load"] for told in readings])),

@@ -41,7 +41,9 @@ class StallWatch:
         self._ours.recv()  # it is awake
 
     def __enter__(self) -> StallWatch:
+        """Returns once it watches."""
         self._ours.send("begin")
+        self._ours.recv()
         return self
 
     def __exit__(
@@ -61,6 +63,7 @@ def _watch(told: Connection) -> None:
     told.send("awake")
     told.recv()
     stalls, last = [], time.perf_counter()
+    told.send("begun")
     while not told.poll():
         time.sleep(STEP_S)
         now = time.perf_counter()

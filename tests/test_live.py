@@ -123,6 +123,8 @@ def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
             (["--audio", "no such device"], "no such device"),
             (["--audio", "none", "--midi", "none", "--osc", f"127.0.0.1:{port}"], port),
             (["--lookahead", "-1"], "--lookahead"),
+            (["--buffer", "501"], "--buffer '501': must be 0..500 ms"),
+            (["--buffer", "soon"], "--buffer 'soon': must be 0..500 ms"),
             (["render", str(noise), out], "noise.mid"),
             (["render", str(tmp_path / "gone.mid"), out], "gone.mid"),
         ):
