@@ -43,10 +43,10 @@ typedef struct {
 } matrix;
 
 typedef struct {
-    int64_t layers, residual, skips;
+    int64_t layers, residual, skips, mels;
     const int64_t *dilations;
-    const float *embedding, *residual_bias, *skip_bias, *out_bias, *end_bias;
-    matrix past, now, residuals, skip, out, end;
+    const float *embedding, *gate_bias, *residual_bias, *skip_bias, *out_bias, *end_bias;
+    matrix past, now, mel, residuals, skip, out, end;
 } network;
 
 /* sums[outputs] += the matrix of that number @ x * unit. */
@@ -108,22 +108,27 @@ static int64_t draw(float *logits, float u) {
     return chosen < CLASSES ? chosen : CLASSES - 1;
 }
 
-/* One row: added (n, layers, 2R), history (sum of dilations, R), draws and drawn (n,); led by
+/* One row: conditioning (n, mels), history (sum of dilations, R), draws and drawn (n,); led by
    forced (n,) unless NULL; logits (n, 256) unless NULL. */
-void walk(const network *net, const float *added, float *history, int64_t *position,
+void walk(const network *net, const float *conditioning, float *history, int64_t *position,
           int64_t *last, const float *draws, const int64_t *forced, int64_t *drawn,
           float *logits, int64_t n) {
     const int64_t layers = net->layers, r = net->residual;
     static _Thread_local float gates[AHEAD][WIDEST * 4];
-    static _Thread_local int16_t z[WIDEST], x16[WIDEST];
+    static _Thread_local int16_t z[WIDEST], x16[WIDEST], heard[AHEAD][WIDEST];
+    float units[AHEAD];
     float x[WIDEST], skip[WIDEST], out[WIDEST], end[WIDEST];
     for (int64_t begin = 0; begin < n; begin += AHEAD) {
         const int64_t steps = n - begin < AHEAD ? n - begin : AHEAD;
         const int64_t width = net->now.outputs;
         for (int64_t s = 0; s < steps; s++)
-            for (int64_t l = 0; l < layers; l++)
+            units[s] = rounded(conditioning + (begin + s) * net->mels, net->mels, heard[s]);
+        for (int64_t l = 0; l < layers; l++)
+            for (int64_t s = 0; s < steps; s++) {
                 for (int64_t i = 0; i < 2 * r; i++)
-                    gates[s][l * width + i] = added[((begin + s) * layers + l) * 2 * r + i];
+                    gates[s][l * width + i] = net->gate_bias[l * 2 * r + i];
+                add(&net->mel, l, heard[s], units[s], gates[s] + l * width);
+            }
         int64_t ring = 0;
         for (int64_t l = 0; l < layers; ring += net->dilations[l++])
             for (int64_t s = 0; s < steps && net->dilations[l] >= AHEAD; s++) {

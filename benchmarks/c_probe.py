@@ -27,8 +27,8 @@ from synth.wavenet import WaveNetWeights
 SOURCE = Path(__file__).with_suffix(".c")
 FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-shared", "-fPIC")
 TILE, MOST, WIDEST = 64, 127, 4096
-MATRICES = ("past", "now", "residual", "skip", "out", "end")
-PLAIN = ("embedding", "residual_bias", "skip_bias", "out_bias", "end_bias")
+MATRICES = ("past", "now", "mel", "residual", "skip", "out", "end")
+PLAIN = ("embedding", "gate_bias", "residual_bias", "skip_bias", "out_bias", "end_bias")
 
 
 class _Matrix(ctypes.Structure):
@@ -42,7 +42,7 @@ class _Matrix(ctypes.Structure):
 
 class _Network(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("layers", "residual_size", "skips")),
+        *((name, ctypes.c_int64) for name in ("layers", "residual_size", "skips", "mels")),
         *((name, ctypes.c_void_p) for name in ("dilations", *PLAIN)),
         *((name, _Matrix) for name in MATRICES),
     ]
@@ -66,18 +66,19 @@ def available() -> bool:
 def pack(weights: WaveNetWeights) -> Probe:
     """Compile it and round the weights. OSError without a compiler that can."""
     layers, size = weights.residual_bias.shape
-    skips = len(weights.skip_bias)
-    if size % 2 or skips % 2 or max(layers * max(size, TILE // 2), skips) > WIDEST:
+    skips, mels = len(weights.skip_bias), weights.mel.shape[2]
+    if size % 2 or skips % 2 or max(layers * max(size, TILE // 2), skips, mels) > WIDEST:
         raise ValueError(f"{layers} layers of {size}, skip {skips}: not even, or above {WIDEST}")
     stacked = {
         "past": weights.past,
         "now": weights.now,
+        "mel": weights.mel,
         "residual": weights.residual,
         "skip": weights.skip.permute(1, 0, 2).flatten(1)[None],
         "out": weights.out[None],
         "end": weights.end[None],
     }
-    arrays, network, meant = [], _Network(layers, size, skips), {}
+    arrays, network, meant = [], _Network(layers, size, skips, mels), {}
     for name, matrices in stacked.items():
         rounded, scales = _as_bytes(matrices)
         meant[name] = (rounded * scales[..., None]).view(matrices.shape)
@@ -85,7 +86,7 @@ def pack(weights: WaveNetWeights) -> Probe:
         padded = torch.nn.functional.pad(scales, (0, -scales.shape[1] % TILE))
         arrays += [tiled.numpy(), padded.contiguous().numpy()]
         pointers = [array.ctypes.data for array in arrays[-2:]]
-        setattr(network, name, _Matrix(*pointers, padded.shape[1], matrices.shape[2]))
+        setattr(network, name, _Matrix(*pointers, padded.shape[1], 2 * tiled.shape[2]))
     plain = {"dilations": np.array(weights.dilations, np.int64)}
     plain |= {name: getattr(weights, name).contiguous().numpy() for name in PLAIN}
     for name, array in plain.items():
@@ -122,7 +123,8 @@ def _walk(
     logits: Tensor | None,
 ) -> Tensor:
     size = probe.network.residual_size
-    check_inputs(conditioning, state, draws, probe.weights.dilations, size, forced)
+    mels, dilations = probe.network.mels, probe.weights.dilations
+    check_inputs(conditioning, state, draws, mels, dilations, size, forced)
     drawn = torch.empty(draws.shape, dtype=torch.long)
     moment = [getattr(state, field.name) for field in fields(SamplerState)]
     arrays = [conditioning.contiguous(), *moment, draws.contiguous()]
@@ -141,8 +143,9 @@ def _as_bytes(matrices: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _tiled(rounded: Tensor) -> Tensor:
-    """(count, outputs, inputs) -> int8 (count, tiles, pairs, TILE, 2)."""
-    padded = torch.nn.functional.pad(rounded, (0, 0, 0, -rounded.shape[1] % TILE))
+    """(count, outputs, inputs) -> int8 (count, tiles, pairs, TILE, 2), filled up with zeros."""
+    _, outputs, inputs = rounded.shape
+    padded = torch.nn.functional.pad(rounded, (0, inputs % 2, 0, -outputs % TILE))
     pairs = padded.unflatten(2, (-1, 2)).unflatten(1, (-1, TILE))
     return pairs.permute(0, 1, 3, 2, 4).to(torch.int8).contiguous()
 

@@ -91,11 +91,11 @@ def compare(wavenet: WaveNet, vocoder: WaveNetVocoder, take: Take, analysis: Ana
     parts: list[Compared] = []
     for truth, frames in _true_logits(wavenet, mel, classes):
         span = slice(frames.start * analysis.hop, frames.stop * analysis.hop)
-        added = torch.cat(
+        heard = torch.cat(
             [vocoder.condition(mel[:, t : t + 1].to(device), state) for t in _count(frames)], 1
         )
         led, random = classes[:, span], draws[:, span]
-        logits, _, state = sampler.follow(packed, added, state, random.to(device), led.to(device))
+        logits, _, state = sampler.follow(packed, heard, state, random.to(device), led.to(device))
         parts.append(_compare(truth, logits[0].cpu(), led[0], random[0]))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 

@@ -2,7 +2,7 @@
 
 Each run is a folder of `trainer wavenet`; runs are to be compared after the same number of
 iterations, on the same data. validation_nats is the lowest cross-entropy a sample that the run
-has seen on held-out pieces; real_time_factor that of the cpu sampler from given conditioning,
+has seen on held-out pieces; real_time_factor that of the cpu sampler from upsampled frames,
 and vocoder_real_time that of the whole vocoder from mel frames, both one stream, one core.
 """
 

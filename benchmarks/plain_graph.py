@@ -63,7 +63,9 @@ def step(
     Everything in place, nothing decided on the processor, so that it can be captured.
     """
     x, skip, ring = w.embedding[state.last], w.skip_bias, 0
-    added = conditioning.index_select(1, at)[:, 0]
+    heard = conditioning.index_select(1, at)[:, 0]
+    added = linear(heard, w.mel.flatten(0, 1), w.gate_bias.flatten())
+    added = added.unflatten(1, w.gate_bias.shape)
     for layer, dilation in enumerate(w.dilations):
         slot = ring + state.position[:1] % dilation
         past = state.history.index_select(1, slot)[:, 0]

@@ -1,9 +1,9 @@
 """How fast is each stage of the sound, on one core, and is that fast enough to play live?
 
-    sampler   WaveNet samples drawn from given conditioning: each sampler of ours, and `torch`,
-              a plain float32 PyTorch loop, in the same run; where there is a C compiler also
-              `c-probe`, the ceiling of one core (see c_probe.py); on a GPU also `triton`, and
-              the plain loop there as `torch-gpu` and, as a CUDA graph, `torch-graph`
+    sampler   WaveNet samples drawn from mel frames upsampled before: each sampler of ours, and
+              `torch`, a plain float32 PyTorch loop, in the same run; where there is a C compiler
+              also `c-probe`, the ceiling of one core (see c_probe.py); on a GPU also `triton`,
+              and the plain loop there as `torch-gpu` and, as a CUDA graph, `torch-graph`
     mel2mel   notes to spectra, frame by frame, at several lookaheads
     vocoder   spectra to samples, frame by frame: the whole of spectral and of wavenet
 
@@ -207,7 +207,7 @@ def _sampler(name: str) -> tuple[Sampler, torch.device]:
 
 
 def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
-    """One block a run, from conditioning that was made before."""
+    """One block a run, from mel frames that were upsampled before."""
     (sampler, device), config = _sampler(name), wavenet.config
     weights = wavenet.weights()
     if name not in SAMPLERS:
@@ -219,13 +219,13 @@ def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
     # Real conditioning of a held spectrum: what it is does not change the work.
     vocoder = WaveNetVocoder(wavenet, "reference")
     held = torch.full((1, 1, config.mels), -4.0)
-    added = vocoder.condition(held, vocoder.initial_state(1)).to(device)
-    added = added.repeat(streams, block, 1, 1)
+    heard = vocoder.condition(held, vocoder.initial_state(1)).to(device)
+    heard = heard.repeat(streams, block, 1)
     state = initial_state(config.dilations, config.residual, streams, device)
     draws = torch.rand(streams, count, generator=torch.Generator().manual_seed(0)).to(device)
 
     def run() -> int:
-        drawn, _ = sampler.sample(packed, added, state, draws)
+        drawn, _ = sampler.sample(packed, heard, state, draws)
         drawn.cpu()
         return block
 

@@ -1,4 +1,4 @@
-"""What mel frames add to the WaveNet's gates: upsampled to samples, mapped for every layer."""
+"""The WaveNet's local conditioning: mel frames upsampled to samples, frame by frame."""
 
 from __future__ import annotations
 
@@ -24,35 +24,23 @@ class WaveNetState(SamplerState):
     started: Tensor
 
 
-def gate_map(wavenet: WaveNet) -> tuple[Tensor, Tensor]:
-    """The conditioning's share of all gates: weight (mels, layers * 2R), bias (layers * 2R,)."""
-    start = 2 * wavenet.config.residual
-    weights = [layer.gate.weight[:, start:].detach() for layer in wavenet.layers]
-    biases = [layer.gate.bias.detach() for layer in wavenet.layers]
-    return torch.cat(weights).T.contiguous(), torch.cat(biases)
-
-
 class Conditioning:
-    """For samplers on the CPU. frames_at_once: how many to ask for, so that they stay cached."""
-
-    frames_at_once = 1
+    """For samplers on the CPU."""
 
     def __init__(self, wavenet: WaveNet) -> None:
-        self._config = wavenet.config
+        self._hop = wavenet.config.hop
         self._upsample = wavenet.upsample
-        self._weight, self._bias = gate_map(wavenet)
 
     @torch.no_grad()
     def __call__(self, frames: Tensor, state: WaveNetState) -> Tensor:
-        """frames (rows, n, mels) -> (rows, n * hop, layers, 2R). Overwrites the state.
+        """frames (rows, n, mels) -> (rows, n * hop, mels). Overwrites the state.
 
         As in `WaveNet.forward`, a stream's first frame is also the one before it. Each row's
-        frame is mapped by itself, since a matrix library may round it differently beside
+        frame is upsampled by itself, since a matrix library may round it differently beside
         others.
         """
-        config = self._config
-        rows, n, hop = len(frames), frames.shape[1], config.hop
-        added = torch.empty(rows, n * hop, config.layers, 2 * config.residual)
+        rows, n, mels = frames.shape
+        heard = torch.empty(rows, n * self._hop, mels)
         coarse, fine = self._upsample
         for row in range(rows):
             own = slice(row, row + 1)
@@ -63,9 +51,7 @@ class Conditioning:
                     state.substep[own] = coarse(frame, frame)[:, :1]
                     state.started[row] = True
                 steps = coarse(frame, state.frame[own])
-                heard = fine(steps, state.substep[own])[0]
-                out = added[row, t * hop : (t + 1) * hop].flatten(1)
-                torch.addmm(self._bias, heard, self._weight, out=out)
+                heard[own, t * self._hop : (t + 1) * self._hop] = fine(steps, state.substep[own])
                 state.frame[own] = frame
                 state.substep[own] = steps[:, -1:]
-        return added
+        return heard

@@ -35,9 +35,9 @@ class SamplerState:
 class Sampler(Protocol):
     """What the rooms sampler_reference, sampler_cpu and their like offer.
 
-    conditioning is (batch, n, layers, 2R) float32, gate biases included; draws (batch, n)
-    float32 in [0, 1); classes (batch, n) int64. State is overwritten and handed back. Rows
-    are independent, and no block size n changes a bit. What does not fit raises
+    conditioning is (batch, n, mels) float32, the mel frames upsampled to samples; draws
+    (batch, n) float32 in [0, 1); classes (batch, n) int64. State is overwritten and handed
+    back. Rows are independent, and no block size n changes a bit. What does not fit raises
     ValueError.
     """
 
@@ -92,6 +92,7 @@ def check_inputs(
     conditioning: Tensor,
     state: SamplerState,
     draws: Tensor,
+    mels: int,
     dilations: tuple[int, ...],
     residual: int,
     classes: Tensor | None = None,
@@ -102,7 +103,7 @@ def check_inputs(
     batch, n = draws.shape
     wanted = {
         "draws": (draws, (batch, n), torch.float32),
-        "conditioning": (conditioning, (batch, n, len(dilations), 2 * residual), torch.float32),
+        "conditioning": (conditioning, (batch, n, mels), torch.float32),
         "history": (state.history, (batch, sum(dilations), residual), torch.float32),
         "position": (state.position, (batch,), torch.int64),
         "last": (state.last, (batch,), torch.int64),

@@ -25,7 +25,9 @@ from synth.wavenet import WaveNetWeights
 BLOCK = 64
 """Inputs that share a scale and an exact sum, at most."""
 MOST_SUM = 2**31 - 1
-MOST_WEIGHT = 2**15 - 1
+INNER, OUTER = torch.int8, torch.int16
+"""Weights of the layers, and of the two matrices behind them, which in 8 bits would move the
+distribution five times as far as all others together (`python -m benchmarks divergence`)."""
 
 PLAYED = 64
 """Samples drawn to see how fast weights can be read."""
@@ -44,9 +46,10 @@ def cores_here() -> int:
 @dataclass(frozen=True, slots=True)
 class Packed:
     """Weights, and who helps: one thread for each core but the caller's, which start when there
-    are rows enough."""
+    are rows enough. mels: of the conditioning."""
 
     weights: PackedWeights
+    mels: int
     cores: int
     helpers: ThreadPoolExecutor
 
@@ -54,12 +57,12 @@ class Packed:
 def pack(weights: WaveNetWeights) -> Packed:
     """See synth.sampler.Sampler. To be played on all cores that this thread may use now."""
     cores = cores_here()
-    packed = _place(_pack(round_weights(weights)))
+    packed = _place(_pack(round_weights(weights)), weights.mel.shape[2])
     # A pool must have room for one, and starts it only when it is asked for.
-    return Packed(packed, cores, ThreadPoolExecutor(max(cores - 1, 1)))
+    return Packed(packed, weights.mel.shape[2], cores, ThreadPoolExecutor(max(cores - 1, 1)))
 
 
-def _place(weights: PackedWeights) -> PackedWeights:
+def _place(weights: PackedWeights, mels: int) -> PackedWeights:
     """The same weights where they can be read fastest: they fill most of a core's cache."""
 
     def structured(arrays: Arrays) -> PackedWeights:
@@ -74,10 +77,9 @@ def _place(weights: PackedWeights) -> PackedWeights:
     def play(arrays: Arrays) -> None:
         walk(structured(arrays), *silence, NO_CLASSES, drawn, NO_LOGITS)
 
-    layers, residual = weights.residual_bias.shape
-    past = int(weights.dilations.sum())
+    residual, past = weights.residual_bias.shape[1], int(weights.dilations.sum())
     silence = (
-        np.zeros((1, PLAYED, layers, 2 * residual), np.float32),
+        np.zeros((1, PLAYED, mels), np.float32),
         np.zeros((1, past, residual), np.float32),
         np.zeros(1, np.int64),
         np.full(1, SILENCE),
@@ -92,23 +94,26 @@ def _pack(weights: WaveNetWeights) -> PackedWeights:
     return PackedWeights(
         np.array(weights.dilations, np.int64),
         weights.embedding.numpy(),
-        as_integers(weights.past),
-        as_integers(weights.now),
-        as_integers(weights.residual),
+        as_integers(weights.past, INNER),
+        as_integers(weights.now, INNER),
+        as_integers(weights.mel, INNER),
+        weights.gate_bias.numpy(),
+        as_integers(weights.residual, INNER),
         weights.residual_bias.numpy(),
-        as_integers(weights.skip),
+        as_integers(weights.skip, INNER),
         weights.skip_bias.numpy(),
-        as_integers(weights.out[None]),
+        as_integers(weights.out[None], OUTER),
         weights.out_bias.numpy(),
-        as_integers(weights.end[None]),
+        as_integers(weights.end[None], OUTER),
         weights.end_bias.numpy(),
     )
 
 
-def as_integers(matrices: Tensor, beside: bool = BESIDE) -> Matrix:
+def as_integers(matrices: Tensor, kind: torch.dtype, beside: bool = BESIDE) -> Matrix:
     """Matrices (count, outputs, inputs) as integers, with a scale for each row of each block.
 
-    As large as sums of products with activations up to PEAK allow; filled up with zeros.
+    kind: torch.int16 or torch.int8. As large as that and sums of products with activations up
+    to PEAK allow; filled up with zeros.
     """
     inputs = matrices.shape[2]
     blocks = -(-inputs // BLOCK)
@@ -117,9 +122,10 @@ def as_integers(matrices: Tensor, beside: bool = BESIDE) -> Matrix:
     split = nn.functional.pad(matrices, room).unflatten(2, (blocks, 2 * pairs))
     # Rounding may add a half to each weight.
     most = MOST_SUM // PEAK - pairs
-    scales = torch.maximum(split.abs().sum(3) / most, split.abs().amax(3) / MOST_WEIGHT)
+    largest = split.abs().amax(3) / torch.iinfo(kind).max
+    scales = torch.maximum(split.abs().sum(3) / most, largest)
     scales = scales.clamp(min=1e-20)
-    weights = (split / scales[..., None]).round().to(torch.int16)
+    weights = (split / scales[..., None]).round().to(kind)
     split = weights.unflatten(3, (pairs, 2)).unflatten(1, (-1, TILE))
     tiled = split.permute(0, 1, 3, 4, *((2, 5) if beside else (5, 2)))
     scales = scales.unflatten(1, (-1, TILE)).transpose(2, 3)
@@ -156,7 +162,7 @@ def _run(
 ) -> Tensor:
     weights = packed.weights
     dilations, residual = tuple(weights.dilations.tolist()), weights.embedding.shape[1]
-    check_inputs(conditioning, state, draws, dilations, residual, forced)
+    check_inputs(conditioning, state, draws, packed.mels, dilations, residual, forced)
     drawn, rows = np.empty(draws.shape, np.int64), len(draws)
     arrays = [
         conditioning.contiguous().numpy(),

@@ -44,8 +44,8 @@ PEAK = 8191
 SMALLEST = np.float32(1e-20).view(np.int32)
 """Bits of the smallest that the largest activation is taken to be: silence has none."""
 
-FETCHED_AHEAD = 1024
-"""Weights asked for before their turn, 2 KB: a processor's own guess stops at each 4 KB."""
+FETCHED_AHEAD = 2048
+"""Bytes of weights asked for before their turn: a processor's own guess stops at each 4 KB."""
 
 f32 = np.float32
 # tanh as a ratio of odd over even powers, right to a few units in the last place (Eigen's
@@ -66,8 +66,8 @@ E4, E5, E6 = f32(0.00961812910762848), f32(0.00133335581464284), f32(0.000154035
 class Matrix(NamedTuple):
     """Matrices of one size: weight * scale is meant.
 
-    weights (count, tiles, blocks, pairs, TILE, 2) int16, or 2, TILE where not BESIDE; scales
-    (count, tiles, blocks, TILE) float32.
+    weights (count, tiles, blocks, pairs, TILE, 2) int16 or int8, or 2, TILE where not BESIDE;
+    scales (count, tiles, blocks, TILE) float32.
     """
 
     weights: np.ndarray
@@ -81,6 +81,8 @@ class PackedWeights(NamedTuple):
     embedding: np.ndarray
     past: Matrix
     now: Matrix
+    mel: Matrix
+    gate_bias: np.ndarray
     residual: Matrix
     residual_bias: np.ndarray
     skip: Matrix
@@ -117,9 +119,11 @@ def write_block(
 ) -> None:
     """sums[j] += unit * scales[j] * (exact sum over pairs of weights * x), j < TILE.
 
-    Pointers to weights and x (i16), scales and sums (float); pairs i64, unit float. Vectors of
-    any processor, since plain loops neither keep their sums in registers nor multiply pairs.
+    Pointers to weights (i16 or i8), x (i16), scales and sums (float); pairs i64, unit float.
+    Vectors of any processor, since plain loops neither keep their sums in registers nor multiply
+    pairs.
     """
+    narrow = weights.type.pointee
     i16, i32, i64 = (ir.IntType(bits) for bits in (16, 32, 64))
     floats, whole = ir.VectorType(ir.FloatType(), TILE), ir.VectorType(i32, TILE)
 
@@ -135,10 +139,14 @@ def write_block(
         wide = ir.VectorType(i32, one.type.count)
         return builder.mul(builder.sext(one, wide), builder.sext(other, wide))
 
+    def row_of_weights(pointer: Any, count: int) -> Any:
+        loaded = load(pointer, ir.VectorType(narrow, count), narrow.width // 8)
+        return loaded if narrow == i16 else builder.sext(loaded, ir.VectorType(i16, count))
+
     def added_beside(weights: Any, x: Any, total: Any) -> Any:
         couples = ir.VectorType(i16, 2 * TILE)
         pair = builder.bitcast(spread(load(x, i32, 2)), couples)
-        product = multiplied(load(weights, couples, 2), pair)
+        product = multiplied(row_of_weights(weights, 2 * TILE), pair)
         halves = [ir.Constant(whole, list(range(n, 2 * TILE, 2))) for n in (0, 1)]
         one, other = (builder.shuffle_vector(product, product, half) for half in halves)
         return builder.add(total, builder.add(one, other))
@@ -147,7 +155,7 @@ def write_block(
         for number in (0, 1):
             row = builder.gep(weights, [ir.Constant(i64, number * TILE)])
             value = spread(builder.load(builder.gep(x, [ir.Constant(i64, number)])))
-            product = multiplied(load(row, ir.VectorType(i16, TILE), 2), value)
+            product = multiplied(row_of_weights(row, TILE), value)
             total = builder.add(total, product)
         return total
 
@@ -166,13 +174,14 @@ def write_block(
 
 
 def _fetch(builder: ir.IRBuilder, pointer: Any, weights: int) -> None:
-    """Ask for as many weights as one step reads, FETCHED_AHEAD later."""
+    """Ask for as many weights as one step reads, FETCHED_AHEAD bytes later."""
+    size = pointer.type.pointee.width // 8
     byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
     prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    for line in range(0, weights, 32):
+    for line in range(0, weights * size, 64):
         ahead = ir.Constant(ir.IntType(64), FETCHED_AHEAD + line)
-        address = builder.bitcast(builder.gep(pointer, [ahead]), byte)
+        address = builder.gep(builder.bitcast(pointer, byte), [ahead])
         # To be read; kept in all caches; data.
         builder.call(prefetch, [address, *(ir.Constant(i32, n) for n in (0, 3, 1))])
 
@@ -217,9 +226,7 @@ def walk(w, conditioning, history, position, last, draws, forced, drawn, logits)
     scratch = _new_scratch(w, rows)
     for begin in range(0, n, AHEAD):
         steps = min(AHEAD, n - begin)
-        for b in range(rows):
-            for s in range(steps):
-                _start_gates(conditioning[b, begin + s], scratch.gates, s, b)
+        _start_gates(w, conditioning, begin, steps, scratch)
         _sum_past_ahead(w, history, position, steps, scratch)
         for s in range(steps):
             t = begin + s
@@ -235,7 +242,7 @@ def walk(w, conditioning, history, position, last, draws, forced, drawn, logits)
 @compiled
 def _new_scratch(w, rows):
     layers, r = w.residual_bias.shape
-    widest = max(max(_inputs(w.skip), _inputs(w.now)), max(_inputs(w.out), _inputs(w.end)))
+    widest = max(_inputs(w.skip), _inputs(w.now), _inputs(w.mel), _inputs(w.out), _inputs(w.end))
     return Scratch(
         np.zeros((layers, AHEAD, rows, _outputs(w.now)), np.float32),
         np.zeros((rows, _outputs(w.residual)), np.float32),
@@ -261,11 +268,19 @@ def _outputs(matrix):
 
 
 @compiled
-def _start_gates(added, gates, s, b):
-    layers, width = added.shape
+def _start_gates(w, conditioning, begin, steps, scratch):
+    """Biases and what the conditioning of the next steps adds."""
+    gates = scratch.gates
+    layers, ahead, rows, _ = gates.shape
+    width = w.gate_bias.shape[1]
+    for s in range(steps):
+        for b in range(rows):
+            _round(conditioning[b, begin + s], scratch, s * rows + b)
     for layer in range(layers):
-        for i in range(width):
-            gates[layer, s, b, i] = added[layer, i]
+        for s in range(steps):
+            for b in range(rows):
+                gates[layer, s, b, :width] = w.gate_bias[layer]
+        _add(w.mel, layer, scratch, 0, steps * rows, gates, layer * ahead * rows)
 
 
 @compiled
@@ -280,7 +295,7 @@ def _sum_past_ahead(w, history, position, steps, scratch):
                 for b in range(rows):
                     slot = ring + (position[b] + s) % dilation
                     _round(history[b, slot], scratch, s * rows + b)
-            _add(w.past, layer, scratch, steps * rows, scratch.gates, layer * ahead * rows)
+            _add(w.past, layer, scratch, 0, steps * rows, scratch.gates, layer * ahead * rows)
         ring += dilation
 
 
@@ -302,29 +317,33 @@ def _next_logits(w, history, position, last, s, scratch):
         if dilation < AHEAD:
             for b in range(rows):
                 _round(history[b, ring + position[b] % dilation], scratch, b)
-            _add(w.past, layer, scratch, rows, gates, to)
+            _add(w.past, layer, scratch, 0, rows, gates, to)
         for b in range(rows):
             _round(x[b, :r], scratch, b)
             slot = ring + position[b] % dilation
             for i in range(r):
                 history[b, slot, i] = x[b, i]
                 x[b, i] += w.residual_bias[layer, i]
-        _add(w.now, layer, scratch, rows, gates, to)
+        _add(w.now, layer, scratch, 0, rows, gates, to)
         for b in range(rows):
             for i in range(r):
                 z[b, i] = _gated(gates[layer, s, b, i], gates[layer, s, b, r + i])
-            _round(z[b], scratch, b)
-        _add(w.residual, layer, scratch, rows, x, 0)
-        _add(w.skip, layer, scratch, rows, skip, 0)
+        if layer:
+            # One layer late: nothing waits for it, and it fills the wait for z.
+            _add(w.skip, layer - 1, scratch, rows, rows, skip, 0)
+        for b in range(rows):
+            _round(z[b], scratch, rows + b)
+        _add(w.residual, layer, scratch, rows, rows, x, 0)
         ring += dilation
+    _add(w.skip, layers - 1, scratch, rows, rows, skip, 0)
     for b in range(rows):
         _rectify(skip[b])
         _round(skip[b, : len(w.skip_bias)], scratch, b)
-    _add(w.out, 0, scratch, rows, out, 0)
+    _add(w.out, 0, scratch, 0, rows, out, 0)
     for b in range(rows):
         _rectify(out[b])
         _round(out[b, : len(w.out_bias)], scratch, b)
-    _add(w.end, 0, scratch, rows, end, 0)
+    _add(w.end, 0, scratch, 0, rows, end, 0)
 
 
 @compiled
@@ -344,8 +363,8 @@ def _round(x, scratch, b):
 
 
 @compiled
-def _add(matrix, number, scratch, rows, sums, first):
-    """Add the matrix of that number times rounded[b] to row first + b of sums, b < rows."""
+def _add(matrix, number, scratch, start, rows, sums, first):
+    """Add the matrix of that number times rounded[start + b] to row first + b of sums, b < rows."""
     weights, scales = matrix
     _, tiles, blocks, pairs, _, _ = weights.shape
     width, inputs = sums.shape[-1], scratch.rounded.shape[1]
@@ -359,9 +378,9 @@ def _add(matrix, number, scratch, rows, sums, first):
                     scales,
                     at * TILE,
                     scratch.rounded,
-                    b * inputs + block * 2 * pairs,
+                    (start + b) * inputs + block * 2 * pairs,
                     pairs,
-                    scratch.unit[b],
+                    scratch.unit[start + b],
                     sums,
                     (first + b) * width + tile * TILE,
                 )

@@ -47,8 +47,8 @@ def _walk(
     forced: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Logits and drawn classes; forced: what to go on with instead of the classes drawn."""
-    residual = weights.embedding.shape[1]
-    check_inputs(conditioning, state, draws, weights.dilations, residual, forced)
+    mels, residual = weights.mel.shape[2], weights.embedding.shape[1]
+    check_inputs(conditioning, state, draws, mels, weights.dilations, residual, forced)
     logits = torch.empty(*draws.shape, CLASSES)
     drawn = torch.empty(draws.shape, dtype=torch.long)
     for row in range(draws.shape[0]):
@@ -60,9 +60,10 @@ def _walk(
     return logits, drawn
 
 
-def _next_logits(w: WaveNetWeights, added: Tensor, state: SamplerState, row: int) -> Tensor:
-    """Logits (256,) of one row's next sample; added (layers, 2R). Turns its history on."""
+def _next_logits(w: WaveNetWeights, heard: Tensor, state: SamplerState, row: int) -> Tensor:
+    """Logits (256,) of one row's next sample; heard (mels,). Turns its history on."""
     position = int(state.position[row])
+    added = w.gate_bias + w.mel @ heard
     x = w.embedding[state.last[row]]
     skip, ring = w.skip_bias, 0
     for layer, dilation in enumerate(w.dilations):

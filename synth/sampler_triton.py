@@ -1,9 +1,10 @@
-"""The WaveNet sampler for a GPU: many streams at once, a whole block in one launch.
+"""The WaveNet sampler for a GPU: many streams at once, a whole block in two launches.
 
-Each program carries STREAMS streams through all layers and all samples of the block: the
-matrix products of a layer are (STREAMS, R) x (R, outputs) on tensor cores, in half precision
-with float32 sums, and the weights stream from the L2 cache, which all programs share. Nothing
-passes between programs, so neither the batch nor the block can change a class.
+The first maps the conditioning of the whole block to all layers' gates. In the second, each
+program carries STREAMS streams through all layers and all samples: the matrix products of a
+layer are (STREAMS, R) x (R, outputs) on tensor cores, in half precision with float32 sums, and
+the weights stream from the L2 cache, which all programs share. Nothing passes between
+programs, so neither the batch nor the block can change a class.
 
 The kernel takes any power of two of residual channels from 16 to 128 and of skip channels
 from 16 to 512; under TRITON_INTERPRET=1 it runs on the CPU, which is how it is tested without
@@ -20,6 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from synth.linear_triton import linear
 from synth.mulaw import CLASSES
 from synth.sampler import SamplerState, check_inputs, round_weights
 from synth.wavenet import WaveNetWeights
@@ -36,7 +38,7 @@ SCRATCH_BYTES = 8_192
 SIGNATURE = {
     **dict.fromkeys(("embedding", "gates", "residual", "skip", "out", "end"), "*fp16"),
     **dict.fromkeys(("residual_bias", "skip_bias", "out_bias", "end_bias"), "*fp32"),
-    **dict.fromkeys(("conditioning", "draws", "history", "logits"), "*fp32"),
+    **dict.fromkeys(("begun", "draws", "history", "logits"), "*fp32"),
     **dict.fromkeys(("position", "last", "forced", "drawn"), "*i64"),
     **dict.fromkeys(("batch", "n", "layers", "slots"), "i32"),
     "rings": "*i32",
@@ -49,11 +51,14 @@ class Packed:
     """Weights on the device. Matrices are float16, inputs by outputs, one after the other:
     embedding (256, R); gates (L, 4, R, R): tanh and sigmoid halves of the past tap, then of
     the present one; residual (L, R, R); skip (L, R, S); out (S, S); end (S, 256). Biases are
-    float32. rings (L, 2) int32: each layer's first slot in the history, and its dilation.
+    float32. mel (mels, L * 2R) and gate_bias (L * 2R,) float32: from conditioning to gates.
+    rings (L, 2) int32: each layer's first slot in the history, and its dilation.
     stages: the launch's, see `stages`."""
 
     dilations: tuple[int, ...]
     embedding: Tensor
+    mel: Tensor
+    gate_bias: Tensor
     gates: Tensor
     residual: Tensor
     residual_bias: Tensor
@@ -92,6 +97,8 @@ def pack(weights: WaveNetWeights) -> Packed:
     return Packed(
         weights.dilations,
         half(weights.embedding),
+        weights.mel.flatten(0, 1).T.contiguous().to(place),
+        weights.gate_bias.flatten().to(place),
         half(gates),
         half(weights.residual.mT),
         weights.residual_bias.to(place),
@@ -161,12 +168,14 @@ def _launch(
     forced: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     residual, skip = packed.embedding.shape[1], len(packed.out_bias)
-    check_inputs(conditioning, state, draws, packed.dilations, residual, forced)
+    mels = len(packed.mel)
+    check_inputs(conditioning, state, draws, mels, packed.dilations, residual, forced)
     batch, n = draws.shape
     drawn = torch.empty(batch, n, dtype=torch.int64, device=draws.device)
     logits = draws.new_empty((batch, n, CLASSES) if forced is not None else (1,))
     if not batch:
         return logits, drawn
+    begun = linear(conditioning.flatten(0, 1), packed.mel, packed.gate_bias)
     wide[(triton.cdiv(batch, STREAMS),)](
         packed.embedding,
         packed.gates,
@@ -179,7 +188,7 @@ def _launch(
         packed.end,
         packed.end_bias,
         packed.rings,
-        conditioning.contiguous(),
+        begun,
         draws.contiguous(),
         state.history,
         state.position,
@@ -211,7 +220,7 @@ def wide(
     end,  # (S, A) float16
     end_bias,  # (A,) float32
     rings,  # (layers, 2) int32
-    conditioning,  # (batch, n, layers, 2R) float32
+    begun,  # (batch, n, layers, 2R) float32: what the conditioning adds to the gates
     draws,  # (batch, n) float32
     history,  # (batch, slots, R) float32, turned on in place
     position,  # (batch,) int64, moved on in place
@@ -255,7 +264,7 @@ def wide(
     for t in tl.range(n, disable_licm=True):
         x = tl.load(embedding + now[:, None] * R + r[None, :]).to(tl.float32)
         total = tl.zeros((M, S), tl.float32) + skip_start[None, :]
-        added = conditioning + (wide_row * n + t)[:, None] * (layers * 2 * R) + r[None, :]
+        added = begun + (wide_row * n + t)[:, None] * (layers * 2 * R) + r[None, :]
         tanh_ahead = tl.load(added, mask=live[:, None], other=0.0)
         sigmoid_ahead = tl.load(added + R, mask=live[:, None], other=0.0)
         slot_ahead = tl.load(rings) + (phase & (tl.load(rings + 1) - 1))

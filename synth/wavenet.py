@@ -6,7 +6,7 @@ upsampled by two transposed convolutions (window 16 stride 8, then window 32 str
 
 `forward` is teacher-forced: all samples at once, as batched matrix products over (sample,
 channel) rows. Samplers (sampler_reference.py, sampler_cpu.py) take `weights()` and the
-conditioning and draw samples in turn.
+upsampled mel, and draw samples in turn.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class WaveNetWeights:
     """What samplers read, float32. R residual, S skip, L layers.
 
     embedding (256, R); past, now (L, 2R, R): taps at t - dilation and t, tanh half first;
+    mel (L, 2R, mels): what the upsampled mel adds to them; gate_bias (L, 2R);
     residual (L, R, R), residual_bias (L, R); skip (L, S, R), skip_bias (S,), already summed
     over layers; out (S, S), out_bias (S,); end (256, S), end_bias (256,).
     """
@@ -61,6 +62,8 @@ class WaveNetWeights:
     embedding: Tensor
     past: Tensor
     now: Tensor
+    mel: Tensor
+    gate_bias: Tensor
     residual: Tensor
     residual_bias: Tensor
     skip: Tensor
@@ -153,6 +156,8 @@ class WaveNet(nn.Module):
             self.embedding.weight,
             gates[:, :, :r],
             gates[:, :, r : 2 * r],
+            gates[:, :, 2 * r :],
+            torch.stack([layer.gate.bias for layer in self.layers]),
             torch.stack([layer.residual.weight for layer in self.layers]),
             torch.stack([layer.residual.bias for layer in self.layers]),
             skip,

@@ -1,11 +1,10 @@
 """The WaveNet behind the vocoder interface: mel frames in, mu-law samples out, frame by frame.
 
-A frame becomes what its 128 samples add to the gates of every layer; a sampler then draws
-those samples in turn. The frame itself and the one before it are all that it takes, so the
-sound runs no frames behind.
+A frame is upsampled to its 128 samples, which a sampler then draws in turn. The frame itself
+and the one before it are all that it takes, so the sound runs no frames behind.
 
-With the triton sampler all of this is queued on the GPU, the whole block of all parts in one
-launch; the state stays there, and the only wait is for the block's finished samples.
+With the triton sampler all of this is queued on the GPU, a block of all parts at once; the
+state stays there, and the only wait is for the block's finished samples.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ class WaveNetVocoder:
     """A trained WaveNet, on the CPU, that plays with the sampler of the given name.
 
     Its weights are taken as they are now, rounded to half precision as in a bank. device is
-    where its states live; `condition(frames, state)`, with both there, is what frames add to
-    the gates (see synth.conditioning). Raises ValueError for a name that no sampler has, or
-    for what this machine lacks for it.
+    where its states live; `condition(frames, state)`, with both there, upsamples frames (see
+    synth.conditioning). Raises ValueError for a name that no sampler has, or for what this
+    machine lacks for it.
     """
 
     head = "mel"
@@ -70,15 +69,9 @@ class WaveNetVocoder:
             if tuple(tensor.shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}; must be {shape}")
         frames, draws = _send(frames, self.device), _send(draws, self.device)
-        samples = torch.empty(batch, n * self.hop, device=self.device)
-        at_once = self.condition.frames_at_once or max(n, 1)
-        for start in range(0, n, at_once):
-            part = slice(start, start + at_once)
-            added = self.condition(frames[:, part], state)
-            drawn = draws[:, part].flatten(1)
-            classes, _ = self._sampler.sample(self._packed, added, state, drawn)
-            samples[:, start * self.hop : (start + at_once) * self.hop] = self._waves[classes]
-        return _fetch(samples), state
+        heard = self.condition(frames, state)
+        classes, _ = self._sampler.sample(self._packed, heard, state, draws.flatten(1))
+        return _fetch(self._waves[classes]), state
 
 
 def _conditioning(wavenet: WaveNet, sampler: str, device: torch.device) -> Any:

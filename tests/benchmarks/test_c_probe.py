@@ -21,7 +21,7 @@ def test_logits_are_those_of_the_rounded_network(config, samples):
     weights = lively(config).weights()
     probe = c_probe.pack(weights)
     generator = torch.Generator().manual_seed(1)
-    added = torch.randn(2, samples, config.layers, 2 * config.residual, generator=generator)
+    mel = torch.randn(2, samples, config.mels, generator=generator)
     draws = torch.rand(2, samples, generator=generator)
     classes = torch.randint(CLASSES, (2, samples), generator=generator)
     found, truth = [], []
@@ -33,7 +33,7 @@ def test_logits_are_those_of_the_rounded_network(config, samples):
         state = initial_state(config.dilations, config.residual, 2)
         for part in (slice(0, 70), slice(70, samples)):
             logits, drawn, state = room.follow(
-                packed, added[:, part], state, draws[:, part], classes[:, part]
+                packed, mel[:, part], state, draws[:, part], classes[:, part]
             )
             heard.append((logits, drawn))
     for (logits, drawn), (wanted, wanted_drawn) in zip(found, truth, strict=True):
@@ -46,10 +46,10 @@ def test_logits_are_those_of_the_rounded_network(config, samples):
 def test_it_goes_on_from_what_it_drew():
     weights = lively(ODD).weights()
     probe = c_probe.pack(weights)
-    added, draws = torch.randn(1, 60, ODD.layers, 2 * ODD.residual), torch.rand(1, 60)
+    mel, draws = torch.randn(1, 60, ODD.mels), torch.rand(1, 60)
     state = initial_state(ODD.dilations, ODD.residual, 1)
-    classes, state = c_probe.sample(probe, added, state, draws)
+    classes, state = c_probe.sample(probe, mel, state, draws)
     again = initial_state(ODD.dilations, ODD.residual, 1)
-    _, drawn, again = c_probe.follow(probe, added, again, draws, classes)
+    _, drawn, again = c_probe.follow(probe, mel, again, draws, classes)
     assert torch.equal(drawn, classes) and torch.equal(again.history, state.history)
     assert state.position.tolist() == [60] and state.last.tolist() == classes[:, -1].tolist()

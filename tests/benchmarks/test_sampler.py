@@ -19,16 +19,15 @@ from tests.toy_bank import WAVENET, make_wavenet
 def test_the_plain_loop_draws_what_the_reference_draws():
     weights = make_wavenet().weights()
     generator = torch.Generator().manual_seed(5)
-    layers, residual = len(WAVENET.dilations), WAVENET.residual
-    added = torch.randn(2, 60, layers, 2 * residual, generator=generator)
+    mel = torch.randn(2, 60, WAVENET.mels, generator=generator)
     draws = torch.rand(2, 60, generator=generator)
     heard = []
     for room in (plain_loop, sampler_reference):
-        state = initial_state(WAVENET.dilations, residual, 2)
+        state = initial_state(WAVENET.dilations, WAVENET.residual, 2)
         packed = room.pack(weights)
         blocks = []
         for at in (slice(0, 17), slice(17, 60)):
-            drawn, state = room.sample(packed, added[:, at], state, draws[:, at])
+            drawn, state = room.sample(packed, mel[:, at], state, draws[:, at])
             blocks.append(drawn)
         heard.append(torch.cat(blocks, 1))
     assert torch.equal(*heard)
@@ -38,15 +37,14 @@ def test_the_plain_loop_draws_what_the_reference_draws():
 def test_a_sample_of_the_graph_is_one_of_the_plain_loop():
     weights = make_wavenet().weights()
     generator = torch.Generator().manual_seed(5)
-    layers, residual = len(WAVENET.dilations), WAVENET.residual
-    added = torch.randn(2, 60, layers, 2 * residual, generator=generator)
+    mel = torch.randn(2, 60, WAVENET.mels, generator=generator)
     draws = torch.rand(2, 60, generator=generator)
-    state = initial_state(WAVENET.dilations, residual, 2)
-    wanted, _ = plain_loop.sample(weights, added, state, draws)
-    state = initial_state(WAVENET.dilations, residual, 2)
+    state = initial_state(WAVENET.dilations, WAVENET.residual, 2)
+    wanted, _ = plain_loop.sample(weights, mel, state, draws)
+    state = initial_state(WAVENET.dilations, WAVENET.residual, 2)
     drawn, at = torch.empty(2, 60, dtype=torch.long), torch.zeros(1, dtype=torch.long)
     for _ in range(60):
-        plain_graph.step(weights, added, state, draws, drawn, at)
+        plain_graph.step(weights, mel, state, draws, drawn, at)
     assert torch.equal(drawn, wanted)
     assert state.position.tolist() == [60, 60]
 

@@ -24,23 +24,23 @@ def main() -> None:
     torch.set_num_threads(1)
     net = WaveNet(CONFIG).half().float().requires_grad_(False)
     weights = net.weights()
-    added = torch.randn(BATCH, SAMPLES, CONFIG.layers, 2 * CONFIG.residual)
+    mel = torch.randn(BATCH, SAMPLES, CONFIG.mels)
     draws = torch.rand(BATCH, SAMPLES)
     classes = torch.randint(256, (BATCH, SAMPLES))
     triton_packed, packed = sampler_triton.pack(weights), sampler_reference.pack(weights)
     state, wanted_state = fresh(BATCH), fresh(BATCH)
-    logits, drawn, _ = sampler_triton.follow(triton_packed, added, state, draws, classes)
-    wanted, wanted_drawn, _ = sampler_reference.follow(packed, added, wanted_state, draws, classes)
-    whole, end = sampler_triton.sample(triton_packed, added, fresh(BATCH), draws)
-    free, _ = sampler_reference.sample(packed, added, fresh(BATCH), draws)
+    logits, drawn, _ = sampler_triton.follow(triton_packed, mel, state, draws, classes)
+    wanted, wanted_drawn, _ = sampler_reference.follow(packed, mel, wanted_state, draws, classes)
+    whole, end = sampler_triton.sample(triton_packed, mel, fresh(BATCH), draws)
+    free, _ = sampler_reference.sample(packed, mel, fresh(BATCH), draws)
     blocks, state_blocks = [], fresh(BATCH)
     for start in range(0, SAMPLES, 7):
         part = slice(start, start + 7)
         heard, state_blocks = sampler_triton.sample(
-            triton_packed, added[:, part], state_blocks, draws[:, part]
+            triton_packed, mel[:, part], state_blocks, draws[:, part]
         )
         blocks.append(heard)
-    alone, _ = sampler_triton.sample(triton_packed, added[1:2], fresh(1), draws[1:2])
+    alone, _ = sampler_triton.sample(triton_packed, mel[1:2], fresh(1), draws[1:2])
     print(
         json.dumps(
             {
@@ -53,20 +53,20 @@ def main() -> None:
                 and torch.equal(end.last, whole[:, -1])
                 and end.position.tolist() == [SAMPLES] * BATCH,
                 "alone": torch.equal(alone[0], whole[1]),
-                "joined": joined(triton_packed, added, draws, whole),
+                "joined": joined(triton_packed, mel, draws, whole),
             }
         )
     )
 
 
-def joined(packed: sampler_triton.Packed, added: Tensor, draws: Tensor, whole: Tensor) -> bool:
+def joined(packed: sampler_triton.Packed, mel: Tensor, draws: Tensor, whole: Tensor) -> bool:
     """Whether a row plays on the same beside one that joins half way."""
     half = SAMPLES // 2
-    _, state = sampler_triton.sample(packed, added[:1, :half], fresh(1), draws[:1, :half])
+    _, state = sampler_triton.sample(packed, mel[:1, :half], fresh(1), draws[:1, :half])
     state = select_rows(state, fresh(1), [None, 0])
     rows, start = [1, 0], (0, half)
     parts = [slice(s, s + half) for s in start]
-    both = torch.stack([added[r, p] for r, p in zip(rows, parts, strict=True)])
+    both = torch.stack([mel[r, p] for r, p in zip(rows, parts, strict=True)])
     u = torch.stack([draws[r, p] for r, p in zip(rows, parts, strict=True)])
     heard, _ = sampler_triton.sample(packed, both, state, u)
     return torch.equal(heard[0], whole[1, :half]) and torch.equal(heard[1], whole[0, half:])

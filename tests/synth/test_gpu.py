@@ -36,9 +36,8 @@ def fresh(batch: int) -> SamplerState:
 def takes(batch: int, n: int) -> tuple[Tensor, Tensor]:
     """Conditioning and draws, on the GPU; every row another."""
     generator = torch.Generator("cuda").manual_seed(batch * n)
-    size = (batch, n, FULL.layers, 2 * FULL.residual)
-    added = torch.randn(size, generator=generator, device="cuda")
-    return added, torch.rand(batch, n, generator=generator, device="cuda")
+    mel = torch.randn(batch, n, FULL.mels, generator=generator, device="cuda")
+    return mel, torch.rand(batch, n, generator=generator, device="cuda")
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +57,12 @@ def test_logits_are_those_of_the_reference(sampler, make, near):
     torch.manual_seed(0)
     weights = make(FULL).half().float().requires_grad_(False).weights()
     batch, n = 17, 200
-    added, draws = takes(batch, n)
+    mel, draws = takes(batch, n)
     classes = torch.randint(256, (batch, n), device="cuda")
     state, wanted_state = fresh(batch), initial_state(FULL.dilations, FULL.residual, batch)
-    logits, drawn, _ = sampler.follow(sampler.pack(weights), added, state, draws, classes)
+    logits, drawn, _ = sampler.follow(sampler.pack(weights), mel, state, draws, classes)
     wanted, wanted_drawn, _ = sampler_reference.follow(
-        sampler_reference.pack(weights), added.cpu(), wanted_state, draws.cpu(), classes.cpu()
+        sampler_reference.pack(weights), mel.cpu(), wanted_state, draws.cpu(), classes.cpu()
     )
     torch.testing.assert_close(logits.cpu(), wanted, rtol=0, atol=near)
     assert (drawn.cpu() == wanted_drawn).float().mean() >= 0.99
@@ -74,13 +73,13 @@ def test_logits_are_those_of_the_reference(sampler, make, near):
 
 def test_every_ring_comes_round(sampler, packed):
     """Long enough for the slowest dilations to be heard, in one launch and in two."""
-    added, draws = takes(2, 1500)
-    whole, after = sampler.sample(packed, added, fresh(2), draws)
+    mel, draws = takes(2, 1500)
+    whole, after = sampler.sample(packed, mel, fresh(2), draws)
     state = fresh(2)
-    first, _ = sampler.sample(packed, added[:, :701], state, draws[:, :701])
+    first, _ = sampler.sample(packed, mel[:, :701], state, draws[:, :701])
     snapshot = copy.deepcopy(state)
     for start in (state, snapshot):
-        rest, _ = sampler.sample(packed, added[:, 701:], start, draws[:, 701:])
+        rest, _ = sampler.sample(packed, mel[:, 701:], start, draws[:, 701:])
         assert torch.equal(torch.cat([first, rest], 1), whole)
         assert torch.equal(start.history, after.history)
     assert len(whole.unique()) > 100
@@ -88,20 +87,20 @@ def test_every_ring_comes_round(sampler, packed):
 
 @pytest.mark.parametrize("batch", [1, 15, 16, 17, 300, 2048])
 def test_the_batch_changes_no_bit(sampler, packed, batch):
-    added, draws = takes(batch, 64)
-    whole, after = sampler.sample(packed, added, fresh(batch), draws)
+    mel, draws = takes(batch, 64)
+    whole, after = sampler.sample(packed, mel, fresh(batch), draws)
     for row in {0, batch // 2, batch - 1}:
         own, state = slice(row, row + 1), fresh(1)
-        heard, _ = sampler.sample(packed, added[own], state, draws[own])
+        heard, _ = sampler.sample(packed, mel[own], state, draws[own])
         assert torch.equal(heard, whole[own])
         assert torch.equal(state.history, after.history[own])
 
 
 def test_a_launch_repeats_itself_bit_for_bit(sampler, packed):
-    added, draws = takes(512, 128)
-    whole, _ = sampler.sample(packed, added, fresh(512), draws)
+    mel, draws = takes(512, 128)
+    whole, _ = sampler.sample(packed, mel, fresh(512), draws)
     for _ in range(5):
-        assert torch.equal(sampler.sample(packed, added, fresh(512), draws)[0], whole)
+        assert torch.equal(sampler.sample(packed, mel, fresh(512), draws)[0], whole)
 
 
 def test_conditioning_is_that_of_the_cpu():

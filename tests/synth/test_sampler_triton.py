@@ -18,7 +18,7 @@ from tests.synth.lively_wavenet import SMALL, lively
 
 pytest.importorskip("triton", reason="triton comes with Linux on x86-64 only")
 
-from synth import conditioning_triton, sampler_triton  # noqa: E402
+from synth import linear_triton, sampler_triton  # noqa: E402
 from tests.synth.ahead import SHARED_KB, compile_ahead  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,12 +120,12 @@ def test_other_sizes_fit_the_shared_memory(capability, residual, skip, tmp_path)
 @pytest.mark.parametrize("capability", SHARED_KB)
 def test_conditioning_compiles_without_spills(capability, tmp_path):
     compiled = compile_ahead(
-        conditioning_triton.linear_tile,
-        conditioning_triton.SIGNATURE,
-        conditioning_triton.SIZES,
+        linear_triton.linear_tile,
+        linear_triton.SIGNATURE,
+        linear_triton.SIZES,
         capability,
         tmp_path,
-        num_warps=conditioning_triton.WARPS,
+        num_warps=linear_triton.WARPS,
     )
     assert compiled.shared_bytes <= SHARED_KB[capability] * 1024
     assert "mma" in compiled.ptx, "the products must be on tensor cores"

