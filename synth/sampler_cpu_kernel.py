@@ -1,15 +1,14 @@
 """The compiled half of sampler_cpu.py: the full-size WaveNet several times faster than real time.
 
 What limits a core is fetching every weight anew for every sample and making it a number that it
-can multiply. So weights and activations are 16-bit integers: processors multiply those in
-pairs, twice as many at once as floats, with nothing to convert. Each row of a block of at most
-64 inputs has a scale of its own, chosen so that no sum can leave 32 bits; sums of blocks are
-float32. That rounds about as finely as the half precision in which a bank keeps weights.
+can multiply. So weights are integers of 8 or 16 bits and activations of 16: processors multiply
+those in pairs, twice as many at once as floats. Each row of a block of at most 64 inputs has a
+scale of its own, chosen so that no sum can leave 32 bits; sums of blocks are float32.
 
 Matrices lie in the order of use, pairs of inputs by tiles of 64 outputs: one pair is spread over
 a vector of 64 sums, which stay in registers while the inputs go by. Rows share each tile while
-it is near; neither they nor the block size can change a bit. Past taps of dilations of 16
-and more are known 16 samples ahead, and share their weights likewise.
+it is near; neither they nor the block size can change a bit. What the mel adds, and past taps
+of dilations of 16 and more, are known 16 samples ahead, and share their weights likewise.
 
 All in one file, because Numba's cache on disk heeds changes only in the outermost function's.
 """
@@ -95,11 +94,10 @@ class PackedWeights(NamedTuple):
 
 class Scratch(NamedTuple):
     """A sample's sums, of every row; gates (layers, AHEAD, rows, outputs) of those ahead too;
-    rounded (AHEAD * rows, inputs) int16 and unit (AHEAD * rows,): a product's activations."""
+    rounded (AHEAD * rows, inputs) int16 and unit (AHEAD * rows,): activations of products."""
 
     gates: np.ndarray
     x: np.ndarray
-    z: np.ndarray
     skip: np.ndarray
     out: np.ndarray
     end: np.ndarray
@@ -241,12 +239,11 @@ def walk(w, conditioning, history, position, last, draws, forced, drawn, logits)
 
 @compiled
 def _new_scratch(w, rows):
-    layers, r = w.residual_bias.shape
+    layers = len(w.residual_bias)
     widest = max(_inputs(w.skip), _inputs(w.now), _inputs(w.mel), _inputs(w.out), _inputs(w.end))
     return Scratch(
         np.zeros((layers, AHEAD, rows, _outputs(w.now)), np.float32),
         np.zeros((rows, _outputs(w.residual)), np.float32),
-        np.zeros((rows, r), np.float32),
         np.zeros((rows, _outputs(w.skip)), np.float32),
         np.zeros((rows, _outputs(w.out)), np.float32),
         np.zeros((rows, _outputs(w.end)), np.float32),
@@ -302,9 +299,9 @@ def _sum_past_ahead(w, history, position, steps, scratch):
 @compiled
 def _next_logits(w, history, position, last, s, scratch):
     """Fill scratch.end with the logits of sample s of those ahead; turns history on."""
-    gates, x, z, skip, out, end, _, _ = scratch
+    gates, x, skip, out, end, rounded, unit = scratch
     layers, ahead, rows, _ = gates.shape
-    r = z.shape[1]
+    r = w.embedding.shape[1]
     ring = 0
     for b in range(rows):
         x[b, :r] = w.embedding[last[b]]
@@ -325,17 +322,18 @@ def _next_logits(w, history, position, last, s, scratch):
                 history[b, slot, i] = x[b, i]
                 x[b, i] += w.residual_bias[layer, i]
         _add(w.now, layer, scratch, 0, rows, gates, to)
+        z, z_before = rows * (1 + layer % 2), rows * (2 - layer % 2)
         for b in range(rows):
+            unit[z + b] = f32(1 / PEAK)
             for i in range(r):
-                z[b, i] = _gated(gates[layer, s, b, i], gates[layer, s, b, r + i])
+                gated = _gated(gates[layer, s, b, i], gates[layer, s, b, r + i])
+                rounded[z + b, i] = np.int16(np.floor(gated * f32(PEAK) + f32(0.5)))
         if layer:
-            # One layer late: nothing waits for it, and it fills the wait for z.
-            _add(w.skip, layer - 1, scratch, rows, rows, skip, 0)
-        for b in range(rows):
-            _round(z[b], scratch, rows + b)
-        _add(w.residual, layer, scratch, rows, rows, x, 0)
+            # One layer late: nothing waits for it, and it fills the wait for the gates.
+            _add(w.skip, layer - 1, scratch, z_before, rows, skip, 0)
+        _add(w.residual, layer, scratch, z, rows, x, 0)
         ring += dilation
-    _add(w.skip, layers - 1, scratch, rows, rows, skip, 0)
+    _add(w.skip, layers - 1, scratch, rows * (1 + (layers - 1) % 2), rows, skip, 0)
     for b in range(rows):
         _rectify(skip[b])
         _round(skip[b, : len(w.skip_bias)], scratch, b)
