@@ -37,6 +37,7 @@ from synth.bank import Bank, load_bank
 from synth.choice import VOCODERS, choose_vocoder
 from synth.compiling import compiling_shown
 from synth.engine import Engine, cut_window
+from synth.mel import band_centres
 from synth.output import open_sink, quiet_libraries
 from synth.portaudio import list_devices
 from synth.predictor import Foreseen, Predictor, Streaming
@@ -302,7 +303,8 @@ def bounce(
 
 
 def _engine(bank: Bank, predictor: Predictor, vocoder: Vocoder, seed: int) -> Engine:
-    return Engine(predictor, vocoder, _ring_out(bank), seed)
+    centres = band_centres(bank.analysis, vocoder.head)
+    return Engine(predictor, vocoder, _ring_out(bank), seed, centres)
 
 
 def _ring_out(bank: Bank) -> int:

@@ -25,7 +25,7 @@ from run_server import MOST_LOOKAHEAD
 from synth.bank import Bank
 from synth.draws import SMALLEST_DRAW
 from synth.engine import Engine, cut_window
-from synth.mel import FLOOR, Analysis, log_magnitudes, log_mel, mel_filters
+from synth.mel import FLOOR, Analysis, band_centres, log_magnitudes, log_mel, mel_filters
 from synth.mel2mel import Mel2Mel
 from synth.mulaw import decode, encode
 from synth.predictor import Foreseen, Predictor, Streaming
@@ -78,7 +78,7 @@ def make_remake(condition: str, bank: Bank, lookahead: str) -> Remake:
         return partial(_griffin_lim, bank.analysis)
     vocoder = make_vocoder(bank, "wavenet" if condition.endswith("wavenet") else "spectral")
     if condition.startswith(NOTES):
-        return partial(play, bank.mel2mel(), vocoder, lookahead)
+        return partial(play, bank.analysis, bank.mel2mel(), vocoder, lookahead)
     return partial(_vocode, bank.analysis, vocoder)
 
 
@@ -88,7 +88,9 @@ def check_lookahead(text: str) -> None:
         raise ValueError(f"--lookahead {text!r}: must be 0..{MOST_LOOKAHEAD} frames or full")
 
 
-def play(mel2mel: Mel2Mel, vocoder: Vocoder, lookahead: str, take: Take) -> np.ndarray:
+def play(
+    analysis: Analysis, mel2mel: Mel2Mel, vocoder: Vocoder, lookahead: str, take: Take
+) -> np.ndarray:
     """A take's score through the engine, as a patch at 0 dB plays it: (samples,)."""
     full = lookahead == "full"
     behind = vocoder.lookahead + (0 if full else int(lookahead))
@@ -97,12 +99,14 @@ def play(mel2mel: Mel2Mel, vocoder: Vocoder, lookahead: str, take: Take) -> np.n
     embedding = np.tile(take.embedding, (len(roll), 1))
     # Hard left: the only place where one channel holds all of a part.
     gain = np.tile(stereo_gain(0.0, -1.0), (len(roll), 1))
-    window = Window(1, roll, embedding, gain, np.zeros(len(roll), bool))
+    still = np.zeros(len(roll), np.float32)
+    window = Window(1, roll, embedding, gain, still, np.zeros(len(roll), bool))
     if full:
         predictor: Predictor = Foreseen(mel2mel, vocoder.head, [window])
     else:
         predictor = Streaming(mel2mel, vocoder.head, int(lookahead))
-    engine = Engine(predictor, vocoder, ring_out=count, seed=SEED)
+    centres = band_centres(analysis, vocoder.head)
+    engine = Engine(predictor, vocoder, count, SEED, centres)
     blocks = []
     for start in range(0, count, BLOCK_FRAMES):
         now = min(BLOCK_FRAMES, count - start)

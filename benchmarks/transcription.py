@@ -69,14 +69,15 @@ def measure(options: argparse.Namespace) -> list[Row]:
     mel2mel, vocoder = bank.mel2mel(), make_vocoder(bank, options.vocoder)
     about = {"vocoder": options.vocoder, "lookahead": options.lookahead}
     rows: list[Row] = []
-    rate = bank.analysis.rate
+    analysis = bank.analysis
     for patch in tqdm(instruments(bank, options.data), desc="transcription", unit="instrument"):
         scores, ours, original = [], [], []
         paths = take_paths(options.data, patch, options.pieces)
         for take in load_takes(bank, paths, patch, options.seconds):
-            scores.append(score_notes(take.roll[: take.frames], bank.analysis.frame_rate))
-            ours.append(listener.hear(play(mel2mel, vocoder, options.lookahead, take), rate))
-            original.append(listener.hear(take.original, rate))
+            scores.append(score_notes(take.roll[: take.frames], analysis.frame_rate))
+            sound = play(analysis, mel2mel, vocoder, options.lookahead, take)
+            ours.append(listener.hear(sound, analysis.rate))
+            original.append(listener.hear(take.original, analysis.rate))
         notes = sum(len(score.key) for score in scores)
         figures = {"f1_ours": f1(scores, ours), "f1_original": f1(scores, original)}
         rows.append(_row(about | {"instrument": patch, "notes": notes}, figures))

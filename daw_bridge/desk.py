@@ -1,8 +1,8 @@
 """The knobs as they stand: sixteen parts, each with a patch, a timbre and a level.
 
 Names and ranges are checked here, at the edge, so that the sender hears of a mistake at
-once and the engine sees only embeddings and decibels. Each change posts one `Timbre` or
-`Level` that says it whole. A change scheduled for later counts at the desk at once: what
+once and the engine sees only embeddings, decibels and semitones. Each change posts one `Timbre`,
+`Level` or `Bend` that says it whole. A change scheduled for later counts at the desk at once: what
 is sent after it builds on it, even for an earlier time.
 """
 
@@ -17,11 +17,14 @@ from daw_bridge import events
 from daw_bridge.checks import number, whole
 from daw_bridge.events import Event
 from daw_bridge.patch_book import Patch, PatchBook
-from daw_bridge.settings import GAIN_DB, Embedding, Settings
+from daw_bridge.settings import BEND_RANGE, GAIN_DB, NO_PARAMETER, Embedding, Settings
 
 COORDINATE = 100.0
 """Largest magnitude of an embedding coordinate: far outside what a bank learns (a few
 units), well inside what a network survives."""
+
+MOST_BEND = 24.0
+"""Semitones: what a pitch wheel may be set to at most."""
 
 __all__ = ["Desk", "Patch", "PatchBook", "Settings"]
 
@@ -60,7 +63,7 @@ class Desk:
         return self.settings(part).effective(self._book.knobs)
 
     def announce(self, time: int | None = None) -> None:
-        """Post every part's timbre and level, e.g. to an engine that has just started."""
+        """Post every part's timbre, level and bend, e.g. to an engine that has just started."""
         for part in events.PARTS:
             self._turn(part, time, lambda s: s, tell_all=True)
 
@@ -109,11 +112,18 @@ class Desk:
         self._turn(part, time, ridden)
 
     def patch(self, part: int, name: str, time: int | None = None) -> None:
-        """Take a patch whole: base, knobs, gain and pan; volume and expression stay."""
+        """Take a patch whole: base, knobs, gain and pan; the player's controllers stay."""
         fresh = self._loaded(name)
 
         def taken(s: Settings) -> Settings:
-            return replace(fresh, volume=s.volume, expression=s.expression)
+            return replace(
+                fresh,
+                volume=s.volume,
+                expression=s.expression,
+                bend=s.bend,
+                bend_range=s.bend_range,
+                parameter=s.parameter,
+            )
 
         self._turn(part, time, taken, tell_all=True)
 
@@ -146,14 +156,25 @@ class Desk:
         expression = round(number("expression", value, 0, 127))
         self._turn(part, time, lambda s: replace(s, expression=expression))
 
+    def bend(self, part: int, semitones: float, time: int | None = None) -> None:
+        """Bend every key of the part, -24..24 semitones."""
+        semitones = number("bend", semitones, -MOST_BEND, MOST_BEND)
+        self._turn(part, time, lambda s: replace(s, bend=semitones))
+
+    def pitch_wheel(self, part: int, value: float, time: int | None = None) -> None:
+        """Pitch wheel -8192..8191: bends by the part's range, 2 semitones unless told otherwise."""
+        way = number("pitch wheel", value, -8192, 8191) / 8192
+        self._turn(part, time, lambda s: replace(s, bend=way * s.bend_range))
+
     def control(self, part: int, controller: int, value: float, time: int | None = None) -> bool:
         """Hear a MIDI controller 0..127 at a value 0..127; False if it means nothing here.
 
         1 wheel, 7 volume, 10 pan (64 is the middle), 11 expression, 64 66 67 pedals,
-        71 74 timbre, 120 all sound off, 121 reset (pedals up, expression full, wheel
-        down), 123 all notes off. 74 is the knob "brightness" if the bank has one, 71 then
-        the embedding's first coordinate; else 74 and 71 are the first two. Such a
-        coordinate runs over what the bank's patches span.
+        71 74 timbre, 100 101 choose a registered parameter, of which 6 and 38 set the pitch
+        wheel's range (0: semitones, cents), 120 all sound off, 121 reset (pedals up, expression
+        full, wheels at rest, no parameter), 123 all notes off. 74 is the knob "brightness" if
+        the bank has one, 71 then the embedding's first coordinate; else 74 and 71 are the first
+        two. Such a coordinate runs over what the bank's patches span.
         """
         part = _part(part)
         controller = whole("controller", controller, 0, 127)
@@ -171,6 +192,13 @@ class Desk:
                 self.expression(part, value, time)
             case events.SUSTAIN | events.SOSTENUTO | events.SOFT:
                 self._post(events.Pedal(time, part, controller, value >= 64))
+            case 6 | 38:
+                return self._enter(part, controller, round(value))
+            case 98 | 99:  # a parameter of some maker: none is known here
+                self._turn(part, time, lambda s: replace(s, parameter=NO_PARAMETER))
+                return False
+            case 100 | 101:
+                self._turn(part, time, lambda s: s.choosing(controller == 101, round(value)))
             case 71 | 74:
                 return self._slide(part, controller, value / 127, time)
             case events.ALL_SOUND_OFF:
@@ -180,10 +208,24 @@ class Desk:
                     self._post(events.Pedal(time, part, pedal, False))
                 self.expression(part, 127, time)
                 self.wheel(part, 0, time)
+                self._turn(part, time, lambda s: replace(s, bend=0.0, parameter=NO_PARAMETER))
             case events.ALL_NOTES_OFF:
                 self._post(events.AllNotesOff(time, part))
             case _:
                 return False
+        return True
+
+    def _enter(self, part: int, controller: int, value: int) -> bool:
+        """Data entry: the pitch wheel's range, in whole semitones (6) and cents (38)."""
+        if self.settings(part).parameter != BEND_RANGE:
+            return False
+
+        def entered(s: Settings) -> Settings:
+            semitones = value if controller == 6 else int(s.bend_range)
+            cents = min(value, 99) if controller == 38 else 0
+            return replace(s, bend_range=min(semitones + cents / 100, MOST_BEND))
+
+        self._turn(part, None, entered)
         return True
 
     def _slide(self, part: int, controller: int, way: float, time: int) -> bool:
@@ -239,6 +281,9 @@ class Desk:
                 self._post(events.Timbre(time, part, new.effective(self._book.knobs)))
             if tell_all or (old.level_db, old.pan) != (new.level_db, new.pan):
                 self._post(events.Level(time, part, new.level_db, new.pan))
+            # An engine that has just started is not bent.
+            if old.bend != new.bend or (tell_all and new.bend):
+                self._post(events.Bend(time, part, new.bend))
 
     def _loaded(self, name: str) -> Settings:
         """Settings as they are right after choosing a patch."""

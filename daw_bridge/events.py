@@ -80,4 +80,13 @@ class Level:
     pan: float
 
 
-Event = NoteOn | NoteOff | Pedal | AllNotesOff | AllSoundOff | Timbre | Level
+@dataclass(frozen=True, slots=True)
+class Bend:
+    """How far the part's keys are bent. semitones: up is positive."""
+
+    time: int
+    part: int
+    semitones: float
+
+
+Event = NoteOn | NoteOff | Pedal | AllNotesOff | AllSoundOff | Timbre | Level | Bend

@@ -1,9 +1,8 @@
 """MIDI messages to events: what each one means, wherever it came from.
 
 Whole messages only, as rtmidi and mido deliver them; the bytes are their business. Not
-heard, and counted as ignored: pitch bend and aftertouch (the piano roll has no channel for
-them), bank select and other controllers the desk has no use for, programs the bank has no
-patch for. System messages (clock, sysex) are passed over uncounted.
+heard, and counted as ignored: aftertouch, bank select and other controllers the desk has no use
+for, programs the bank has no patch for. System messages (clock, sysex) are passed over uncounted.
 """
 
 from __future__ import annotations
@@ -43,5 +42,7 @@ class MidiTranslator:
                     self._desk.program(message.channel + 1, message.program, time)
                 except ValueError:  # MIDI has no way to answer
                     self.ignored += 1
-            case "pitchwheel" | "aftertouch" | "polytouch":
+            case "pitchwheel":
+                self._desk.pitch_wheel(message.channel + 1, message.pitch, time)
+            case "aftertouch" | "polytouch":
                 self.ignored += 1

@@ -4,14 +4,16 @@
     /part/<ch>/cc number value            /part/<ch>/timbre/<i> x      i from 0
     /part/<ch>/patch name                 /part/<ch>/knob/<name> x     0..1
     /part/<ch>/gain_db x                  /part/<ch>/morph a b x       0..1
-    /part/<ch>/pan x                      /panic
+    /part/<ch>/pan x                      /part/<ch>/bend x            semitones
+    /panic
     /patch/save ch name [overwrite 0|1]   -> /patch/save.reply ch name
     /patch/list                           -> /patch/list.reply name ...
     /status                               -> /status.reply key value key value ...
     /version                              -> /version.reply version
     /sync id                              -> /synced id, when all before it has been taken
     /vkb_midi/<ch>/note/<key> velocity    as Reaper's and Bitwig's users send it; also
-    /vkb_midi/<ch>/note key velocity      /vkb_midi/<ch>/cc/<n> value; channel 0 counts as 1
+    /vkb_midi/<ch>/note key velocity      /vkb_midi/<ch>/cc/<n> value; /vkb_midi/<ch>/pitch
+                                          0..16383; channel 0 counts as 1
     /mnote key velocity [id]              as Surge XT's: part 1; /mnote/rel releases
 
 Channels are 1..16, velocity 0 is a release, numbers come as int or float. Notes and knobs
@@ -122,6 +124,8 @@ class Addresses:
                 desk.gain_db(part, *exactly("value", args), time)
             case ["pan"]:
                 desk.pan(part, *exactly("value", args), time)
+            case ["bend"]:
+                desk.bend(part, *exactly("semitones", args), time)
             case ["patch"]:
                 (name,) = exactly("name", args)
                 desk.patch(part, text("name", name), time)
@@ -139,6 +143,9 @@ class Addresses:
             case ["cc", controller]:
                 controller = whole_text("controller", controller, 0, 127)
                 self._desk.control(part, controller, *exactly("value", args), time)
+            case ["pitch"]:
+                (value,) = exactly("value", args)
+                self._desk.pitch_wheel(part, number("pitch", value, 0, 16383) - 8192, time)
             case _:
                 raise ValueError("no such address here")
 

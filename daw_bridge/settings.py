@@ -17,13 +17,17 @@ GAIN_DB = (-120.0, 24.0)
 """A part's gain: from inaudible to what a mixer strip gives. The level as a whole is cut
 off at the same top and goes down to -inf (volume or expression 0)."""
 
+BEND_RANGE, NO_PARAMETER = 0, 0x3FFF
+"""Numbers of registered parameters (MIDI's RPN): the pitch wheel's range, and none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One part's knobs. embedding is the base, before the knobs move it.
 
     patch, towards: the two names that the mod wheel morphs between; knobs: name -> 0..1;
-    volume, expression and wheel: 0..127.
+    volume, expression and wheel: 0..127. bend: semitones; bend_range: what the pitch wheel turned
+    all the way bends; parameter: the number of the registered parameter that data entry sets.
     """
 
     patch: str
@@ -35,6 +39,9 @@ class Settings:
     volume: int = 100
     expression: int = 127
     wheel: int = 0
+    bend: float = 0.0
+    bend_range: float = 2.0
+    parameter: int = NO_PARAMETER
 
     @property
     def level_db(self) -> float:
@@ -61,6 +68,12 @@ class Settings:
         """With coordinate i of the base replaced."""
         base = (*self.embedding[:i], value, *self.embedding[i + 1 :])
         return replace(self, embedding=base)
+
+    def choosing(self, msb: bool, value: int) -> Settings:
+        """With the upper or lower 7 bits of the registered parameter's number set."""
+        high, low = divmod(self.parameter, 128)
+        high, low = (value, low) if msb else (high, value)
+        return replace(self, parameter=128 * high + low)
 
     def between(self, a: Settings, b: Settings, amount: float) -> Settings:
         """With base, knobs and gain on the line from a to b, and the wheel bound to the two."""

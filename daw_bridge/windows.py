@@ -12,24 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daw_bridge.events import AllSoundOff, Event, Level, NoteOn, Timbre
+from daw_bridge.events import AllSoundOff, Bend, Event, Level, NoteOn, Timbre
 from daw_bridge.piano_roll import PianoRoll
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """One part for some frames. part 1..16; roll (frames, 176) in 0..1; embedding (frames,
-    size); gain (frames, 2), linear, left and right; cut (frames,), true where all sound ends."""
+    size); gain (frames, 2), linear, left and right; bend (frames,), semitones; cut (frames,), true
+    where all sound ends."""
 
     part: int
     roll: np.ndarray
     embedding: np.ndarray
     gain: np.ndarray
+    bend: np.ndarray
     cut: np.ndarray
 
 
 class Windows:
-    """All parts' rolls, timbres and levels, moved on block by block.
+    """All parts' rolls, timbres, levels and bends, moved on block by block.
 
     hop: samples for each frame; embedding: where a part stands until a `Timbre` says more.
     """
@@ -62,6 +64,7 @@ class _Part:
         self._roll = PianoRoll(hop)
         self._embedding = embedding
         self._gain = stereo_gain(0.0, 0.0)
+        self._bend = 0.0
         self._has_played = False
         self._still: Window | None = None
         """The last window, if nothing sounded in it and nothing has happened since."""
@@ -72,7 +75,7 @@ class _Part:
         if not self._has_played:
             for event in events:
                 self._set(event)
-            self._roll.frames([e for e in events if not isinstance(e, Timbre | Level)], 0, 0)
+            self._roll.frames([e for e in events if not isinstance(e, Timbre | Level | Bend)], 0, 0)
         return self._has_played
 
     def frames(self, number: int, events: list[Event], start: int, count: int) -> Window:
@@ -80,17 +83,19 @@ class _Part:
             return self._still
         embedding = np.empty((count, len(self._embedding)), np.float32)
         gain = np.empty((count, 2), np.float32)
+        bend = np.empty(count, np.float32)
         cut = np.zeros(count, bool)
         done = 0
         for event in events:
             frame = max(event.time // self._hop - start, done)
             embedding[done:frame], gain[done:frame] = self._embedding, self._gain
+            bend[done:frame] = self._bend
             done = frame
             self._set(event)
             cut[frame] |= isinstance(event, AllSoundOff)
-        embedding[done:], gain[done:] = self._embedding, self._gain
+        embedding[done:], gain[done:], bend[done:] = self._embedding, self._gain, self._bend
         roll = self._roll.frames(events, start, count)
-        window = Window(number, roll, embedding, gain, cut)
+        window = Window(number, roll, embedding, gain, bend, cut)
         self._still = None if events or roll.any() or not self._roll.silent else window
         return window
 
@@ -100,6 +105,8 @@ class _Part:
                 self._embedding = np.array(embedding, np.float32)
             case Level(gain_db=gain_db, pan=pan):
                 self._gain = stereo_gain(gain_db, pan)
+            case Bend(semitones=semitones):
+                self._bend = semitones
 
 
 def stereo_gain(gain_db: float, pan: float) -> np.ndarray:

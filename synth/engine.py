@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from synth.bend import Bend
 from synth.draws import Draws
 from synth.limiter import limit
 from synth.predictor import Predictor
@@ -33,6 +34,7 @@ class PartWindow(Protocol):
     roll: np.ndarray
     embedding: np.ndarray
     gain: np.ndarray
+    bend: np.ndarray
     cut: np.ndarray
 
 
@@ -42,6 +44,7 @@ class _Cut:
     roll: np.ndarray
     embedding: np.ndarray
     gain: np.ndarray
+    bend: np.ndarray
     cut: np.ndarray
 
 
@@ -53,6 +56,7 @@ def cut_window(window: PartWindow, start: int, count: int) -> PartWindow:
         window.roll[span],
         window.embedding[span],
         window.gain[span],
+        window.bend[span],
         window.cut[span],
     )
 
@@ -60,10 +64,12 @@ def cut_window(window: PartWindow, start: int, count: int) -> PartWindow:
 @dataclass(slots=True)
 class _Part:
     """A part between blocks. rest: frames since its last key; gains: those that wait for
-    their frame's sound, oldest first; last: its latest sample, left and right."""
+    their frame's sound, oldest first; bends: likewise, for its spectrum, None at the beginning;
+    last: its latest sample, left and right."""
 
     rest: int
     gains: list[np.ndarray]
+    bends: list[float] | None = None
     last: np.ndarray | None = None
 
 
@@ -72,17 +78,26 @@ class Engine:
 
     ring_out: frames after its last key that a part may still sound. seed: of the uniform
     draws, which depend on seed, part and frame alone; ValueError unless in 0..2^64 - 1.
+    centres: Hz of the bands of the predictor's spectra, by which they can be bent.
     `delay` is how many frames the sound runs behind the score, `lookahead` the predictor's
     share; `frame` is the next one to be rendered; `awake` how many parts the last block cost.
     """
 
-    def __init__(self, predictor: Predictor, vocoder: Vocoder, ring_out: int, seed: int) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        vocoder: Vocoder,
+        ring_out: int,
+        seed: int,
+        centres: np.ndarray,
+    ) -> None:
         self.hop = vocoder.hop
         self.lookahead = predictor.lookahead
         self.delay = predictor.lookahead + vocoder.lookahead
         self.frame = 0
         self.awake = 0
         self._predictor, self._vocoder, self._random = predictor, vocoder, Draws(seed)
+        self._bend = Bend(centres)
         self._ramp = np.linspace(0, 1, self.hop, endpoint=False, dtype=np.float32)[:, None]
         # One more: the last frame of the ring-out is still to be heard.
         self._sleep_after = ring_out + self.delay + 1
@@ -146,7 +161,7 @@ class Engine:
         self._sound_state = select_rows(self._sound_state, self._vocoder.initial_state(begun), kept)
         self._rows = rows
         for p in fresh:
-            self._parts[p].gains = []
+            self._parts[p].gains, self._parts[p].bends = [], None
 
     def _sound(
         self,
@@ -161,10 +176,22 @@ class Engine:
         roll = torch.from_numpy(np.stack([w.roll[start:stop] for w in chosen]))
         embedding = torch.from_numpy(np.stack([w.embedding[start:stop] for w in chosen]))
         spectra = self._predictor.step(rows, self.frame + start, roll, embedding, self._mel_state)
+        for row, window in enumerate(chosen):
+            self._bend_keys(window, start, stop, spectra[row])
         draws = self._draws(rows, start, stop)
         samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws)
         for row, window in enumerate(chosen):
             self._mix(window, samples[row].numpy(), start, stop, mix)
+
+    def _bend_keys(self, window: PartWindow, start: int, stop: int, spectra: torch.Tensor) -> None:
+        """Bend a part's spectra (frames, bands) in place, each as its frame was bent."""
+        part = self._parts[window.part]
+        if part.bends is None:
+            part.bends = [window.bend[start]] * self.lookahead
+        part.bends += window.bend[start:stop].tolist()
+        due, part.bends = part.bends[: stop - start], part.bends[stop - start :]
+        if any(due):
+            self._bend(spectra.numpy(), np.array(due))
 
     def _draws(self, rows: list[int], start: int, stop: int) -> torch.Tensor:
         count = self._vocoder.draws_per_frame

@@ -13,6 +13,7 @@ the wider the higher they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -127,6 +128,23 @@ def log_mel(audio: Tensor, analysis: Analysis) -> Tensor:
     return mel_from_magnitudes(magnitudes(audio, analysis), filters)
 
 
+def band_centres(analysis: Analysis, head: str) -> np.ndarray:
+    """Where the bands of a head lie, "fine" or "mel": (bands,) or (mels,), Hz, rising."""
+    if head == "mel":
+        return _mel_edges(analysis)[1:-1]
+    hz = np.arange(analysis.bins) * analysis.rate / analysis.window
+    if not analysis.wide_bands:
+        return hz
+    wide = [hz[low:high].mean() for low, high in pairwise(wide_edges(analysis))]
+    return np.concatenate([hz[: analysis.single], wide])
+
+
+def _mel_edges(analysis: Analysis) -> np.ndarray:
+    """Where each mel band begins, and two more: the last two's ends. (mels + 2,), Hz."""
+    top = 2595 * np.log10(1 + analysis.rate / 2 / 700)
+    return 700 * (10 ** (np.linspace(0, top, analysis.mels + 2) / 2595) - 1)
+
+
 def mel_filters(analysis: Analysis) -> Tensor:
     """Triangles of height one, evenly spread on the mel scale from 0 Hz to Nyquist.
 
@@ -134,9 +152,7 @@ def mel_filters(analysis: Analysis) -> Tensor:
     that then still lies between two bins takes its nearest, so that none is deaf. The scale
     is O'Shaughnessy's, 2595 log10(1 + f / 700).
     """
-    nyquist = analysis.rate / 2
-    top = 2595 * np.log10(1 + nyquist / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, analysis.mels + 2) / 2595) - 1)
+    nyquist, edges = analysis.rate / 2, _mel_edges(analysis)
     bins = np.linspace(0, nyquist, analysis.bins)[:, None]
     spacing = nyquist / (analysis.bins - 1)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]

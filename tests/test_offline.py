@@ -15,12 +15,14 @@ from daw_bridge.midi_file import TimedMessage
 from run_server import DEFAULT_BANK, Player, bounce
 from synth.bank import load_bank
 from synth.engine import Engine
+from synth.mel import band_centres
 from synth.predictor import Streaming
 from synth.recorder import WavRecorder
 from synth.sinks import ClockSink
 from synth.spectral import SpectralVocoder
 from synth.wavenet_vocoder import WaveNetVocoder
 from tests.server import run
+from trainer.check import in_tune
 
 RATE, HOP = 16_000, 128
 CHORD = [(0.05, 0, 60), (0.11, 0, 64), (0.11, 1, 43), (0.3, 2, 72)]
@@ -36,6 +38,7 @@ def messages() -> list[TimedMessage]:
     score += [
         TimedMessage(0.2, mido.Message("control_change", channel=2, control=74, value=90)),
         TimedMessage(0.25, mido.Message("control_change", channel=0, control=10, value=20)),
+        TimedMessage(0.28, mido.Message("pitchwheel", channel=2, pitch=3000)),
         TimedMessage(0.33, mido.Message("control_change", channel=1, control=120, value=0)),
     ]
     return sorted(score, key=lambda timed: timed.seconds)
@@ -66,10 +69,32 @@ def test_a_long_piece_seen_as_a_whole_is_played_to_its_end() -> None:
     assert np.abs(np.concatenate(list(blocks))).max() > 0.001
 
 
+@pytest.mark.parametrize("lookahead", ["0", "4", "full"])
+def test_a_bend_is_heard_at_its_time_and_in_tune(lookahead: str) -> None:
+    bank = load_bank(DEFAULT_BANK)
+    score = [
+        TimedMessage(0.0, mido.Message("note_on", channel=0, note=69, velocity=90)),
+        TimedMessage(0.6, mido.Message("pitchwheel", channel=0, pitch=8191)),
+    ]
+    takes = []
+    for events in (score, score[:1]):
+        vocoder = SpectralVocoder(bank.analysis)
+        blocks = bounce(bank, vocoder, events, {1: "trumpet"}, 150, lookahead, 0)
+        takes.append(np.concatenate(list(blocks)).mean(axis=1))
+    sound, straight = takes
+    # A frame's sound begins before its centre, as far as the vocoder looks ahead.
+    begins = 0.6 - (vocoder.lookahead + 1) * HOP / RATE
+    assert begins - 0.01 < np.flatnonzero(sound != straight)[0] / RATE < begins + 0.01
+    before, after = sound[RATE // 4 : RATE // 2], sound[RATE * 3 // 4 : RATE]
+    assert in_tune(before, 69, RATE) and not in_tune(before, 71, RATE)
+    assert in_tune(after, 71, RATE) and not in_tune(after, 69, RATE)
+
+
 def test_a_live_take_is_the_bounce(tmp_path: Path) -> None:
     bank, frames = load_bank(DEFAULT_BANK), 80
     vocoder = SpectralVocoder(bank.analysis)
-    engine = Engine(Streaming(bank.mel2mel(), vocoder.head, 4), vocoder, 625, seed=0)
+    centres = band_centres(bank.analysis, vocoder.head)
+    engine = Engine(Streaming(bank.mel2mel(), vocoder.head, 4), vocoder, 625, 0, centres)
     take = tmp_path / "take.wav"
     with WavRecorder(ClockSink(RATE), take) as sink:
         player = Player(bank, engine, sink)

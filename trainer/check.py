@@ -17,6 +17,7 @@ from daw_bridge.events import NoteOff, NoteOn
 from daw_bridge.windows import Windows
 from synth.bank import Bank, load_bank
 from synth.engine import Engine
+from synth.mel import band_centres
 from synth.mel2mel import Mel2Mel
 from synth.predictor import Streaming
 from synth.spectral import SpectralVocoder
@@ -49,7 +50,8 @@ def play(bank: Bank, mel2mel: Mel2Mel, patch: str) -> np.ndarray:
     analysis = bank.analysis
     vocoder = SpectralVocoder(analysis)
     ring_out = round(bank.ring_out_s * analysis.frame_rate)
-    engine = Engine(Streaming(mel2mel, vocoder.head, 0), vocoder, ring_out, seed=0)
+    centres = band_centres(analysis, vocoder.head)
+    engine = Engine(Streaming(mel2mel, vocoder.head, 0), vocoder, ring_out, 0, centres)
     windows = Windows(analysis.hop, bank.patch(patch).embedding)
     held = round(HELD_S * analysis.frame_rate)
     end = held * analysis.hop

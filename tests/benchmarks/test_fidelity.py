@@ -153,7 +153,7 @@ def test_a_score_is_played_as_a_bounce_plays_it(toy_bank, data, lookahead):
     # After that the bounce falls asleep.
     last = np.flatnonzero(take.roll.any(axis=1))[-1] + round(RING_OUT_S * 125)
     bounced = np.concatenate(list(blocks))[: last * 128, 0]
-    ours = play(bank.mel2mel(), vocoder, lookahead, take)[: len(bounced)]
+    ours = play(bank.analysis, bank.mel2mel(), vocoder, lookahead, take)[: len(bounced)]
     assert np.abs(ours).max() > 0.01
     # A part in the middle comes at -3 dB on either side.
     np.testing.assert_allclose(ours * np.sqrt(0.5), bounced, atol=1e-6)

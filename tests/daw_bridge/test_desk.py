@@ -18,6 +18,7 @@ from daw_bridge.events import (
     SUSTAIN,
     AllNotesOff,
     AllSoundOff,
+    Bend,
     Level,
     Pedal,
     Timbre,
@@ -130,6 +131,49 @@ def test_channel_modes(desk, posted):
     assert posted == [*pedals, Level(5, 1, 0.0, 0.0), AllNotesOff(6, 1), AllSoundOff(7, 1)]
 
 
+def dial(desk: Desk, part: int, *turns: tuple[int, int]) -> list[bool]:
+    return [desk.control(part, number, value, 0) for number, value in turns]
+
+
+def test_the_pitch_wheel_bends_by_its_range(desk, posted):
+    desk.pitch_wheel(1, 4096, 1)
+    assert all(dial(desk, 1, (101, 0), (100, 0), (6, 12)))
+    desk.pitch_wheel(1, -8192, 2)
+    assert dial(desk, 1, (38, 50)) == [True]
+    desk.pitch_wheel(1, 4096, 3)
+    assert posted == [Bend(1, 1, 1.0), Bend(2, 1, -12.0), Bend(3, 1, 6.25)]
+    dial(desk, 1, (6, 100))
+    assert desk.settings(1).bend_range == 24.0
+    assert desk.settings(2).bend_range == 2.0
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [],
+        [(101, 0), (100, 1)],
+        [(101, 0), (100, 0), (101, 127), (100, 127)],
+        [(101, 0), (100, 0), (99, 0), (98, 0)],
+        [(101, 0), (100, 0), (RESET_CONTROLLERS, 0)],
+    ],
+)
+def test_data_for_other_parameters_is_not_the_wheels(desk, turns):
+    dial(desk, 1, *turns)
+    assert dial(desk, 1, (6, 12), (38, 3)) == [False, False]
+    assert desk.settings(1).bend_range == 2.0
+
+
+def test_a_bend_outlives_the_patch_and_ends_with_a_reset(desk, posted):
+    desk.bend(1, 7, 0)
+    desk.patch(1, "organ", 1)
+    assert desk.settings(1).bend == 7
+    posted.clear()
+    desk.announce(2)
+    assert [e for e in posted if isinstance(e, Bend)] == [Bend(2, 1, 7)]
+    desk.control(1, RESET_CONTROLLERS, 0, 3)
+    assert posted[-1] == Bend(3, 1, 0.0)
+
+
 def test_74_is_brightness_and_71_the_first_coordinate(desk):
     assert desk.control(1, 74, 127)
     assert desk.settings(1).knobs["brightness"] == 1.0
@@ -161,6 +205,8 @@ NAN = math.nan
         (lambda d: d.pan(1, True), "pan: True"),
         (lambda d: d.pan(0, 0), "part: 0 is not a whole number from 1 to 16"),
         (lambda d: d.pan(17, 0), "part: 17"),
+        (lambda d: d.bend(1, 24.1), "bend: 24.1 is not a number from -24 to 24"),
+        (lambda d: d.pitch_wheel(1, 8192), "pitch wheel: 8192 is not a number from -8192 to 8191"),
         (lambda d: d.gain_db(1, 24.1), "gain_db: 24.1 is not a number from -120 to 24"),
         (lambda d: d.gain_db(1, -math.inf), "gain_db: -inf"),
         (lambda d: d.volume(1, 128), "volume: 128"),

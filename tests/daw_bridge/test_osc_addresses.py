@@ -8,7 +8,7 @@ import pytest
 
 from daw_bridge.clock import NTP_EPOCH_S, AudioClock
 from daw_bridge.desk import Desk
-from daw_bridge.events import PARTS, AllSoundOff, Level, NoteOff, NoteOn, Pedal, Timbre
+from daw_bridge.events import PARTS, AllSoundOff, Bend, Level, NoteOff, NoteOn, Pedal, Timbre
 from daw_bridge.osc_addresses import Addresses
 from daw_bridge.osc_packet import Message
 
@@ -48,6 +48,8 @@ def say(book, inbox, clock):
         ("/part/2/morph", ("piano", "harp", 0.5), Timbre(50, 2, (-0.5, 0.5))),
         ("/part/2/gain_db", (-6,), Level(50, 2, -6.0, 0.0)),
         ("/part/2/pan", (0.5,), Level(50, 2, 0.0, 0.5)),
+        ("/part/2/bend", (-1.5,), Bend(50, 2, -1.5)),
+        ("/vkb_midi/3/pitch", (16383,), Bend(50, 3, pytest.approx(2, abs=1e-3))),
         ("/vkb_midi/3/note/64", (90.0,), NoteOn(50, 3, 64, 90)),
         ("/vkb_midi/0/note/64", (0,), NoteOff(50, 1, 64)),
         ("/vkb_midi/3/note", (64, 90), NoteOn(50, 3, 64, 90)),

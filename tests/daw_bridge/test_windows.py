@@ -10,6 +10,7 @@ import pytest
 from daw_bridge.events import (
     SUSTAIN,
     AllSoundOff,
+    Bend,
     Event,
     Level,
     NoteOff,
@@ -41,7 +42,7 @@ def play(events: list[Event], frames: int, block: int | None = None) -> dict[int
 
 
 def joined(pieces: list[Window]) -> Window:
-    names = ("roll", "embedding", "gain", "cut")
+    names = ("roll", "embedding", "gain", "bend", "cut")
     arrays = [np.concatenate([getattr(p, name) for p in pieces]) for name in names]
     return Window(pieces[0].part, *arrays)
 
@@ -98,14 +99,17 @@ def test_settings_change_on_the_frame_of_their_time():
         NoteOn(0, 1, 60, 100),
         Timbre(at(2.9), 1, (1.0, 1.0)),
         Level(at(3), 1, 0.0, -1.0),
+        Bend(at(3.5), 1, 2.0),
         AllSoundOff(at(4.5), 1),
         Timbre(at(5), 1, (2.0, 2.0)),
         Timbre(at(5.5), 1, (3.0, 3.0)),
+        Bend(at(6), 1, -0.5),
     ]
     window = play(events, 7)[1]
     assert window.embedding[:, 0].tolist() == [0.5, 0.5, 1, 1, 1, 3, 3]
     assert np.array_equal(window.gain[:3], np.tile(MIDDLE, (3, 1)))
     assert np.allclose(window.gain[3:], [1, 0], atol=1e-7)
+    assert window.bend.tolist() == [0, 0, 0, 2, 2, 2, -0.5]
     assert window.cut.tolist() == [False] * 4 + [True] + [False] * 2
     assert window.roll.any(axis=1).tolist() == [True] * 4 + [False] * 3
 
@@ -127,7 +131,7 @@ def test_parts_do_not_touch_each_other():
     both = play(sorted(first + second, key=lambda e: e.time), 6)
     for part, events in ((1, first), (2, second)):
         alone = play(events, 6)[part]
-        for name in ("roll", "embedding", "gain", "cut"):
+        for name in ("roll", "embedding", "gain", "bend", "cut"):
             assert np.array_equal(getattr(both[part], name), getattr(alone, name)), name
 
 
@@ -143,13 +147,14 @@ def test_block_size_changes_nothing(block):
                 NoteOff(time, part, key),
                 Timbre(time, part, tuple(random.normal(size=2).tolist())),
                 Level(time, part, float(random.uniform(-60, 0)), float(random.uniform(-1, 1))),
+                Bend(time, part, float(random.uniform(-2, 2))),
                 AllSoundOff(time, part),
-            ][random.choice(5, p=[0.3, 0.3, 0.18, 0.18, 0.04])]
+            ][random.choice(6, p=[0.3, 0.3, 0.12, 0.12, 0.12, 0.04])]
         )
     whole, cut = play(events, 90), play(events, 90, block)
     assert whole.keys() == cut.keys() == {1, 2}
     for part in whole:
-        for name in ("roll", "embedding", "gain", "cut"):
+        for name in ("roll", "embedding", "gain", "bend", "cut"):
             assert np.array_equal(getattr(whole[part], name), getattr(cut[part], name)), name
         assert whole[part].cut.any()
 

@@ -13,12 +13,13 @@ import torch
 from daw_bridge.windows import Window
 from synth.conditioning import Conditioning
 from synth.engine import Engine
+from synth.mel import band_centres
 from synth.predictor import Streaming
 from synth.vocoder import select_rows
 from synth.wavenet import WaveNet, WaveNetConfig
 from synth.wavenet_vocoder import WaveNetVocoder
 from tests.synth.lively_wavenet import lively
-from tests.toy_bank import make_mel2mel, make_wavenet
+from tests.toy_bank import ANALYSIS, make_mel2mel, make_wavenet
 
 CONFIG = WaveNetConfig(mels=6, layers=2, cycle=2, residual=16, skip=16)
 WIDE = WaveNetConfig(layers=1)
@@ -79,7 +80,8 @@ def engine() -> float:
     heard = []
     for sampler in ("triton", "reference"):
         vocoder = WaveNetVocoder(make_wavenet(), sampler)
-        engine = Engine(Streaming(make_mel2mel(), vocoder.head, 0), vocoder, ring_out=9, seed=3)
+        predictor, centres = Streaming(make_mel2mel(), "mel", 0), band_centres(ANALYSIS, "mel")
+        engine = Engine(predictor, vocoder, ring_out=9, seed=3, centres=centres)
         blocks = [engine.render(windows(t), 1) for t in range(2)]
         heard.append(np.concatenate(blocks))
     assert np.abs(heard[1]).max() > 0.01
@@ -95,7 +97,7 @@ def windows(t: int) -> list[Window]:
             roll[0, key] = 0.8
             roll[0, 88 + key] = 0.8 * (t == part - 1)
         embedding, gain = np.full((1, 2), 0.3, np.float32), np.full((1, 2), 0.4, np.float32)
-        made.append(Window(part, roll, embedding, gain, np.zeros(1, bool)))
+        made.append(Window(part, roll, embedding, gain, np.zeros(1), np.zeros(1, bool)))
     return made
 
 

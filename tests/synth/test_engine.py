@@ -14,6 +14,7 @@ from torch import Tensor
 from daw_bridge.events import (
     SUSTAIN,
     AllSoundOff,
+    Bend,
     Event,
     Level,
     NoteOff,
@@ -24,6 +25,7 @@ from daw_bridge.events import (
 from daw_bridge.windows import Window, Windows, stereo_gain
 from synth.engine import DECLICK_SAMPLES, Engine, cut_window
 from synth.limiter import KNEE
+from synth.mel import band_centres
 from synth.mel2mel import Mel2Mel
 from synth.predictor import Foreseen, Streaming
 from synth.spectral import SpectralVocoder
@@ -34,6 +36,7 @@ from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel, make_wavenet
 HOP = ANALYSIS.hop
 START = PATCHES[0].embedding
 RING_OUT = 6
+CENTRES = {head: band_centres(ANALYSIS, head) for head in ("fine", "mel")}
 
 
 @dataclass(slots=True)
@@ -88,7 +91,8 @@ def make(net, vocoders):
 
     def engine(vocoder="spectral", lookahead=2, ring_out=RING_OUT, seed=0) -> Engine:
         chosen = vocoders[vocoder]
-        return Engine(Streaming(net, chosen.head, lookahead), chosen, ring_out, seed)
+        predictor = Streaming(net, chosen.head, lookahead)
+        return Engine(predictor, chosen, ring_out, seed, CENTRES[chosen.head])
 
     return engine
 
@@ -138,6 +142,8 @@ def busy_score() -> list[Event]:
         bend = math.sin(frame)
         score.append(Timbre(at(frame + 0.5), 1 + frame % 3, (bend, 0.5 - bend)))
         score.append(Level(at(frame + 0.7), 1 + (frame + 1) % 3, -6 * bend * bend, bend))
+        if frame % 4 == 1:  # and sometimes the wheel rests
+            score.append(Bend(at(frame + 0.1), 1 + (frame + 2) % 3, round(bend) * bend))
     score.append(Level(at(6), 2, -math.inf, 0.0))
     return sorted(score, key=lambda e: e.time)
 
@@ -173,7 +179,7 @@ def test_a_foreseen_piece_does_not_depend_on_blocks_either(net, vocoders):
     whole = Windows(HOP, START).frames(busy_score(), 0, 80)
     takes = []
     for block in (1, 3, 16, 80):
-        engine = Engine(Foreseen(net, vocoder.head, whole), vocoder, RING_OUT, 0)
+        engine = Engine(Foreseen(net, "fine", whole), vocoder, RING_OUT, 0, CENTRES["fine"])
         assert engine.lookahead == 0 and engine.delay == vocoder.lookahead
         heard = []
         for start in range(0, 80, block):
@@ -260,7 +266,7 @@ def test_a_part_sleeps_once_it_has_rung_out(make, lookahead, ring_out):
 def test_sleep_is_free_exact_and_forgets_everything(net, vocoders):
     vocoder = vocoders["spectral"]
     predictor = Counted(net, vocoder.head, 2)
-    engine = Engine(predictor, vocoder, RING_OUT, 0)
+    engine = Engine(predictor, vocoder, RING_OUT, 0, CENTRES["fine"])
     first = play(engine, note(1, 57, 3, 9), 50)
     # Frames 9 .. are silent; the ring-out of frame 8 has been heard by frame 8 + 6 + delay.
     end = 8 + RING_OUT + engine.delay
@@ -276,7 +282,7 @@ def test_parts_wake_and_sleep_on_their_own(net, vocoders):
     vocoder = vocoders["spectral"]
     predictor = Counted(net, vocoder.head, 0)
     score = sorted([*note(2, 57, 0, 40), *note(1, 64, 10, 11), *note(3, 50, 30, 31)], key=by_time)
-    engine = Engine(predictor, vocoder, RING_OUT, 0)
+    engine = Engine(predictor, vocoder, RING_OUT, 0, CENTRES["fine"])
     play(engine, score, 50)
     stay = RING_OUT + engine.delay
     wanted = {(2, t) for t in range(40 + stay)} & {(2, t) for t in range(50)}

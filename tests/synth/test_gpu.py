@@ -13,6 +13,7 @@ from daw_bridge.windows import Window
 from synth import sampler_reference
 from synth.conditioning import Conditioning
 from synth.engine import Engine
+from synth.mel import Analysis, band_centres
 from synth.mel2mel import Mel2Mel, Mel2MelConfig
 from synth.predictor import Streaming
 from synth.sampler import SamplerState, initial_state
@@ -131,7 +132,8 @@ def test_the_engine_plays_sixteen_parts_the_same_in_any_blocks():
     mel2mel = Mel2Mel(Mel2MelConfig()).eval().requires_grad_(False)
     vocoder, takes = WaveNetVocoder(lively(FULL), "triton"), []
     for block in (1, 4):
-        engine = Engine(Streaming(mel2mel, vocoder.head, 2), vocoder, ring_out=20, seed=7)
+        predictor, centres = Streaming(mel2mel, vocoder.head, 2), band_centres(Analysis(), "mel")
+        engine = Engine(predictor, vocoder, ring_out=20, seed=7, centres=centres)
         blocks = [engine.render(_windows(t, block), block) for t in range(0, 24, block)]
         assert engine.awake == PARTS
         takes.append(np.concatenate(blocks))
@@ -149,5 +151,5 @@ def _windows(start: int, count: int) -> list[Window]:
         roll[at == part, 88 + 30 + part] = 0.8
         embedding = np.full((count, 2), part / PARTS, np.float32)
         gain = np.full((count, 2), 0.05, np.float32)
-        made.append(Window(part, roll, embedding, gain, np.zeros(count, bool)))
+        made.append(Window(part, roll, embedding, gain, np.zeros(count), np.zeros(count, bool)))
     return made

