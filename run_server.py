@@ -55,6 +55,7 @@ LOOKAHEAD = 0
 MOST_LOOKAHEAD = 125
 DRUMS = 10
 MOST_BUFFER_MS = 500.0
+MIDI_MAP = Path("~/.melstream/midi-map.yaml").expanduser()
 DEFAULT_BANK = Path(__file__).resolve().parent / "patches" / "gm10"
 
 
@@ -100,7 +101,8 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
         _warm_up(_engine(bank, predictor, vocoder, options.seed), bank)
     sink, found = open_sink(options.audio, bank.analysis.rate, spare_ms, options.record)
     sink = around(sink)
-    player = Player(bank, _engine(bank, predictor, vocoder, options.seed), sink)
+    engine = _engine(bank, predictor, vocoder, options.seed)
+    player = Player(bank, engine, sink, options.midi_map)
     for part in PARTS:
         player.desk.patch(part, first, 0)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -125,6 +127,8 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
         print(f"vocoder  {reason}")
         print(f"sound    {found}{sink.describe()}")
         print(f"midi     {midi.summary.removeprefix('MIDI: ')}")
+        for controller, knob in player.desk.learnt.bound.items():
+            print(f"         controller {controller} turns {knob} ({options.midi_map})")
         hint = f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100" if osc else "off"
         print(f"osc      {hint}")
         print(f"latency  {player.latency_line()}")
@@ -139,10 +143,12 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
 class Player:
     """The live instrument: an inbox that listeners fill, and the loop that plays it."""
 
-    def __init__(self, bank: Bank, engine: Engine, sink: Sink) -> None:
+    def __init__(
+        self, bank: Bank, engine: Engine, sink: Sink, midi_map: Path | None = None
+    ) -> None:
         self.inbox = Inbox()
         self.clock = AudioClock(bank.analysis.rate)
-        self.desk = Desk(bank, self.inbox.post, self.clock.now)
+        self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map)
         self.translator = MidiTranslator(self.desk, self.inbox.post)
         self._engine, self._sink = engine, sink
         self._windows = Windows(engine.hop, bank.patch(bank.names[0]).embedding)
@@ -241,7 +247,16 @@ def render(options: argparse.Namespace) -> int:
         file = partial.open("wb")
     except OSError as error:
         raise ValueError(f"{out}: cannot be written: {error.strerror}") from None
-    played = bounce(bank, vocoder, messages, chosen, frames, options.lookahead, options.seed)
+    played = bounce(
+        bank,
+        vocoder,
+        messages,
+        chosen,
+        frames,
+        options.lookahead,
+        options.seed,
+        midi_map=options.midi_map,
+    )
     with file, tqdm(total=frames * hop / rate, unit="s", desc=out.name) as progress:
         wav = WavWriter(file, rate, 2)
         for sound in played:
@@ -261,14 +276,16 @@ def bounce(
     lookahead: str,
     seed: int,
     block: int = BOUNCE_FRAMES,
+    midi_map: Path | None = None,
 ) -> Iterator[np.ndarray]:
     """Blocks (samples, 2) of a score's first frames, aligned with the score.
 
-    patches: part -> name; lookahead: frames as text, or "full" for the whole piece.
+    patches: part -> name; lookahead: frames as text, or "full" for the whole piece; midi_map: the
+    file of learnt controllers, if any are to be heard.
     """
     # The whole piece may be posted at once.
     inbox = Inbox(limit=sys.maxsize)
-    desk = Desk(bank, inbox.post, lambda: 0)
+    desk = Desk(bank, inbox.post, lambda: 0, midi_map)
     desk.announce(0)
     for part, name in patches.items():
         desk.patch(part, name, 0)
@@ -389,6 +406,13 @@ def _common_flags(parser: argparse.ArgumentParser, lookahead: str) -> argparse.A
     parser.add_argument("--sampler", choices=("auto", *SAMPLERS), default="auto")
     parser.add_argument("--lookahead", default=str(LOOKAHEAD), help=lookahead)
     parser.add_argument("--seed", type=int, default=0, help="of the random draws")
+    parser.add_argument(
+        "--midi-map",
+        type=Path,
+        metavar="FILE",
+        default=MIDI_MAP,
+        help=f"which controllers turn which knobs, as learnt (default {MIDI_MAP})",
+    )
     return parser
 
 

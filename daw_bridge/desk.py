@@ -11,17 +11,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 from daw_bridge import events
 from daw_bridge.checks import number, whole
 from daw_bridge.events import Event
+from daw_bridge.midi_map import MidiMap
 from daw_bridge.patch_book import Patch, PatchBook
 from daw_bridge.settings import BEND_RANGE, GAIN_DB, NO_PARAMETER, Embedding, Settings
 
 COORDINATE = 100.0
 """Largest magnitude of an embedding coordinate: far outside what a bank learns (a few
 units), well inside what a network survives."""
+
+TIMBRE = "timbre/"
+"""What a coordinate's number follows where a knob is named."""
 
 MOST_BEND = 24.0
 """Semitones: what a pitch wheel may be set to at most."""
@@ -33,15 +38,21 @@ class Desk:
     """The knobs of all parts; any thread may turn them.
 
     book: the bank; post: where events go, in the order of the changes; now: the time in
-    samples for changes made without one. Parts start on the book's first patch; `announce`
+    samples for changes made without one. midi_map: the file of what controllers were learnt to
+    turn, if it is to be kept; see `learnt`. Parts start on the book's first patch; `announce`
     tells the engine so. Every method raises ValueError, in one line that names the field,
     the value and what is allowed, and then changes nothing.
     """
 
     def __init__(
-        self, book: PatchBook, post: Callable[[Event], object], now: Callable[[], int]
+        self,
+        book: PatchBook,
+        post: Callable[[Event], object],
+        now: Callable[[], int],
+        midi_map: Path | None = None,
     ) -> None:
         self._book = book
+        self.learnt = MidiMap(midi_map, self._knows)
         self._post = post
         self._now = now
         self._turning = threading.Lock()
@@ -174,12 +185,17 @@ class Desk:
         wheel's range (0: semitones, cents), 120 all sound off, 121 reset (pedals up, expression
         full, wheels at rest, no parameter), 123 all notes off. 74 is the knob "brightness" if
         the bank has one, 71 then the embedding's first coordinate; else 74 and 71 are the first
-        two. Such a coordinate runs over what the bank's patches span.
+        two. Such a coordinate runs over what the bank's patches span. What `learnt` says of a
+        controller comes before all that.
         """
         part = _part(part)
         controller = whole("controller", controller, 0, 127)
         value = number(f"controller {controller}", value, 0, 127)
         time = self._now() if time is None else time
+        knob = self.learnt.turned(controller)
+        if knob is not None:
+            self._turn_learnt(part, knob, value / 127, time)
+            return True
         match controller:
             case 1:
                 self.wheel(part, value, time)
@@ -237,9 +253,24 @@ class Desk:
         i = 0 if bright or controller == 74 else 1
         if i >= self._book.embedding_size:
             return False
+        self._slide_coordinate(part, i, way, time)
+        return True
+
+    def _slide_coordinate(self, part: int, i: int, way: float, time: int) -> None:
         span = [self._book.patch(name).embedding[i] for name in self._book.names]
         self.coordinate(part, i, (1 - way) * min(span) + way * max(span), time)
-        return True
+
+    def _knows(self, knob: str) -> bool:
+        """Whether a controller could turn that: a knob, or a coordinate as timbre/<i>."""
+        place = knob.removeprefix(TIMBRE)
+        coordinate = knob.startswith(TIMBRE) and place.isdecimal()
+        return knob in self._book.knobs or (coordinate and int(place) < self._book.embedding_size)
+
+    def _turn_learnt(self, part: int, knob: str, way: float, time: int) -> None:
+        if knob in self._book.knobs:
+            self.knob(part, knob, way, time)
+        else:
+            self._slide_coordinate(part, int(knob.removeprefix(TIMBRE)), way, time)
 
     def save(self, part: int, name: str, overwrite: bool = False) -> Settings:
         """Keep the part's base, knobs, gain and pan as patch name, which it then plays.

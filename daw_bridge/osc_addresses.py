@@ -11,6 +11,10 @@
     /status                               -> /status.reply key value key value ...
     /version                              -> /version.reply version
     /sync id                              -> /synced id, when all before it has been taken
+    /midi/learn knob                      the next controller that moves turns it; or, with a
+    /midi/learn knob number               number, that one: brightness, timbre/0
+    /midi/forget number                   what it means is MIDI's again
+    /midi/map                             -> /midi/map.reply number knob number knob ...
     /vkb_midi/<ch>/note/<key> velocity    as Reaper's and Bitwig's users send it; also
     /vkb_midi/<ch>/note key velocity      /vkb_midi/<ch>/cc/<n> value; /vkb_midi/<ch>/pitch
                                           0..16383; channel 0 counts as 1
@@ -96,6 +100,8 @@ class Addresses:
             case ["sync"]:
                 (mark,) = exactly("id", args)
                 return "/synced", (whole("id", mark, -(2**63), 2**63 - 1),)
+            case ["midi", *learnt]:
+                return self._learn(learnt, args)
             case ["panic"]:
                 self._inbox.panic(stamps[None])
             case _:
@@ -131,6 +137,23 @@ class Addresses:
                 desk.patch(part, text("name", name), time)
             case _:
                 raise ValueError("no such address here")
+
+    def _learn(self, learnt: list[str], args: Args) -> Reply | None:
+        """What stands below /midi."""
+        controllers = self._desk.learnt
+        match learnt:
+            case ["learn"] if len(args) == 2:
+                knob, controller = args
+                controllers.bind(controller, text("knob", knob))
+            case ["learn"]:
+                controllers.learn(text("knob", *exactly("knob", args)))
+            case ["forget"]:
+                controllers.forget(*exactly("number", args))
+            case ["map"]:
+                return "/midi/map.reply", tuple(x for b in controllers.bound.items() for x in b)
+            case _:
+                raise ValueError("no such address here")
+        return None
 
     def _key(self, part: int, key: list[str], args: Args, time: int) -> None:
         """What stands below /vkb_midi/<ch>."""

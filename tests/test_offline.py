@@ -90,6 +90,18 @@ def test_a_bend_is_heard_at_its_time_and_in_tune(lookahead: str) -> None:
     assert in_tune(after, 71, RATE) and not in_tune(after, 69, RATE)
 
 
+def test_a_bounce_hears_the_controllers_that_were_learnt(tmp_path: Path) -> None:
+    bank, learnt = load_bank(DEFAULT_BANK), tmp_path / "map.yaml"
+    learnt.write_text("74: timbre/1\n")
+    takes = []
+    for midi_map in (None, learnt):
+        vocoder = SpectralVocoder(bank.analysis)
+        blocks = bounce(bank, vocoder, messages(), PATCHES, 60, "0", 0, midi_map=midi_map)
+        takes.append(np.concatenate(list(blocks)))
+    first = np.flatnonzero((takes[0] != takes[1]).any(axis=1))[0] / RATE
+    assert 0.25 < first < 0.32  # the third part's controller 74 turns at 0.3 s
+
+
 def test_a_live_take_is_the_bounce(tmp_path: Path) -> None:
     bank, frames = load_bank(DEFAULT_BANK), 80
     vocoder = SpectralVocoder(bank.analysis)

@@ -134,7 +134,7 @@ def test_where_a_take_ends_does_not_change_its_sound(toy_bank, data, lookahead):
     mel2mel, vocoder = bank.mel2mel(), make_vocoder(bank, "spectral")
     paths = take_paths(data, "organ", 1)
     short, long = (load_takes(bank, paths, "organ", seconds)[0] for seconds in (1.0, 2.0))
-    heard = [play(mel2mel, vocoder, lookahead, take) for take in (short, long)]
+    heard = [play(bank.analysis, mel2mel, vocoder, lookahead, take) for take in (short, long)]
     np.testing.assert_allclose(heard[0], heard[1][: len(heard[0])], atol=1e-6)
 
 

@@ -85,6 +85,16 @@ def test_saving_needs_leave_to_overwrite(say):
     assert say("/patch/list")[1][-1] == "mine"
 
 
+def test_controllers_are_learnt_and_forgotten(say):
+    assert say("/midi/map") == ("/midi/map.reply", ())
+    assert say("/midi/learn", "breath") is None
+    assert say("/part/1/cc", 21, 64) is None
+    assert say("/midi/learn", "timbre/1", 22.0) is None
+    assert say("/midi/map") == ("/midi/map.reply", (21, "breath", 22, "timbre/1"))
+    assert say("/midi/forget", 21) is None
+    assert say("/midi/map") == ("/midi/map.reply", (22, "timbre/1"))
+
+
 def test_panic_silences_every_part_now(say, inbox):
     say("/part/1/note", 60, 100)
     say("/panic")

@@ -1,0 +1,141 @@
+"""Which controller turns which knob: learnt by moving it, and kept in a file.
+
+21: brightness
+22: timbre/0      # a coordinate of the embedding, over what the bank's patches span
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import yaml
+
+from daw_bridge.checks import whole
+
+TAKEN = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}
+"""Controllers that keep their meaning: bank select, data entry, pedals, parameters, modes."""
+
+
+class MidiMap:
+    """Controllers bound to knobs, on every channel. Any thread may ask and learn.
+
+    path: its file, which need not be there yet; None keeps nothing. knows: whether the bank has
+    such a knob; a file may name others, which then do nothing. told: where a line goes that
+    says what has been learnt. Raises ValueError, in one line, for a file that is none.
+    """
+
+    def __init__(
+        self, path: Path | None, knows: Callable[[str], bool], told: Callable[[str], object] = print
+    ) -> None:
+        self._path, self._knows, self._told = path, knows, told
+        self._changing = threading.Lock()
+        self._awaited: str | None = None
+        self._bound = _read(path) if path else {}
+
+    @property
+    def bound(self) -> Mapping[int, str]:
+        """Controller -> knob; a snapshot."""
+        return dict(sorted(self._bound.items()))
+
+    def learn(self, knob: str) -> None:
+        """Bind the next free controller that moves. ValueError for a knob that there is not."""
+        self._check(knob)
+        self._awaited = knob
+
+    def bind(self, controller: int, knob: str) -> None:
+        """Bind a controller, or ValueError; it no longer means what MIDI says."""
+        self._check(knob)
+        if whole("controller", controller, 0, 127) in TAKEN:
+            free = ", ".join(_spans(set(range(128)) - TAKEN))
+            raise ValueError(f"controller: {controller} keeps its meaning; free are {free}")
+        with self._changing:
+            self._change({**self._bound, int(controller): knob})
+
+    def forget(self, controller: int) -> None:
+        """Give a controller back its meaning. ValueError if it was not bound."""
+        controller = whole("controller", controller, 0, 127)
+        with self._changing:
+            if controller not in self._bound:
+                bound = ", ".join(map(str, self.bound)) or "none"
+                raise ValueError(f"controller: {controller} is not bound; bound are: {bound}")
+            self._change({c: knob for c, knob in self._bound.items() if c != controller})
+
+    def turned(self, controller: int) -> str | None:
+        """The knob that a controller which has just moved turns, if it is bound to one.
+
+        Learns it if one is awaited. Never raises: what cannot be kept is told.
+        """
+        if self._awaited is not None and controller not in TAKEN:
+            knob, self._awaited = self._awaited, None
+            try:
+                self.bind(controller, knob)
+                self._told(f"controller {controller} turns {knob}")
+            except ValueError as error:
+                self._told(f"controller {controller} was not learnt: {error}")
+        knob = self._bound.get(controller)
+        return knob if knob is not None and self._knows(knob) else None
+
+    def _check(self, knob: str) -> None:
+        if not isinstance(knob, str) or not self._knows(knob):
+            raise ValueError(f"knob: no {knob!r} in this bank")
+
+    def _change(self, bound: dict[int, str]) -> None:
+        """Keep what is bound now, on disk first."""
+        if self._path:
+            _write(self._path, bound)
+        # A new dictionary, so that a reader never sees one change under it.
+        self._bound = bound
+
+
+def _read(path: Path) -> dict[int, str]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    except Exception as error:  # PyYAML lets many kinds escape where a tag belies its value
+        raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content or {}, dict):
+        raise ValueError(f"{path}: must be a mapping, controller: knob")
+    for controller, knob in (content or {}).items():
+        try:
+            if whole("controller", controller, 0, 127) in TAKEN:
+                raise ValueError(f"controller: {controller} keeps its meaning")
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if not isinstance(knob, str):
+            raise ValueError(f"{path}: {controller} is {knob!r:.60}, but must be a knob's name")
+    return {int(controller): knob for controller, knob in (content or {}).items()}
+
+
+def _write(path: Path, bound: Mapping[int, str]) -> None:
+    """Write the file whole beside the old one, and rename it over that."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as file:
+            yaml.safe_dump(dict(sorted(bound.items())), file, sort_keys=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _spans(numbers: set[int]) -> list[str]:
+    """Runs of numbers in words.
+
+    >>> _spans({1, 2, 3, 5})
+    ['1-3', '5']
+    """
+    starts = sorted(n for n in numbers if n - 1 not in numbers)
+    ends = sorted(n for n in numbers if n + 1 not in numbers)
+    return [str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True)]
