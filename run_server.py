@@ -30,6 +30,7 @@ from daw_bridge.events import PARTS, NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi import MidiTranslator
 from daw_bridge.midi_file import TimedMessage, read_midi_file
+from daw_bridge.midi_map import read_map
 from daw_bridge.midi_port import open_input
 from daw_bridge.osc import OscServer
 from daw_bridge.windows import Window, Windows
@@ -55,7 +56,7 @@ LOOKAHEAD = 0
 MOST_LOOKAHEAD = 125
 DRUMS = 10
 MOST_BUFFER_MS = 500.0
-MIDI_MAP = Path("~/.melstream/midi-map.yaml").expanduser()
+MIDI_MAP = "~/.melstream/midi-map.yaml"
 DEFAULT_BANK = Path(__file__).resolve().parent / "patches" / "gm10"
 
 
@@ -92,6 +93,7 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
     first = options.patch or bank.names[0]
     bank.patch(first)
     lookahead, address = _lookahead(options.lookahead), _address(options.osc)
+    midi_map = _midi_map(options.midi_map)
     block_ms = 1000 * BLOCK_FRAMES / bank.analysis.frame_rate
     spare_ms = max(_buffer_ms(options.buffer), block_ms)
     print("preparing", flush=True)
@@ -102,7 +104,7 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
     sink, found = open_sink(options.audio, bank.analysis.rate, spare_ms, options.record)
     sink = around(sink)
     engine = _engine(bank, predictor, vocoder, options.seed)
-    player = Player(bank, engine, sink, options.midi_map)
+    player = Player(bank, engine, sink, midi_map)
     for part in PARTS:
         player.desk.patch(part, first, 0)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -128,7 +130,7 @@ def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda s
         print(f"sound    {found}{sink.describe()}")
         print(f"midi     {midi.summary.removeprefix('MIDI: ')}")
         for controller, knob in player.desk.learnt.bound.items():
-            print(f"         controller {controller} turns {knob} ({options.midi_map})")
+            print(f"         controller {controller} turns {knob} ({midi_map})")
         hint = f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100" if osc else "off"
         print(f"osc      {hint}")
         print(f"latency  {player.latency_line()}")
@@ -241,12 +243,6 @@ def render(options: argparse.Namespace) -> int:
     print(f"vocoder  {reason}")
     rate, hop = bank.analysis.rate, bank.analysis.hop
     frames = round(messages[-1].seconds * rate) // hop + _ring_out(bank)
-    out = Path(options.out)
-    partial = out.with_name(out.name + ".part")
-    try:
-        file = partial.open("wb")
-    except OSError as error:
-        raise ValueError(f"{out}: cannot be written: {error.strerror}") from None
     played = bounce(
         bank,
         vocoder,
@@ -255,8 +251,14 @@ def render(options: argparse.Namespace) -> int:
         frames,
         options.lookahead,
         options.seed,
-        midi_map=options.midi_map,
+        midi_map=_midi_map(options.midi_map),
     )
+    out = Path(options.out)
+    partial = out.with_name(out.name + ".part")
+    try:
+        file = partial.open("wb")
+    except OSError as error:
+        raise ValueError(f"{out}: cannot be written: {error.strerror}") from None
     with file, tqdm(total=frames * hop / rate, unit="s", desc=out.name) as progress:
         wav = WavWriter(file, rate, 2)
         for sound in played:
@@ -281,8 +283,9 @@ def bounce(
     """Blocks (samples, 2) of a score's first frames, aligned with the score.
 
     patches: part -> name; lookahead: frames as text, or "full" for the whole piece; midi_map: the
-    file of learnt controllers, if any are to be heard.
+    file of learnt controllers, if any are to be heard. Raises ValueError before the first block.
     """
+    ahead = None if lookahead == "full" else _lookahead(lookahead)
     # The whole piece may be posted at once.
     inbox = Inbox(limit=sys.maxsize)
     desk = Desk(bank, inbox.post, lambda: 0, midi_map)
@@ -300,23 +303,26 @@ def bounce(
             translator.hear(timed.message, round(timed.seconds * bank.analysis.rate))
         return windows.frames(inbox.take_until(end), start, count)
 
-    mel2mel = bank.mel2mel()
-    whole: list[Window] = []
-    if lookahead == "full":
-        whole = score(0, frames + vocoder.lookahead)
-        predictor: Predictor = Foreseen(mel2mel, vocoder.head, whole)
-    else:
-        predictor = Streaming(mel2mel, vocoder.head, _lookahead(lookahead))
-    engine = _engine(bank, predictor, vocoder, seed)
-    # The first sound out belongs to the time before the piece.
-    early = engine.delay * bank.analysis.hop
-    for start in range(0, frames + engine.delay, block):
-        count = min(block, frames + engine.delay - start)
-        now = [cut_window(w, start, count) for w in whole] if whole else score(start, count)
-        sound = engine.render(now, count)
-        skip = min(early, len(sound))
-        early -= skip
-        yield sound[skip:]
+    def blocks() -> Iterator[np.ndarray]:
+        mel2mel = bank.mel2mel()
+        whole: list[Window] = []
+        if ahead is None:
+            whole = score(0, frames + vocoder.lookahead)
+            predictor: Predictor = Foreseen(mel2mel, vocoder.head, whole)
+        else:
+            predictor = Streaming(mel2mel, vocoder.head, ahead)
+        engine = _engine(bank, predictor, vocoder, seed)
+        # The first sound out belongs to the time before the piece.
+        early = engine.delay * bank.analysis.hop
+        for start in range(0, frames + engine.delay, block):
+            count = min(block, frames + engine.delay - start)
+            now = [cut_window(w, start, count) for w in whole] if whole else score(start, count)
+            sound = engine.render(now, count)
+            skip = min(early, len(sound))
+            early -= skip
+            yield sound[skip:]
+
+    return blocks()
 
 
 def _engine(bank: Bank, predictor: Predictor, vocoder: Vocoder, seed: int) -> Engine:
@@ -392,6 +398,19 @@ def _address(text: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
+def _midi_map(text: str) -> Path | None:
+    """The file of learnt controllers, or None for none; ValueError if it cannot be read."""
+    if text == "none":
+        return None
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        reason = "there is no home folder; name a file or none"
+        raise ValueError(f"--midi-map {text}: {reason}") from None
+    read_map(path)
+    return path
+
+
 def _version() -> str:
     try:
         return f"melstream {metadata.version('melstream')}"
@@ -408,10 +427,9 @@ def _common_flags(parser: argparse.ArgumentParser, lookahead: str) -> argparse.A
     parser.add_argument("--seed", type=int, default=0, help="of the random draws")
     parser.add_argument(
         "--midi-map",
-        type=Path,
         metavar="FILE",
         default=MIDI_MAP,
-        help=f"which controllers turn which knobs, as learnt (default {MIDI_MAP})",
+        help=f"what controllers have learnt to turn, or none (default {MIDI_MAP})",
     )
     return parser
 

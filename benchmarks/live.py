@@ -35,7 +35,17 @@ class LiveServer:
     ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, *(script or ["run_server.py"])]
-            + ["--audio", "none", "--midi", "none", "--osc", "127.0.0.1:0", *flags],
+            + [
+                "--audio",
+                "none",
+                "--midi",
+                "none",
+                "--midi-map",
+                "none",
+                "--osc",
+                "127.0.0.1:0",
+                *flags,
+            ],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,

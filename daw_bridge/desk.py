@@ -29,7 +29,7 @@ TIMBRE = "timbre/"
 """What a coordinate's number follows where a knob is named."""
 
 MOST_BEND = 24.0
-"""Semitones: what a pitch wheel may be set to at most."""
+"""Semitones by which keys are bent at most."""
 
 __all__ = ["Desk", "Patch", "PatchBook", "Settings"]
 
@@ -173,9 +173,16 @@ class Desk:
         self._turn(part, time, lambda s: replace(s, bend=semitones))
 
     def pitch_wheel(self, part: int, value: float, time: int | None = None) -> None:
-        """Pitch wheel -8192..8191: bends by the part's range, 2 semitones unless told otherwise."""
+        """Pitch wheel -8192..8191: bends by the part's range, 2 semitones unless told otherwise.
+
+        24 semitones are the most; a new range acts when the wheel moves next.
+        """
         way = number("pitch wheel", value, -8192, 8191) / 8192
-        self._turn(part, time, lambda s: replace(s, bend=way * s.bend_range))
+
+        def bent(s: Settings) -> Settings:
+            return replace(s, bend=min(max(way * s.bend_range, -MOST_BEND), MOST_BEND))
+
+        self._turn(part, time, bent)
 
     def control(self, part: int, controller: int, value: float, time: int | None = None) -> bool:
         """Hear a MIDI controller 0..127 at a value 0..127; False if it means nothing here.
@@ -192,7 +199,7 @@ class Desk:
         controller = whole("controller", controller, 0, 127)
         value = number(f"controller {controller}", value, 0, 127)
         time = self._now() if time is None else time
-        knob = self.learnt.turned(controller)
+        knob = self.learnt.turned(controller, value)
         if knob is not None:
             self._turn_learnt(part, knob, value / 127, time)
             return True
@@ -239,7 +246,7 @@ class Desk:
         def entered(s: Settings) -> Settings:
             semitones = value if controller == 6 else int(s.bend_range)
             cents = min(value, 99) if controller == 38 else 0
-            return replace(s, bend_range=min(semitones + cents / 100, MOST_BEND))
+            return replace(s, bend_range=semitones + cents / 100)
 
         self._turn(part, None, entered)
         return True
@@ -262,9 +269,8 @@ class Desk:
 
     def _knows(self, knob: str) -> bool:
         """Whether a controller could turn that: a knob, or a coordinate as timbre/<i>."""
-        place = knob.removeprefix(TIMBRE)
-        coordinate = knob.startswith(TIMBRE) and place.isdecimal()
-        return knob in self._book.knobs or (coordinate and int(place) < self._book.embedding_size)
+        coordinates = {f"{TIMBRE}{i}" for i in range(self._book.embedding_size)}
+        return knob in self._book.knobs or knob in coordinates
 
     def _turn_learnt(self, part: int, knob: str, way: float, time: int) -> None:
         if knob in self._book.knobs:

@@ -2,7 +2,7 @@
 
 `time` is always in samples of the engine's clock, `part` a channel 1..16. Whatever needs a
 name looked up (patches, knobs) has been resolved at the edge: the engine sees only notes,
-pedals, embeddings and levels.
+pedals, embeddings, levels and bends.
 """
 
 from __future__ import annotations
@@ -88,5 +88,8 @@ class Bend:
     part: int
     semitones: float
 
+
+SETTINGS = Timbre | Level | Bend
+"""What makes no sound by itself: how a part's notes are to be heard."""
 
 Event = NoteOn | NoteOff | Pedal | AllNotesOff | AllSoundOff | Timbre | Level | Bend

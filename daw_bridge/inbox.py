@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from dataclasses import replace
 
-from daw_bridge.events import PARTS, AllSoundOff, Event, Level, Timbre
+from daw_bridge.events import PARTS, SETTINGS, AllSoundOff, Event
 
 LIMIT = 65_536
 """Events that may wait at once: minutes of dense playing, some 10 MB."""
@@ -48,11 +48,11 @@ class Inbox:
     def panic(self, time: int) -> None:
         """Forget what waits to be played and silence every part at time, full or not.
 
-        Timbres and levels stay: they make no sound, and whoever sent them goes on as if
+        Timbres, levels and bends stay: they make no sound, and whoever sent them goes on as if
         they had been heard.
         """
         with self._posting:
-            kept = [event for event in self._drain() if isinstance(event, Timbre | Level)]
+            kept = [event for event in self._drain() if isinstance(event, SETTINGS)]
             self._arrived.append(_PANIC)
             self._arrived.extend(kept)
             self._arrived.extend(AllSoundOff(time, part) for part in PARTS)
@@ -83,7 +83,7 @@ class Inbox:
         except IndexError:  # a panic took them back meanwhile
             return
         if event is _PANIC:
-            self._waiting = [w for w in self._waiting if isinstance(w[2], Timbre | Level)]
+            self._waiting = [w for w in self._waiting if isinstance(w[2], SETTINGS)]
             heapq.heapify(self._waiting)
         else:
             self._arrivals += 1

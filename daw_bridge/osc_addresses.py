@@ -11,8 +11,9 @@
     /status                               -> /status.reply key value key value ...
     /version                              -> /version.reply version
     /sync id                              -> /synced id, when all before it has been taken
-    /midi/learn knob                      the next controller that moves turns it; or, with a
-    /midi/learn knob number               number, that one: brightness, timbre/0
+    /midi/learn knob                      the next controller that moves turns it: brightness,
+                                          timbre/0; without a knob it is called off
+    /midi/learn knob number               this controller turns it
     /midi/forget number                   what it means is MIDI's again
     /midi/map                             -> /midi/map.reply number knob number knob ...
     /vkb_midi/<ch>/note/<key> velocity    as Reaper's and Bitwig's users send it; also
@@ -146,7 +147,7 @@ class Addresses:
                 knob, controller = args
                 controllers.bind(controller, text("knob", knob))
             case ["learn"]:
-                controllers.learn(text("knob", *exactly("knob", args)))
+                controllers.learn(text("knob", *exactly("knob", args)) if args else None)
             case ["forget"]:
                 controllers.forget(*exactly("number", args))
             case ["map"]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daw_bridge.events import AllSoundOff, Bend, Event, Level, NoteOn, Timbre
+from daw_bridge.events import SETTINGS, AllSoundOff, Bend, Event, Level, NoteOn, Timbre
 from daw_bridge.piano_roll import PianoRoll
 
 
@@ -75,7 +75,7 @@ class _Part:
         if not self._has_played:
             for event in events:
                 self._set(event)
-            self._roll.frames([e for e in events if not isinstance(e, Timbre | Level | Bend)], 0, 0)
+            self._roll.frames([e for e in events if not isinstance(e, SETTINGS)], 0, 0)
         return self._has_played
 
     def frames(self, number: int, events: list[Event], start: int, count: int) -> Window:

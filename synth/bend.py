@@ -18,7 +18,7 @@ from synth.mel import FLOOR
 LOWEST = math.log(FLOOR)
 
 
-class Bend:
+class PitchBend:
     """Bends natural-log magnitudes of bands; centres (bands,): Hz of each, rising."""
 
     def __init__(self, centres: np.ndarray) -> None:
@@ -46,7 +46,10 @@ class Bend:
         lows = 1 + np.flatnonzero(~rises[:-1] & rises[1:])
         lows = self._centres[lows[(lows > tops[0]) & (lows < tops[-1])]]
         edges = np.maximum.accumulate(lows + (ratio - 1) * (peaks[:-1] + peaks[1:]) / 2)
-        return self._centres - (ratio - 1) * peaks[np.searchsorted(edges, self._centres)]
+        own = np.searchsorted(edges, self._centres)
+        ends = np.concatenate([[-np.inf], lows, [np.inf]])
+        # Where peaks move apart, the minimum between them fills the gap.
+        return (self._centres - (ratio - 1) * peaks[own]).clip(ends[own], ends[own + 1])
 
     def _levels(self, frame: np.ndarray, hz: np.ndarray) -> np.ndarray:
         """The level at each frequency: above the highest band, silence."""

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from synth.bend import Bend
+from synth.bend import PitchBend
 from synth.draws import Draws
 from synth.limiter import limit
 from synth.predictor import Predictor
@@ -97,7 +97,7 @@ class Engine:
         self.frame = 0
         self.awake = 0
         self._predictor, self._vocoder, self._random = predictor, vocoder, Draws(seed)
-        self._bend = Bend(centres)
+        self._bend = PitchBend(centres)
         self._ramp = np.linspace(0, 1, self.hop, endpoint=False, dtype=np.float32)[:, None]
         # One more: the last frame of the ring-out is still to be heard.
         self._sleep_after = ring_out + self.delay + 1

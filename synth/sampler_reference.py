@@ -60,10 +60,10 @@ def _walk(
     return logits, drawn
 
 
-def _next_logits(w: WaveNetWeights, heard: Tensor, state: SamplerState, row: int) -> Tensor:
-    """Logits (256,) of one row's next sample; heard (mels,). Turns its history on."""
+def _next_logits(w: WaveNetWeights, conditioning: Tensor, state: SamplerState, row: int) -> Tensor:
+    """Logits (256,) of one row's next sample; conditioning (mels,). Turns its history on."""
     position = int(state.position[row])
-    added = w.gate_bias + w.mel @ heard
+    added = w.gate_bias + w.mel @ conditioning
     x = w.embedding[state.last[row]]
     skip, ring = w.skip_bias, 0
     for layer, dilation in enumerate(w.dilations):

@@ -69,8 +69,8 @@ class WaveNetVocoder:
             if tuple(tensor.shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}; must be {shape}")
         frames, draws = _send(frames, self.device), _send(draws, self.device)
-        heard = self.condition(frames, state)
-        classes, _ = self._sampler.sample(self._packed, heard, state, draws.flatten(1))
+        conditioning = self.condition(frames, state)
+        classes, _ = self._sampler.sample(self._packed, conditioning, state, draws.flatten(1))
         return _fetch(self._waves[classes]), state
 
 

@@ -78,9 +78,11 @@ class Server:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
-    """`run_server.py` with arguments that make it end by itself."""
+    """`run_server.py` with arguments that make it end by itself; nobody's learnt controllers."""
+    command = arguments[:1] if arguments[:1] == ("render",) else ()
+    rest = arguments[len(command) :]
     return subprocess.run(
-        [sys.executable, "run_server.py", *arguments],
+        [sys.executable, "run_server.py", *command, "--midi-map", "none", *rest],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -125,6 +125,7 @@ def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
             (["--lookahead", "-1"], "--lookahead"),
             (["--buffer", "501"], "--buffer '501': must be 0..500 ms"),
             (["--buffer", "soon"], "--buffer 'soon': must be 0..500 ms"),
+            (["--midi-map", str(noise)], "noise.mid"),
             (["render", str(noise), out], "noise.mid"),
             (["render", str(tmp_path / "gone.mid"), out], "gone.mid"),
         ):

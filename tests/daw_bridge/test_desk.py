@@ -142,9 +142,15 @@ def test_the_pitch_wheel_bends_by_its_range(desk, posted):
     assert dial(desk, 1, (38, 50)) == [True]
     desk.pitch_wheel(1, 4096, 3)
     assert posted == [Bend(1, 1, 1.0), Bend(2, 1, -12.0), Bend(3, 1, 6.25)]
-    dial(desk, 1, (6, 100))
-    assert desk.settings(1).bend_range == 24.0
     assert desk.settings(2).bend_range == 2.0
+
+
+def test_a_range_beyond_what_can_be_bent_keeps_its_scale(desk, posted):
+    dial(desk, 1, (101, 0), (100, 0), (6, 48))
+    for value in (8192 // 48, 8191, -8192):
+        desk.pitch_wheel(1, value, 0)
+    near = Bend(0, 1, pytest.approx(1.0, abs=0.01))
+    assert posted == [near, Bend(0, 1, 24.0), Bend(0, 1, -24.0)]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import threading
 from daw_bridge.events import (
     PARTS,
     AllSoundOff,
+    Bend,
     Level,
     NoteOff,
     NoteOn,
@@ -65,6 +66,18 @@ def test_waiting_events_count_towards_the_limit():
     inbox.post(note(10**6))
     assert inbox.take_until(128) == []
     assert not inbox.post(note(200))
+
+
+def test_a_panic_forgets_no_setting():
+    inbox = Inbox()
+    settings = [Timbre(30, 1, (1.0, 2.0)), Level(40, 1, -3.0, 0.0), Bend(50, 1, 1.5)]
+    for event in settings[:2]:
+        inbox.post(event)
+    inbox.take_until(10)
+    for event in (settings[2], NoteOn(60, 1, 60, 100)):
+        inbox.post(event)
+    inbox.panic(20)
+    assert [e for e in inbox.take_until(100) if not isinstance(e, AllSoundOff)] == settings
 
 
 def test_panic_silences_all_and_forgets_what_was_to_sound():

@@ -33,6 +33,7 @@ def test_the_next_controller_is_learnt_kept_and_heard_on_every_channel(
     learning, book, posted, file, capsys
 ):
     learning.learnt.learn("breath")
+    assert [move(learning, 22, 0).ignored, move(learning, 21, 64).ignored] == [1, 1]
     assert move(learning, 21, 127).ignored == 0
     assert posted == [Timbre(40, 1, (0.0, 0.0))]
     assert move(learning, 22, 0).ignored == 1
@@ -63,10 +64,37 @@ def test_what_is_learnt_comes_before_what_midi_says_until_it_is_forgotten(learni
 @pytest.mark.parametrize("controller", sorted(TAKEN))
 def test_pedals_modes_and_parameters_are_never_learnt(learning, controller):
     learning.learnt.learn("breath")
-    move(learning, controller, 127)
-    assert not learning.learnt.bound
-    move(learning, 21, 127)
+    for number in (controller, 21):
+        assert not learning.learnt.bound
+        for value in (0, 127):
+            move(learning, number, value)
     assert learning.learnt.bound == {21: "breath"}
+
+
+def test_where_controllers_stand_when_a_song_starts_is_not_a_move(learning):
+    learning.learnt.learn("breath")
+    for channel in range(16):
+        move(learning, 7, 100, channel)
+    assert not learning.learnt.bound
+    move(learning, 30, 5)
+    move(learning, 30, 6)
+    assert learning.learnt.bound == {30: "breath"}
+
+
+def test_a_knob_waits_no_more_when_told_so(learning):
+    learning.learnt.learn("breath")
+    learning.learnt.learn(None)
+    for value in (0, 127):
+        move(learning, 21, value)
+    assert not learning.learnt.bound
+
+
+def test_what_two_servers_learn_is_kept(learning, book, posted, file):
+    other = Desk(book, posted.append, lambda: 777, file)
+    learning.learnt.bind(21, "breath")
+    other.learnt.bind(22, "brightness")
+    learning.learnt.bind(23, "timbre/0")
+    assert file.read_text() == "21: breath\n22: brightness\n23: timbre/0\n"
 
 
 def test_a_map_for_another_bank_is_kept_but_does_nothing(learning, book, posted, file):
@@ -107,6 +135,7 @@ def test_mistakes_are_named_and_change_nothing(learning, file, change, message):
     ("text", "message"),
     [
         ("- 21", "must be a mapping, controller: knob"),
+        ("[]", "must be a mapping, controller: knob"),
         ("21: [", "not valid YAML"),
         ("200: breath", "controller: 200 is not a whole number from 0 to 127"),
         ("64: breath", "controller: 64 keeps its meaning"),
@@ -123,9 +152,19 @@ def test_a_file_that_is_no_map_is_refused_in_one_line(tmp_path, text, message):
 
 def test_what_cannot_be_kept_is_told_and_not_bound(tmp_path):
     told: list[str] = []
-    learnt = MidiMap(tmp_path / "folder" / "map.yaml", lambda knob: True, told.append)
-    (tmp_path / "folder").write_text("in the way")
+    folder = tmp_path / "folder"
+    learnt = MidiMap(folder / "map.yaml", lambda knob: True, told.append)
     learnt.learn("breath")
-    assert learnt.turned(21) is None
-    assert "was not learnt" in told[0] and "cannot be written" in told[0]
+    folder.write_text("in the way")
+    assert [learnt.turned(21, value) for value in (1, 2)] == [None, None]
+    assert len(told) == 1 and "controller 21 was not learnt" in told[0] and str(folder) in told[0]
     assert learnt.bound == {}
+
+
+def test_a_terminal_that_is_gone_stops_nobody(desk):
+    def gone(line: str) -> None:
+        raise BrokenPipeError
+
+    learnt = MidiMap(None, lambda knob: True, gone)
+    learnt.learn("breath")
+    assert [learnt.turned(21, value) for value in (1, 2)] == [None, "breath"]

@@ -88,10 +88,14 @@ def test_saving_needs_leave_to_overwrite(say):
 def test_controllers_are_learnt_and_forgotten(say):
     assert say("/midi/map") == ("/midi/map.reply", ())
     assert say("/midi/learn", "breath") is None
-    assert say("/part/1/cc", 21, 64) is None
+    for value in (64, 65):
+        assert say("/part/1/cc", 21, value) is None
     assert say("/midi/learn", "timbre/1", 22.0) is None
     assert say("/midi/map") == ("/midi/map.reply", (21, "breath", 22, "timbre/1"))
     assert say("/midi/forget", 21) is None
+    assert say("/midi/learn", "breath") is say("/midi/learn") is None
+    for value in (64, 65):
+        say("/part/1/cc", 23, value)
     assert say("/midi/map") == ("/midi/map.reply", (22, "timbre/1"))
 
 
