@@ -153,7 +153,7 @@ class Player:
         self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map)
         self.translator = MidiTranslator(self.desk, self.inbox.post)
         self._engine, self._sink = engine, sink
-        self._windows = Windows(engine.hop, bank.patch(bank.names[0]).embedding)
+        self._windows = Windows(engine.hop, bank.point(bank.names[0]))
         self._stopped = False
         self._load = self._peak_load = 0.0
         self._frame_ms = 1000 * engine.hop / bank.analysis.rate
@@ -293,7 +293,7 @@ def bounce(
     for part, name in patches.items():
         desk.patch(part, name, 0)
     translator = MidiTranslator(desk, inbox.post)
-    windows = Windows(bank.analysis.hop, bank.patch(bank.names[0]).embedding)
+    windows = Windows(bank.analysis.hop, bank.point(bank.names[0]))
     waiting = deque(messages)
 
     def score(start: int, count: int) -> list[Window]:
@@ -336,7 +336,7 @@ def _ring_out(bank: Bank) -> int:
 
 def _warm_up(engine: Engine, bank: Bank) -> None:
     """Play a short note to nobody, so that nothing is compiled while somebody listens."""
-    windows = Windows(engine.hop, bank.patch(bank.names[0]).embedding)
+    windows = Windows(engine.hop, bank.point(bank.names[0]))
     note = [NoteOn(0, 1, 60, 100)]
     for frame in range(engine.delay + 3):
         engine.render(windows.frames(note if frame == 0 else [], frame, 1), 1)

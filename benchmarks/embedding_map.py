@@ -61,15 +61,15 @@ class Plane:
 
 
 def plane_of(places: np.ndarray) -> Plane:
-    """The space itself if it has two coordinates, else the main plane of places (n, size).
+    """The first two coordinates if places (n, size) differ in no other, else their main plane.
 
     Raises ValueError for a space with a single coordinate.
     """
     size = places.shape[1]
     if size < 2:
         raise ValueError("--plots: this bank's embedding has one coordinate; a map needs two")
-    if size == 2:
-        return Plane(np.zeros(2), np.eye(2), ("timbre 0", "timbre 1"))
+    if not places[:, 2:].any():
+        return Plane(np.zeros(size), np.eye(2, size), ("timbre 0", "timbre 1"))
     origin = places.mean(0)
     _, spread, axes = np.linalg.svd(places - origin)
     spread = np.pad(spread, (0, max(2 - len(spread), 0)))

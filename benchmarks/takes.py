@@ -70,7 +70,7 @@ def load_takes(bank: Bank, paths: list[Path], patch: str, seconds: float) -> lis
     The silence before it is left out: every remake would match it, and be praised for it.
     Raises ValueError for a file that is no excerpt.
     """
-    embedding = np.array(bank.patch(patch).embedding, np.float32)
+    embedding = np.array(bank.point(patch), np.float32)
     hop, takes = bank.analysis.hop, []
     for path in paths:
         excerpt = load_excerpt(path, [patch])

@@ -53,8 +53,9 @@ class Settings:
         return min(level, GAIN_DB[1])
 
     def effective(self, directions: Mapping[str, Embedding]) -> Embedding:
-        """The base, moved along each knob's direction."""
-        moved = list(self.embedding)
+        """The base, moved along each knob's direction, which may have coordinates of its own."""
+        size = max(map(len, (self.embedding, *directions.values())))
+        moved = [*self.embedding, *[0.0] * (size - len(self.embedding))]
         for name, value in self.knobs.items():
             for i, step in enumerate(directions[name]):
                 moved[i] += (value - 0.5) * step

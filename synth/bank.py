@@ -22,6 +22,7 @@ from synth.fields import any_mapping, check_mapping, number, numbers, read_mappi
 from synth.mel import Analysis, wide_edges
 from synth.mel2mel import Mel2Mel, Mel2MelConfig
 from synth.patch import COORDINATE, NAME, Patch, as_saved, check_name, load_patch, save_patch
+from synth.tilt import with_tilt
 from synth.wavenet import WaveNet, WaveNetConfig
 
 SIZES = {
@@ -50,8 +51,10 @@ class Bank:
     """A loaded bank; as a patch book it may be asked and saved to by any thread.
 
     ring_out_s: seconds after a part's last key within which it has died away. knobs: name ->
-    direction in the embedding space. fidelity: vocoder -> mean correlation with the original,
-    as measured when the bank was made. about: provenance, as bank.yaml tells it.
+    direction in the embedding space; if one has a number more than an embedding, all have, and
+    the last is a tilt of the spectrum (synth/tilt.py), which knobs alone reach. fidelity:
+    vocoder -> mean correlation with the original, as measured when the bank was made. about:
+    provenance, as bank.yaml tells it.
     """
 
     path: Path
@@ -118,9 +121,19 @@ class Bank:
             self.patches = {**self.patches, name: patch}
         return patch
 
+    @property
+    def tilts(self) -> bool:
+        """Whether the network takes one number more than an embedding."""
+        return any(len(way) > self.embedding_size for way in self.knobs.values())
+
+    def point(self, name: str) -> tuple[float, ...]:
+        """What the network takes of a patch, its knobs at rest; ValueError if there is none."""
+        return self.patch(name).embedding + (0.0,) * self.tilts
+
     def mel2mel(self) -> Mel2Mel:
         """The network, for playing. Raises ValueError when the weights do not fit."""
-        return _filled(Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
+        network = _filled(Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
+        return with_tilt(network) if self.tilts else network
 
     def wavenet(self) -> WaveNet:
         """The vocoder's network. Raises ValueError when there is none, or it does not fit."""
@@ -158,9 +171,11 @@ def load_bank(path: str | Path) -> Bank:
                 f"{where}: audio: hop is {audio['hop']}, but must be {wavenet.hop} for a wavenet"
             )
     size = mel2mel.embedding
+    turned = any_mapping(f"{where}: knobs", content.get("knobs"))
+    tilted = any(isinstance(way, list) and len(way) == size + 1 for way in turned.values())
     knobs = {
-        check_knob(where, name): numbers(f"{where}: knobs: {name}", value, size, COORDINATE)
-        for name, value in any_mapping(f"{where}: knobs", content.get("knobs")).items()
+        check_knob(where, name): numbers(f"{where}: knobs: {name}", way, size + tilted, COORDINATE)
+        for name, way in turned.items()
     }
     told = any_mapping(f"{where}: fidelity", content.get("fidelity"))
     check_mapping(f"{where}: fidelity", told, VOCODERS, ())

@@ -1,8 +1,4 @@
-"""Trained networks -> a bank: their weights, a patch for each instrument, and a map of them.
-
-Knobs come from listening: brightness is the direction of the embedding space along which the
-network's own spectra rise most in centroid.
-"""
+"""Trained networks -> a bank: their weights, a patch for each instrument, and a map of them."""
 
 from __future__ import annotations
 
@@ -13,13 +9,12 @@ from typing import Any
 import torch
 import yaml
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from synth.bank import MAY_STATE, SIZES, VOCODERS
 from synth.fields import check_mapping, number
-from synth.keys import LOWEST_KEY
-from synth.mel import Analysis, mel_filters
-from synth.mel2mel import ROLL_CHANNELS, Mel2Mel, Mel2MelConfig
+from synth.mel import Analysis
+from synth.mel2mel import Mel2Mel, Mel2MelConfig
 from synth.patch import Patch, save_patch
 from synth.wavenet import WaveNet, WaveNetConfig
 from trainer.checkpoint import BEST, LATEST, load_checkpoint
@@ -33,8 +28,8 @@ from trainer.weights import load_weights, read_config, read_notes, replace_with
 
 RING_OUT_S = 5.0
 """The harp rings up to 4.5 s after its key, whatever the pedal."""
-KNOB_REACH = 0.5
-"""A knob at its end moves the timbre by half this share of the instruments' own spread."""
+BRIGHTNESS = 2.0
+"""From one end of the knob to the other, in units of synth/tilt.py: 4 dB an octave each way."""
 NONE: Mapping[str, str] = {}
 FILES = {"last": LATEST, "best": BEST}
 PRECISIONS = {"fp16": torch.float16, "fp32": torch.float32}
@@ -90,7 +85,7 @@ def make_bank(
         "mel2mel": _sizes(config, "mel2mel"),
         "wavenet": _sizes(wavenet.config, "wavenet") if wavenet else None,
         "ring_out_s": RING_OUT_S,
-        "knobs": {"brightness": [round(x, 4) for x in _brightness(mel2mel).tolist()]},
+        "knobs": {"brightness": [*[0.0] * config.embedding, BRIGHTNESS]},
         "fidelity": {k: number(f"fidelity: {k}", v, -1, 1) for k, v in fidelity.items()},
         "about": about,
     }
@@ -149,31 +144,6 @@ def _sizes(config: Any, part: str) -> dict[str, int]:
     stated = {name: getattr(config, name) for name in SIZES[part]}
     more = {name: getattr(config, name) for name in MAY_STATE.get(part, ())}
     return stated | {name: value for name, value in more.items() if value}
-
-
-def _brightness(mel2mel: Mel2Mel) -> Tensor:
-    """The direction of rising spectral centroid, as long as the instruments lie apart.
-
-    A plane fitted to the log centroid of a middle C over random points among the
-    instruments; its slope is the direction.
-    """
-    points = mel2mel.instruments.weight.detach()
-    if len(points) < 2:
-        return torch.zeros_like(points[0])
-    random = torch.Generator().manual_seed(0)
-    shares = torch.rand(200, len(points), generator=random) ** 4
-    mixed = (shares / shares.sum(1, keepdim=True)) @ points
-    roll = torch.zeros(1, 40, ROLL_CHANNELS)
-    roll[:, 5:, 60 - LOWEST_KEY] = roll[:, 5, 88 + 60 - LOWEST_KEY] = 0.7
-    filters = mel_filters(mel2mel.config.analysis)
-    centres = (filters * torch.arange(len(filters))[:, None]).sum(0) / filters.sum(0)
-    with torch.no_grad():
-        mel = mel2mel(roll.expand(len(mixed), -1, -1), mixed[:, None], None).mel
-    linear = mel[:, 10:].exp().mean(1)
-    centroid = ((linear * centres).sum(1) / linear.sum(1)).log()
-    plane = torch.cat([mixed, torch.ones(len(mixed), 1)], 1)
-    slope = torch.linalg.lstsq(plane, centroid[:, None]).solution[:-1, 0]
-    return slope / slope.norm().clamp(min=1e-9) * points.std(0).norm() * 2 * KNOB_REACH
 
 
 def _keep_weights(

@@ -52,7 +52,7 @@ def play(bank: Bank, mel2mel: Mel2Mel, patch: str) -> np.ndarray:
     ring_out = round(bank.ring_out_s * analysis.frame_rate)
     centres = band_centres(analysis, vocoder.head)
     engine = Engine(Streaming(mel2mel, vocoder.head, 0), vocoder, ring_out, 0, centres)
-    windows = Windows(analysis.hop, bank.patch(patch).embedding)
+    windows = Windows(analysis.hop, bank.point(patch))
     held = round(HELD_S * analysis.frame_rate)
     end = held * analysis.hop
     events = [NoteOn(0, 1, KEY, VELOCITY), NoteOff(end, 1, KEY)]

@@ -49,7 +49,7 @@ def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, t
     network, vocoder = bank.mel2mel(), bank.wavenet()
     assert network.instruments.weight.dtype == torch.float32
     for row, name in enumerate(INSTRUMENTS):
-        point = torch.tensor(bank.patch(name).embedding)
+        point = torch.tensor(bank.point(name))
         torch.testing.assert_close(point, network.instruments.weight[row], atol=1e-6, rtol=0)
     # Kept in half precision, and exactly as the run left them.
     for name, one in (("mel2mel", network), ("wavenet", vocoder)):
@@ -60,10 +60,10 @@ def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, t
     assert not list((tmp_path / "bank").glob("*.part"))
 
 
-def test_the_brightness_knob_has_a_direction(runs, data, tmp_path):
+def test_the_brightness_knob_tilts_the_spectrum(runs, data, tmp_path):
     make(runs, data, tmp_path / "bank")
     bank = load_bank(tmp_path / "bank")
-    assert len(bank.knobs["brightness"]) == 2 and any(bank.knobs["brightness"])
+    assert bank.knobs == {"brightness": (0.0, 0.0, 2.0)} and bank.tilts
     assert all(bank.patch(name).knobs == {"brightness": 0.5} for name in bank.names)
 
 
@@ -163,14 +163,14 @@ def test_what_is_missing_or_does_not_fit_is_named_and_nothing_is_written(runs, d
     assert not out.exists()
 
 
-def test_a_bank_of_one_instrument_has_a_knob_that_does_nothing(runs, data, tmp_path):
+def test_a_bank_of_one_instrument_has_the_knob_too(runs, data, tmp_path):
     lone = tmp_path / "data"
     for split in ("train", "val"):
         shutil.copytree(data / split, lone / split, ignore=shutil.ignore_patterns("*-[!b]*"))
     write_manifest(lone, {"bell": 14})
     mel2mel.train(Plan(lone, tmp_path / "run", None, 2, 1, float("inf"), 1, 0, 24, SIZES))
     make_bank(tmp_path / "run", None, lone, tmp_path / "bank")
-    assert load_bank(tmp_path / "bank").knobs == {"brightness": (0.0, 0.0)}
+    assert load_bank(tmp_path / "bank").knobs == {"brightness": (0.0, 0.0, 2.0)}
 
 
 def test_a_bank_tells_the_loss_by_name_and_draws_a_map(runs, data, tmp_path):
