@@ -63,14 +63,14 @@ def _walk(
 def _next_logits(w: WaveNetWeights, conditioning: Tensor, state: SamplerState, row: int) -> Tensor:
     """Logits (256,) of one row's next sample; conditioning (mels,). Turns its history on."""
     position = int(state.position[row])
-    added = w.gate_bias + w.mel @ conditioning
     x = w.embedding[state.last[row]]
     skip, ring = w.skip_bias, 0
     for layer, dilation in enumerate(w.dilations):
         slot = ring + position % dilation
         past = state.history[row, slot].clone()
         state.history[row, slot] = x
-        gates = added[layer] + w.past[layer] @ past + w.now[layer] @ x
+        gates = w.gate_bias[layer] + w.mel[layer] @ conditioning
+        gates = gates + w.past[layer] @ past + w.now[layer] @ x
         tanh, sigmoid = gates.chunk(2)
         z = tanh.tanh() * sigmoid.sigmoid()
         skip = skip + w.skip[layer] @ z
