@@ -17,6 +17,8 @@ REPLY_S = 10.0
 STOP_S = 60.0
 
 Told = dict[str, int | float | str]
+ALONE = "--audio none --midi none --midi-map none --osc 127.0.0.1:0"
+"""Flags of a server that takes nothing of the machine but a free port."""
 
 
 class LiveServer:
@@ -34,18 +36,7 @@ class LiveServer:
         script: list[str] | None = None,
     ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *(script or ["run_server.py"])]
-            + [
-                "--audio",
-                "none",
-                "--midi",
-                "none",
-                "--midi-map",
-                "none",
-                "--osc",
-                "127.0.0.1:0",
-                *flags,
-            ],
+            [sys.executable, *(script or ["run_server.py"])] + [*ALONE.split(), *flags],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,

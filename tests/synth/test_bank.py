@@ -137,6 +137,10 @@ def without(*path: str) -> Callable[[dict], None]:
         (put("knobs", value=[1]), "knobs is [1], but must be a mapping"),
         (put("knobs", "brightness", value=[1]), "knobs: brightness is [1], but must be a list of"),
         (put("knobs", "brightness", value=[1, "x"]), "knobs: brightness[1] is 'x', but must"),
+        (
+            put("knobs", "bright", value=[1, 2, 3]),
+            "knobs: brightness is [0.5, -0.25], but must be a",
+        ),
         (put("knobs", "a b", value=[1, 2]), "knobs: 'a b' must be letters, digits, - or _"),
         (put("knobs", "../x", value=[1, 2]), "knobs: '../x' must be letters"),
         (put("knobs", 7, value=[1, 2]), "knobs: 7 must be letters"),
