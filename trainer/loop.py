@@ -93,7 +93,7 @@ class Run:
         progress, plan, machine = self.progress, self.plan, self.machine
         saved = sketched = time.monotonic()
         limit = saved + plan.max_minutes * 60
-        learner = machine.shared(self.objective)
+        machine.agree(self.network)
         recent = Recent(plan.run)
         workers = min(DRAWERS, os.cpu_count() or 1) if machine.device.type == "cuda" else 0
 
@@ -115,7 +115,7 @@ class Run:
                 started = time.monotonic()
                 if machine.any(bool(stop) or started >= limit):
                     break
-                recent.add(progress.iteration, *self._descend(learner, batches.next()))
+                recent.add(progress.iteration, *self._descend(batches.next()))
                 self.random.set_state(batches.state)
                 progress.iteration += 1
                 progress.seen += self.objective.seen * machine.ranks
@@ -139,11 +139,12 @@ class Run:
         self.journal.close()
         return progress
 
-    def _descend(self, learner: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+    def _descend(self, batch: Any) -> tuple[Tensor, Tensor]:
         """One step; returns its loss and the length of its gradient."""
-        loss = learner(self.machine.place(batch))
+        loss = self.objective(self.machine.place(batch))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.machine.share_gradients(self.network)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)
         self.optimiser.step()
         self.schedule.step()

@@ -56,13 +56,28 @@ class Machine:
             return batch
         return each_tensor(batch, Tensor.pin_memory)
 
-    def shared(self, module: nn.Module) -> nn.Module:
-        """The module, or one whose gradients are the mean over all processes."""
+    def agree(self, module: nn.Module) -> None:
+        """Every process takes the weights and buffers of the first."""
+        if self.ranks > 1:
+            for tensor in module.state_dict().values():
+                dist.broadcast(tensor, 0)
+
+    def share_gradients(self, module: nn.Module) -> None:
+        """Each gradient becomes its mean over all processes; they wait for each other here.
+
+        In one piece: the networks are small. DistributedDataParallel would overlap it with the
+        backward pass, but keeps the process group, whose threads then outlive the interpreter
+        and now and then abort a process that is done.
+        """
         if self.ranks == 1:
-            return module
-        return nn.parallel.DistributedDataParallel(
-            module, broadcast_buffers=False, find_unused_parameters=True
-        )
+            return
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in gradients])
+        dist.all_reduce(flat)
+        flat /= self.ranks
+        pieces = flat.split([g.numel() for g in gradients])
+        for gradient, piece in zip(gradients, pieces, strict=True):
+            gradient.copy_(piece.view_as(gradient))
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is up in any process; they wait for each other here."""
