@@ -5,8 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.toy_bank import make_toy_bank
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Play as the server does. Matrices this small are not worth another core, and where that core
+    is busy with something else, the threads wait for each other a hundred times as long."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
