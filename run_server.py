@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
+import os
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mido import Message
 from tqdm import tqdm
 
 from daw_bridge.clock import AudioClock
@@ -33,6 +35,7 @@ from daw_bridge.midi_file import TimedMessage, read_midi_file
 from daw_bridge.midi_map import read_map
 from daw_bridge.midi_port import open_input
 from daw_bridge.osc import OscServer
+from daw_bridge.piano_roll import HIGHEST_KEY, LOWEST_KEY
 from daw_bridge.windows import Window, Windows
 from synth.bank import Bank, load_bank
 from synth.choice import VOCODERS, choose_vocoder
@@ -63,7 +66,8 @@ DEFAULT_BANK = Path(__file__).resolve().parent / "patches" / "gm10"
 def main(
     arguments: list[str] | None = None, around: Callable[[Sink], Sink] = lambda sink: sink
 ) -> int:
-    """Run the command line; 0 when all went well, 2 for bad input, told in one line.
+    """Run the command line; 0 when all went well, 2 for bad input, told in one line, 130 when
+    it was interrupted before it played.
 
     around: puts a sink of the caller's around the one asked for, to watch it; live only.
     """
@@ -85,6 +89,9 @@ def main(
     except (ValueError, OSError) as error:
         print(f"melstream: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("melstream: interrupted", file=sys.stderr)
+        return 130
 
 
 def serve(options: argparse.Namespace, around: Callable[[Sink], Sink] = lambda sink: sink) -> int:
@@ -236,9 +243,9 @@ class Player:
 
 def render(options: argparse.Namespace) -> int:
     """Render a MIDI file to a WAV with the same engine. ValueError for bad input."""
-    bank = load_bank(options.bank)
+    bank, out = load_bank(options.bank), _target(options.out)
     chosen = _chosen_patches(options, bank)
-    messages = _playable(read_midi_file(options.midi), chosen, options.midi)
+    messages = _playable(read_midi_file(options.midi), chosen, bank, options.midi)
     vocoder, reason = choose_vocoder(bank, options.vocoder, options.sampler)
     print(f"vocoder  {reason}")
     rate, hop = bank.analysis.rate, bank.analysis.hop
@@ -253,20 +260,31 @@ def render(options: argparse.Namespace) -> int:
         options.seed,
         midi_map=_midi_map(options.midi_map),
     )
-    out = Path(options.out)
     partial = out.with_name(out.name + ".part")
+    seconds, done = -(-frames * hop // rate), 0
     try:
-        file = partial.open("wb")
+        with partial.open("wb") as file, tqdm(total=seconds, unit="s", desc=out.name) as progress:
+            wav = WavWriter(file, rate, 2)
+            for sound in played:
+                wav.write(sound)
+                done += len(sound)
+                progress.update(-(-done // rate) - progress.n)
+            wav.renew_header()
+        partial.replace(out)
     except OSError as error:
         raise ValueError(f"{out}: cannot be written: {error.strerror}") from None
-    with file, tqdm(total=frames * hop / rate, unit="s", desc=out.name) as progress:
-        wav = WavWriter(file, rate, 2)
-        for sound in played:
-            wav.write(sound)
-            progress.update(len(sound) / rate)
-        wav.renew_header()
-    partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
     return 0
+
+
+def _target(out: Path) -> Path:
+    """Where a rendering may go; ValueError where it would replace what is no sound."""
+    if out.suffix.lower() in (".mid", ".midi"):
+        raise ValueError(f"{out}: is the name of a MIDI file; name a WAV, e.g. song.wav")
+    if os.path.exists(out) and not os.path.isfile(out):
+        raise ValueError(f"{out}: is not a file that can be replaced")
+    return out
 
 
 def bounce(
@@ -356,21 +374,36 @@ def _chosen_patches(options: argparse.Namespace, bank: Bank) -> dict[int, str]:
 
 
 def _playable(
-    messages: list[TimedMessage], chosen: dict[int, str], path: Path
+    messages: list[TimedMessage], chosen: dict[int, str], bank: Bank, path: Path
 ) -> list[TimedMessage]:
-    """What is to be played: no programs on parts whose patch was chosen, no drums unless so."""
-    playable, drums = [], False
+    """What is to be played: no programs on parts whose patch was chosen, no drums unless so.
+
+    Says what is left out; ValueError where nothing is left.
+    """
+    playable, drums, unknown = [], False, set()
     for timed in messages:
         part, kind = timed.message.channel + 1, timed.message.type
         if part == DRUMS and part not in chosen:
             drums |= kind == "note_on"
-        elif kind != "program_change" or part not in chosen:
+        elif kind != "program_change":
             playable.append(timed)
+        elif part not in chosen:
+            playable.append(timed)
+            unknown |= {timed.message.program} - bank.programs.keys()
     if drums:
         print(f"channel {DRUMS} (drums) is left out; --part {DRUMS}=PATCH plays it")
-    if not any(timed.message.type == "note_on" for timed in playable):
-        raise ValueError(f"{path}: no note to play")
+    if unknown:
+        programs = ", ".join(map(str, sorted(unknown)))
+        print(f"no patch for programs {programs}: these channels keep the patch they have")
+    if not any(_sounds(timed.message) for timed in playable):
+        raise ValueError(f"{path}: no note to play (of keys {LOWEST_KEY}..{HIGHEST_KEY})")
     return playable
+
+
+def _sounds(message: Message) -> bool:
+    if message.type != "note_on" or not message.velocity:
+        return False
+    return LOWEST_KEY <= message.note <= HIGHEST_KEY
 
 
 def _lookahead(text: str) -> int:
@@ -420,7 +453,6 @@ def _version() -> str:
 
 def _common_flags(parser: argparse.ArgumentParser, lookahead: str) -> argparse.ArgumentParser:
     parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, help="folder of a bank")
-    parser.add_argument("--patch", help="patch to start with (default: the bank's first)")
     parser.add_argument("--vocoder", choices=VOCODERS, default="auto")
     parser.add_argument("--sampler", choices=("auto", *SAMPLERS), default="auto")
     parser.add_argument("--lookahead", default=str(LOOKAHEAD), help=lookahead)
@@ -439,6 +471,7 @@ def _server_flags() -> argparse.ArgumentParser:
         prog="run_server.py",
         description="Play neural instruments live. `run_server.py render --help`: render a file.",
     )
+    parser.add_argument("--patch", help="patch to start with (default: the bank's first)")
     parser.add_argument("--midi", default="auto", help="auto, none or an input port's name")
     parser.add_argument("--osc", default="127.0.0.1:9000", help="HOST:PORT or none")
     parser.add_argument("--audio", default="auto", help="auto, none or an output device")
@@ -461,7 +494,14 @@ def _render_flags() -> argparse.ArgumentParser:
     parser.add_argument("midi", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument(
-        "--part", action="append", default=[], metavar="CH=NAME", help="patch of a channel"
+        "--part",
+        action="append",
+        default=[],
+        metavar="CH=NAME",
+        help="patch of a channel, whatever programs the file asks for",
+    )
+    parser.add_argument(
+        "--patch", help="patch of every channel but drums; without it the file's programs decide"
     )
     return _common_flags(parser, f"frames (8 ms), 0..{MOST_LOOKAHEAD}, or full")
 

@@ -3,7 +3,7 @@
 Names and ranges are checked here, at the edge, so that the sender hears of a mistake at
 once and the engine sees only embeddings, decibels and semitones. Each change posts one `Timbre`,
 `Level` or `Bend` that says it whole. A change scheduled for later counts at the desk at once: what
-is sent after it builds on it, even for an earlier time.
+is sent after it builds on it, even for an earlier time, and is not undone when it falls due.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Desk:
         self._saving = threading.Lock()
         first = self._loaded(book.names[0])
         self._settings = {part: first for part in events.PARTS}
+        self._turns = 0
 
     @property
     def names(self) -> list[str]:
@@ -314,13 +315,15 @@ class Desk:
             old = self._settings[part]
             new = self._settings[part] = change(old)
             time = self._now() if time is None else time
+            self._turns += 1
             if tell_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
-                self._post(events.Timbre(time, part, new.effective(self._book.knobs)))
+                embedding = new.effective(self._book.knobs)
+                self._post(events.Timbre(time, part, embedding, self._turns))
             if tell_all or (old.level_db, old.pan) != (new.level_db, new.pan):
-                self._post(events.Level(time, part, new.level_db, new.pan))
+                self._post(events.Level(time, part, new.level_db, new.pan, self._turns))
             # An engine that has just started is not bent.
             if old.bend != new.bend or (tell_all and new.bend):
-                self._post(events.Bend(time, part, new.bend))
+                self._post(events.Bend(time, part, new.bend, self._turns))
 
     def _loaded(self, name: str) -> Settings:
         """Settings as they are right after choosing a patch."""

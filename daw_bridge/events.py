@@ -7,7 +7,7 @@ pedals, embeddings, levels and bends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PARTS = range(1, 17)
 """Part numbers: MIDI channels as a DAW counts them."""
@@ -63,33 +63,41 @@ class AllSoundOff:
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
-    """Where the part now stands in the bank's embedding space."""
+    """Where the part now stands in the bank's embedding space. number: see `SETTINGS`."""
 
     time: int
     part: int
     embedding: tuple[float, ...]
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How loud and where. gain_db: decibels over the patch as trained; pan -1 left..1."""
+    """How loud and where. gain_db: decibels over the patch as trained; pan -1 left..1.
+    number: see `SETTINGS`."""
 
     time: int
     part: int
     gain_db: float
     pan: float
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """How far the part's keys are bent. semitones: up is positive."""
+    """How far the part's keys are bent. semitones: up is positive. number: see `SETTINGS`."""
 
     time: int
     part: int
     semitones: float
+    number: int = field(default=0, compare=False)
 
 
 SETTINGS = Timbre | Level | Bend
-"""What makes no sound by itself: how a part's notes are to be heard."""
+"""What makes no sound by itself: how a part's notes are to be heard.
+
+Each says it whole, as it stood when it was sent. So one that falls due after another with a
+higher number, which was sent later for an earlier time and builds on it, is out of date.
+"""
 
 Event = NoteOn | NoteOff | Pedal | AllNotesOff | AllSoundOff | Timbre | Level | Bend

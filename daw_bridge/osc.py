@@ -14,7 +14,7 @@ import threading
 from daw_bridge.clock import AudioClock
 from daw_bridge.desk import Desk
 from daw_bridge.inbox import Inbox
-from daw_bridge.osc_addresses import Addresses, Stamps, Status
+from daw_bridge.osc_addresses import Addresses, Status
 from daw_bridge.osc_packet import MAX_PACKET, Message, encode, messages
 
 _WAKE_S = 0.25
@@ -82,14 +82,13 @@ class OscServer:
             except ValueError:
                 self.malformed += 1
                 continue
-            stamps: Stamps = {None: arrival}
             for message in received:
-                self._answer(message, stamps, sender)
+                self._answer(message, arrival, sender)
 
-    def _answer(self, message: Message, stamps: Stamps, sender: tuple) -> None:
+    def _answer(self, message: Message, arrival: int, sender: tuple) -> None:
         """Act on a message and reply, whatever happens: the listener must outlive it."""
         try:
-            reply = self._addresses.act(message, stamps)
+            reply = self._addresses.act(message, arrival)
             if reply is not None:
                 self._reply(sender, *reply)
         except Exception as error:

@@ -21,10 +21,10 @@
                                           0..16383; channel 0 counts as 1
     /mnote key velocity [id]              as Surge XT's: part 1; /mnote/rel releases
 
-Channels are 1..16, velocity 0 is a release, numbers come as int or float. Notes and knobs
-in a bundle are stamped with its timetag, up to 60 s ahead; questions, saving and panic are
-for at once. While a patch is written, some ms, what else comes over OSC waits. Address
-patterns (* ?) are not taken.
+Channels are 1..16, keys that sound 21..108, velocity 0 is a release, numbers come as int or
+float. Notes and knobs in a bundle are stamped with its timetag, up to 60 s ahead; questions,
+saving and panic are for at once. While a patch is written, some ms, what else comes over OSC
+waits. Address patterns (* ?) are not taken.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ from daw_bridge.desk import Desk
 from daw_bridge.events import NoteOff, NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.osc_packet import Argument, Message
+from daw_bridge.piano_roll import HIGHEST_KEY, LOWEST_KEY
 
 HORIZON_S = 60.0
 """How far ahead a timetag may lie: beyond it, a clock is wrong rather than a player early."""
 
 Args = Sequence[Argument]
 Reply = tuple[str, tuple[int | float | str, ...]]
-Stamps = dict[int | None, int]
-"""Timetag -> samples within one packet; None, for now, is the packet's arrival."""
+REMEMBERED = 4_096
+"""Timetags whose stamps are kept."""
 
 Status = Callable[[], Mapping[str, int | float | str]]
 
@@ -60,30 +61,30 @@ class Addresses:
         self._clock = clock
         self._status = status
         self._version = version
+        self._stamps: dict[int, int] = {}
+        """Of timetags, the latest known last. What a DAW sends in many packets for one moment
+        keeps its order: the clock's answer would move by some samples from one to the next."""
 
-    def act(self, message: Message, stamps: Stamps) -> Reply | None:
+    def act(self, message: Message, arrival: int) -> Reply | None:
         """Do what message says; returns a reply's address and arguments, if there is one.
 
-        stamps: those of this packet so far; a new timetag's is added, so that a chord in a
-        bundle lands on one sample. Raises ValueError, in one line for the sender, and then
-        has changed nothing.
+        arrival: the packet's, in samples, for what has no timetag. Raises ValueError, in one
+        line for the sender, and then has changed nothing.
         """
         args = message.args
         match message.address.split("/")[1:]:
             case ["part", channel, *knob]:
-                part, time = (
-                    whole_text("channel", channel, 1, 16),
-                    self._time(message.timetag, stamps),
-                )
+                part = whole_text("channel", channel, 1, 16)
+                time = self._time(message.timetag, arrival)
                 self._turn(part, knob, args, time)
             case ["vkb_midi", channel, *key]:
                 # Bitwig's users count from 1, some of Reaper's from 0.
                 part = max(whole_text("channel", channel, 0, 16), 1)
-                self._key(part, key, args, self._time(message.timetag, stamps))
+                self._key(part, key, args, self._time(message.timetag, arrival))
             case ["mnote", *rel] if rel in ([], ["rel"]):
                 # Surge's third argument tells notes of one key apart: no need here.
                 key, velocity = exactly("key velocity", args[:2])
-                time = self._time(message.timetag, stamps)
+                time = self._time(message.timetag, arrival)
                 self._note(1, key, velocity, time, release=bool(rel))
             case ["patch", "save"]:
                 given = args if len(args) == 3 else (*args, 0)
@@ -104,7 +105,7 @@ class Addresses:
             case ["midi", *learnt]:
                 return self._learn(learnt, args)
             case ["panic"]:
-                self._inbox.panic(stamps[None])
+                self._inbox.panic(arrival)
             case _:
                 raise ValueError("no such address here")
         return None
@@ -179,18 +180,23 @@ class Addresses:
         key = whole("key", key, 0, 127)
         velocity = round(number("velocity", velocity, 0, 127))
         if velocity and not release:
+            key = whole("key", key, LOWEST_KEY, HIGHEST_KEY)
             self._inbox.post(NoteOn(time, part, key, velocity))
         else:
             self._inbox.post(NoteOff(time, part, key))
 
-    def _time(self, timetag: int | None, stamps: Stamps) -> int:
+    def _time(self, timetag: int | None, arrival: int) -> int:
         """When it is to sound, in samples."""
-        if timetag not in stamps:
+        if timetag is None:
+            return arrival
+        if timetag not in self._stamps:
             ahead = seconds_until(timetag)
             if ahead > HORIZON_S:
                 raise ValueError(f"timetag: {ahead:.1f} s ahead; at most {HORIZON_S:g} s")
-            stamps[timetag] = self._clock.samples_at_ntp(timetag)
-        return stamps[timetag]
+            if len(self._stamps) == REMEMBERED:
+                del self._stamps[next(iter(self._stamps))]
+            self._stamps[timetag] = self._clock.samples_at_ntp(timetag)
+        return self._stamps[timetag]
 
 
 def exactly(names: str, args: Args) -> Args:

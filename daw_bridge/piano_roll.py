@@ -25,6 +25,7 @@ from daw_bridge.events import (
 
 KEYS = 88
 LOWEST_KEY = 21
+HIGHEST_KEY = LOWEST_KEY + KEYS - 1
 CHANNELS = 2 * KEYS
 SOFT_PEDAL = 0.7
 """What the soft pedal makes of a velocity: about 6 dB less, as level follows its square."""

@@ -65,6 +65,8 @@ class _Part:
         self._embedding = embedding
         self._gain = stereo_gain(0.0, 0.0)
         self._bend = 0.0
+        self._numbers: dict[type, int] = {}
+        """Of the last setting of each kind."""
         self._has_played = False
         self._still: Window | None = None
         """The last window, if nothing sounded in it and nothing has happened since."""
@@ -100,6 +102,10 @@ class _Part:
         return window
 
     def _set(self, event: Event) -> None:
+        if isinstance(event, SETTINGS):
+            if event.number < self._numbers.get(type(event), 0):
+                return
+            self._numbers[type(event)] = event.number
         match event:
             case Timbre(embedding=embedding):
                 self._embedding = np.array(embedding, np.float32)

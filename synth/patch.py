@@ -87,8 +87,7 @@ def save_patch(folder: Path, patch: Patch, overwrite: bool) -> None:
         if overwrite:
             os.replace(partial, path)
         else:
-            # A link fails where the name is taken, even if it was taken just now.
-            os.link(partial, path)
+            _claim(partial, path)
     except FileExistsError:
         raise ValueError(f"patch {patch.name!r} exists; save under another name") from None
     except OSError as error:
@@ -96,6 +95,21 @@ def save_patch(folder: Path, patch: Patch, overwrite: bool) -> None:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _claim(partial: Path, path: Path) -> None:
+    """Give a file its name. FileExistsError where it is taken, even if it was taken just now."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a memory stick, most likely: FAT knows no links
+        path.open("x").close()
+        try:
+            os.replace(partial, path)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _checked(

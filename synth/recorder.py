@@ -45,6 +45,11 @@ class WavRecorder(SinkAround):
         self._blocks: queue.SimpleQueue[Samples | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
 
+    @property
+    def fault(self) -> str | None:
+        """The sink's, or else the disk's."""
+        return self._sink.fault or self.disk_fault
+
     def describe(self) -> str:
         return f"{self._sink.describe()}; recording to {self.path}"
 
@@ -80,6 +85,8 @@ class WavRecorder(SinkAround):
     def _create(self) -> BinaryIO:
         if os.path.isdir(self.path):
             raise ValueError(f"recording {self.path}: is a folder; name a file, e.g. take.wav")
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise ValueError(f"recording {self.path}: is not a file that can be replaced")
         for n in itertools.count(1):
             tail = ".part.wav" if n == 1 else f".part-{n}.wav"
             self.part_path = self.path.with_name(self.path.stem + tail)

@@ -9,6 +9,7 @@ import struct
 import subprocess
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import soundfile
@@ -109,8 +110,10 @@ def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
     shutil.copytree(DEFAULT_BANK, torn)
     with (torn / "mel2mel.safetensors").open("r+b") as file:
         file.truncate(1000)
-    noise = tmp_path / "noise.mid"
+    noise, still = tmp_path / "noise.mid", tmp_path / "still.mid"
     noise.write_bytes(b"this is no MIDI file")
+    silent = [mido.Message("note_on", note=60, velocity=0), mido.Message("note_on", note=15)]
+    mido.MidiFile(tracks=[mido.MidiTrack(silent)]).save(still)
     out = str(tmp_path / "out.wav")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -128,6 +131,9 @@ def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
             (["--midi-map", str(noise)], "noise.mid"),
             (["render", str(noise), out], "noise.mid"),
             (["render", str(tmp_path / "gone.mid"), out], "gone.mid"),
+            (["render", str(still), out], "still.mid: no note to play (of keys 21..108)"),
+            (["render", str(still), str(noise)], "noise.mid: is the name of a MIDI file"),
+            (["render", str(still), str(tmp_path)], "is not a file that can be replaced"),
         ):
             ended = run(*arguments)
             assert ended.returncode == 2, (arguments, ended)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import mido
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.live import ROOT
 from daw_bridge.inbox import LIMIT
 from daw_bridge.midi_file import TimedMessage
 from run_server import DEFAULT_BANK, Player, bounce
@@ -131,6 +136,7 @@ def test_rendering_twice_gives_the_same_file(tmp_path: Path) -> None:
     track = mido.MidiTrack()
     song.tracks.append(track)
     track.append(mido.Message("program_change", program=56))
+    track.append(mido.Message("program_change", channel=3, program=125))
     for channel, key in ((0, 60), (1, 67), (9, 40)):
         track.append(mido.Message("note_on", channel=channel, note=key, velocity=80, time=240))
     track.append(mido.Message("note_off", channel=0, note=60, time=480))
@@ -140,10 +146,29 @@ def test_rendering_twice_gives_the_same_file(tmp_path: Path) -> None:
         out = tmp_path / name
         ended = run("render", str(tmp_path / "song.mid"), str(out), "--part", "2=vibraphone")
         assert ended.returncode == 0, ended.stderr
-        assert "drums" in ended.stdout
+        assert "drums" in ended.stdout and "no patch for programs 125:" in ended.stdout
+        assert "Warning" not in ended.stderr
         made.append(out.read_bytes())
     assert made[0] == made[1]
     audio, rate = soundfile.read(tmp_path / "a.wav")
     assert rate == RATE and np.abs(audio).max() > 0.01 and len(audio) > 5 * rate
     full = run("render", str(tmp_path / "song.mid"), str(out), "--lookahead", "full")
     assert full.returncode == 0 and out.read_bytes() != made[0]
+
+
+def test_a_rendering_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
+    track = mido.MidiTrack([mido.Message("note_on", note=60, velocity=80)])
+    track.append(mido.Message("note_off", note=60, time=480_000))
+    mido.MidiFile(tracks=[track]).save(tmp_path / "long.mid")
+    out, partial = tmp_path / "long.wav", tmp_path / "long.wav.part"
+    command = [sys.executable, "run_server.py", "render", "--midi-map", "none"]
+    command += [str(tmp_path / "long.mid"), str(out)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        while not partial.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "melstream: interrupted" and "Traceback" not in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mid"]

@@ -20,9 +20,12 @@ from daw_bridge.events import (
     AllSoundOff,
     Bend,
     Level,
+    NoteOn,
     Pedal,
     Timbre,
 )
+from daw_bridge.inbox import Inbox
+from daw_bridge.windows import Windows, stereo_gain
 
 
 def test_all_parts_start_on_the_first_patch(desk, posted):
@@ -284,3 +287,18 @@ def test_what_was_posted_last_is_how_the_knobs_stand(desk, posted):
     for turner in turners:
         turner.join()
     assert posted[-1].embedding == desk.effective(1)
+
+
+def test_what_is_scheduled_does_not_bring_back_what_was(desk, book):
+    """A patch chosen while a knob's bundle waits: the engine ends where the desk stands."""
+    inbox, windows = Inbox(), Windows(128, (0.0, 0.0))
+    desk = Desk(book, inbox.post, lambda: 0)
+    inbox.post(NoteOn(0, 1, 60, 100))
+    desk.knob(1, "breath", 1.0, time=1280)
+    desk.pan(1, 1.0, time=1280)
+    desk.patch(1, "harp", time=0)
+    for start in range(20):
+        (window,) = windows.frames(inbox.take_until((start + 1) * 128), start, 1)
+    assert desk.settings(1).patch == "harp"
+    assert window.embedding[0].tolist() == pytest.approx(desk.effective(1))
+    assert window.gain[0] == pytest.approx(stereo_gain(0, desk.settings(1).pan))

@@ -9,7 +9,7 @@ import pytest
 from daw_bridge.clock import NTP_EPOCH_S, AudioClock
 from daw_bridge.desk import Desk
 from daw_bridge.events import PARTS, AllSoundOff, Bend, Level, NoteOff, NoteOn, Pedal, Timbre
-from daw_bridge.osc_addresses import Addresses
+from daw_bridge.osc_addresses import REMEMBERED, Addresses
 from daw_bridge.osc_packet import Message
 
 RATE = 16_000
@@ -30,7 +30,7 @@ def say(book, inbox, clock):
     addresses = Addresses(desk, inbox, clock, lambda: {"load": 0.5, "patch": "x"}, "1.2")
 
     def said(address: str, *args, timetag=None):
-        return addresses.act(Message(timetag, address, args), {None: 50})
+        return addresses.act(Message(timetag, address, args), 50)
 
     return said
 
@@ -119,12 +119,29 @@ def test_timetags_become_stamps(say, inbox, clock):
 
 def test_a_bundle_lands_on_one_sample(desk, inbox, clock):
     addresses = Addresses(desk, inbox, clock, dict, "")
-    stamps, tag = {None: 50}, timetag(1.0)
-    for key in range(128):
-        addresses.act(Message(tag, "/part/1/note", (key, 100)), stamps)
+    tag = timetag(1.0)
+    for key in range(21, 109):
+        addresses.act(Message(tag, "/part/1/note", (key, 100)), 50)
     chord = inbox.take_until(END)
-    assert [event.key for event in chord] == list(range(128))
+    assert [event.key for event in chord] == list(range(21, 109))
     assert len({event.time for event in chord}) == 1
+
+
+def test_one_moment_in_many_packets_keeps_its_order(say, inbox, clock):
+    """Legato by one bundle an event: the clock's line sinks between the two."""
+    clock.tick(128, time.perf_counter())
+    tags = [timetag(1.0 + n / 100) for n in range(REMEMBERED + 50)]
+    for tag in tags[:50]:
+        say("/part/1/note", 60, 0, timetag=tag)
+        clock.tick(256, time.perf_counter() + 0.1)
+        say("/part/1/note", 60, 100, timetag=tag)
+    heard = inbox.take_until(END)
+    assert [type(event) for event in heard] == 50 * [NoteOff, NoteOn]
+    assert all(off.time == on.time for off, on in zip(heard[::2], heard[1::2], strict=True))
+    # Stamps do not pile up.
+    for tag in tags:
+        say("/part/1/note", 60, 0, timetag=tag)
+    assert len(inbox.take_until(END)) == len(tags)
 
 
 def test_a_timetag_gone_by_is_late_not_lost(say, inbox):
@@ -147,6 +164,8 @@ def test_a_timetag_gone_by_is_late_not_lost(say, inbox):
         ("/part/-1/note", (60, 1), "channel: '-1'"),
         ("/vkb_midi/17/note/60", (1,), "channel: 17"),
         ("/vkb_midi/1/note/128", (1,), "key: 128"),
+        ("/part/1/note", (20, 100), "key: 20 is not a whole number from 21 to 108"),
+        ("/mnote", (109, 100), "key: 109 is not a whole number from 21 to 108"),
         ("/vkb_midi/1/drum/36", (1,), "no such address"),
         ("/part/1/note", (60,), "1 arguments given where it takes: key velocity"),
         ("/part/1/note", (60, 1, 1), "3 arguments"),

@@ -114,6 +114,20 @@ def test_settings_change_on_the_frame_of_their_time():
     assert window.roll.any(axis=1).tolist() == [True] * 4 + [False] * 3
 
 
+def test_a_setting_that_a_later_one_built_on_does_not_undo_it():
+    events = [
+        NoteOn(0, 1, 60, 100),
+        Timbre(at(1), 1, (2.0, 0.0), number=2),
+        Level(at(1), 1, 0.0, 1.0, number=3),
+        Level(at(2), 1, 0.0, -1.0, number=1),
+        Timbre(at(3), 1, (1.0, 0.0), number=1),
+        Timbre(at(4), 1, (4.0, 0.0), number=4),
+    ]
+    window = play(events, 5)[1]
+    assert window.embedding[:, 0].tolist() == [0.5, 2, 2, 2, 4]
+    assert np.allclose(window.gain[1:], [0, 1], atol=1e-7)
+
+
 def test_late_events_act_on_the_first_frame():
     windows = Windows(HOP, START)
     windows.frames([NoteOn(0, 1, 60, 100)], 0, 8)

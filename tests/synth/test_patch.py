@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -168,6 +170,18 @@ def test_saving_over_a_patch_must_be_asked_for(tmp_path):
     assert load_patch(tmp_path / "warm.yaml", 2, KNOBS) == PATCH
     save_patch(tmp_path, other, overwrite=True)
     assert load_patch(tmp_path / "warm.yaml", 2, KNOBS) == other
+    assert names(tmp_path) == ["warm.yaml"]
+
+
+def test_a_disk_without_links_keeps_patches_too(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    save_patch(tmp_path, PATCH, overwrite=False)
+    with pytest.raises(ValueError, match="patch 'warm' exists; save under another name"):
+        save_patch(tmp_path, Patch("warm", (9.0, 9.0), {}), overwrite=False)
+    assert load_patch(tmp_path / "warm.yaml", 2, KNOBS) == PATCH
     assert names(tmp_path) == ["warm.yaml"]
 
 

@@ -97,8 +97,10 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 now = [0.0]
 clock = ClockSink(16_000, lambda: now[0], lambda s: now.append(now.pop() + s))
 sink = WavRecorder(clock, sys.argv[1])
+assert sink.fault is None
 with sink:
     assert all([sink.write(np.ones((1_600, 2), np.float32)) for _ in range(100)])
+assert sink.fault == sink.disk_fault
 print(sink.disk_fault)
 """
     done = run(code, tmp_path / "take.wav")
@@ -125,6 +127,11 @@ def test_a_path_that_cannot_be_written_is_one_clear_line_at_the_start(tmp_path, 
     assert str(tmp_path) in str(caught.value)
     sink.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_device_file_is_not_replaced():
+    with pytest.raises(ValueError, match="/dev/null: is not a file that can be replaced"):
+        WavRecorder(free_clock(), "/dev/null").start()
 
 
 def test_a_sink_that_does_not_start_leaves_no_file(tmp_path):
