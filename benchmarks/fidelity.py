@@ -57,7 +57,7 @@ class Mode:
     wavenet_seconds: float
 
 
-QUICK = Mode(("0", "full"), 3, 10.0, 2, 2.0)
+QUICK = Mode(("0", "full"), 3, 10.0, 3, 6.0)
 FULL = Mode(("0", "2", "4", "8", "16", "full"), 14, 60.0, 14, 60.0)
 
 
