@@ -17,7 +17,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -66,8 +66,8 @@ DEFAULT_BANK = Path(__file__).resolve().parent / "patches" / "gm10"
 def main(
     arguments: list[str] | None = None, around: Callable[[Sink], Sink] = lambda sink: sink
 ) -> int:
-    """Run the command line; 0 when all went well, 2 for bad input, told in one line, 130 when
-    it was interrupted before it played.
+    """Run the command line; 0 when all went well, 2 for bad input, a device or a recording that
+    failed, told in one line, 130 when it was interrupted before it played or while it rendered.
 
     around: puts a sink of the caller's around the one asked for, to watch it; live only.
     """
@@ -274,7 +274,8 @@ def render(options: argparse.Namespace) -> int:
     except OSError as error:
         raise ValueError(f"{out}: cannot be written: {error.strerror}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     return 0
 
 
@@ -385,11 +386,10 @@ def _playable(
         part, kind = timed.message.channel + 1, timed.message.type
         if part == DRUMS and part not in chosen:
             drums |= kind == "note_on"
-        elif kind != "program_change":
+        elif kind != "program_change" or part not in chosen:
             playable.append(timed)
-        elif part not in chosen:
-            playable.append(timed)
-            unknown |= {timed.message.program} - bank.programs.keys()
+            if kind == "program_change" and timed.message.program not in bank.programs:
+                unknown.add(timed.message.program)
     if drums:
         print(f"channel {DRUMS} (drums) is left out; --part {DRUMS}=PATCH plays it")
     if unknown:

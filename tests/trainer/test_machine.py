@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from textwrap import dedent
 
 import pytest
 import torch
@@ -15,8 +10,6 @@ from torch import Tensor, nn
 
 from trainer.machine import DEVICES, Machine, at_work
 from trainer.training_command import DEVICES as OFFERED
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -64,50 +57,6 @@ def test_alone_nothing_is_shared():
     assert all(torch.equal(a, b) for a, b in zip(kept, now, strict=True))
     assert machine.any(True) and not machine.any(False)
     assert float(machine.mean(torch.tensor(3.0))) == 3
-
-
-def test_two_processes_share_and_leave_no_thread_behind(tmp_path):
-    """A thread of the process group that outlives the interpreter aborts it now and then."""
-    script = tmp_path / "two.py"
-    script.write_text(
-        dedent("""
-        import sys
-        from pathlib import Path
-        import torch
-        from torch import nn
-        from trainer.machine import at_work
-
-        def threads():
-            tasks = Path("/proc/self/task")
-            return len(list(tasks.iterdir())) if tasks.exists() else 0
-
-        before = threads()
-        with at_work("cpu", 1) as machine:
-            module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1, bias=False))
-            nn.init.constant_(module[0].weight, 2.0 + machine.rank)
-            machine.agree(module)
-            for step in range(20):
-                module.zero_grad()
-                module[0](torch.tensor([1.0 + machine.rank])).sum().backward()
-                machine.share_gradients(module)
-            assert module[0].weight.item() == 2, module[0].weight
-            assert module[0].weight.grad.item() == 1.5, module[0].weight.grad
-            assert module[1].weight.grad is None
-            assert machine.any(machine.rank == 1) and not machine.any(False)
-            assert machine.mean(torch.tensor(1.0 + machine.rank)).item() == 1.5
-        assert threads() == before, threads()
-        """)
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    told = subprocess.run(
-        [*command, "--nproc-per-node=2", str(script)],
-        cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert told.returncode == 0, told.stderr
 
 
 @pytest.mark.gpu

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import torch
@@ -20,14 +21,14 @@ from trainer.__main__ import main
 
 REPOSITORY = Path(__file__).parents[2]
 ITERATIONS = 100
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
 @contextmanager
 def torchrun(network: str, *flags: str) -> Iterator[subprocess.Popen]:
     """Two processes on this machine's processor, for a minute at most."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     # Without --, torchrun takes --run for an abbreviation of a flag of its own.
-    command += ["--nproc-per-node=2", "-m", "--", "trainer", network, *flags]
+    command = [*TORCHRUN, "-m", "--", "trainer", network, *flags]
     process = subprocess.Popen(
         [*command, "--max-minutes=1"],
         cwd=REPOSITORY,
@@ -85,3 +86,50 @@ def test_a_signal_to_one_process_stops_all_with_one_checkpoint(data, tmp_path):
     assert kept["progress"][0] >= 1
     last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert last["device"] == "2 x cpu" and last["iteration"] == kept["progress"][0]
+
+
+def test_two_processes_share_and_leave_no_thread_behind(tmp_path):
+    """A thread of the process group that outlives the interpreter aborts it now and then."""
+    script = tmp_path / "two.py"
+    script.write_text(
+        dedent("""
+        import time
+        from pathlib import Path
+        import torch
+        from torch import nn
+        from trainer.machine import at_work
+
+        def threads():
+            tasks = Path("/proc/self/task")
+            return len(list(tasks.iterdir())) if tasks.exists() else 0
+
+        before = threads()
+        with at_work("cpu", 1) as machine:
+            module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1, bias=False))
+            nn.init.constant_(module[0].weight, 2.0 + machine.rank)
+            machine.agree(module)
+            for step in range(20):
+                module.zero_grad()
+                module[0](torch.tensor([1.0 + machine.rank])).sum().backward()
+                machine.share_gradients(module)
+            assert module[0].weight.item() == 2, module[0].weight
+            assert module[0].weight.grad.item() == 1.5, module[0].weight.grad
+            assert module[1].weight.grad is None
+            assert machine.any(machine.rank == 1) and not machine.any(False)
+            assert machine.mean(torch.tensor(1.0 + machine.rank)).item() == 1.5
+        # A thread that has been joined may be seen a moment longer.
+        deadline = time.monotonic() + 10
+        while threads() != before:
+            assert time.monotonic() < deadline, threads()
+            time.sleep(0.01)
+        """)
+    )
+    told = subprocess.run(
+        [*TORCHRUN, str(script)],
+        cwd=REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert told.returncode == 0, told.stderr
