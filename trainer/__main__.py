@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 from trainer.bank_command import add_bank
-from trainer.recipe import add_recipe
 from trainer.render_command import SOUNDFONT, add_render
 from trainer.training_command import add_mel2mel, add_wavenet
 
@@ -23,7 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "mel2mel": add_mel2mel,
         "wavenet": add_wavenet,
         "bank": add_bank,
-        "recipe": add_recipe,
     }.items():
         about = fill.__doc__
         fill(commands.add_parser(name, help=about[0].lower() + about[1:-1], description=about))

@@ -129,7 +129,7 @@ def test_flags_that_make_no_sense_are_named(arguments, told, capsys):
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["render", "mel2mel", "wavenet", "bank", "recipe"])
+@pytest.mark.parametrize("command", ["render", "mel2mel", "wavenet", "bank"])
 def test_help_explains_every_flag_with_its_default(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as left:
