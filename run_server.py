@@ -26,30 +26,30 @@ import torch
 from mido import Message
 from tqdm import tqdm
 
+from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
 from daw_bridge.clock import AudioClock
-from daw_bridge.desk import Desk
+from daw_bridge.desk.desk import Desk
+from daw_bridge.desk.learn import read_map
 from daw_bridge.events import PARTS, NoteOn
 from daw_bridge.inbox import Inbox
-from daw_bridge.midi import MidiTranslator
-from daw_bridge.midi_file import TimedMessage, read_midi_file
-from daw_bridge.midi_map import read_map
-from daw_bridge.midi_port import open_input
-from daw_bridge.osc import OscServer
+from daw_bridge.midi.file import TimedMessage, read_midi_file
+from daw_bridge.midi.messages import MidiTranslator
+from daw_bridge.midi.port import open_input
+from daw_bridge.osc.server import OscServer
 from daw_bridge.piano_roll import HIGHEST_KEY, LOWEST_KEY
 from daw_bridge.windows import Window, Windows
-from synth.bank import Bank, load_bank
-from synth.choice import VOCODERS, choose_vocoder
+from synth.bank.bank import Bank, load_bank
+from synth.bank.choice import VOCODERS, choose_vocoder
 from synth.compiling import compiling_shown
 from synth.engine import Engine, cut_window
 from synth.mel import band_centres
-from synth.output import open_sink, quiet_libraries
-from synth.portaudio import list_devices
+from synth.output.choice import open_sink, quiet_libraries
+from synth.output.portaudio import list_devices
+from synth.output.sinks import SPARE_MS, Sink
+from synth.output.wav import WavWriter
 from synth.predictor import Foreseen, Predictor, Streaming
-from synth.priority import DEVICE, LISTENER, RENDERER, go_before_others
-from synth.samplers import SAMPLERS
-from synth.sinks import SPARE_MS, Sink
-from synth.vocoder import Vocoder
-from synth.wav import WavWriter
+from synth.vocoders.contract import Vocoder
+from synth.vocoders.wavenet.samplers.choice import SAMPLERS
 
 BLOCK_FRAMES = 1
 """Frames rendered at once when live: 8 ms, the finest step there is."""

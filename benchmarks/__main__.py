@@ -9,20 +9,25 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.results import keep, show
+from benchmarks.rows import keep, show
 
-NAMES = (
-    "tuning",
-    "fidelity",
-    "transcription",
-    "latency",
-    "sampler",
-    "divergence",
-    "ladder",
-    "soak",
-    "embedding",
-    "report",
-)
+MODULES = {
+    **{
+        name: f"measures.{name}"
+        for name in (
+            "tuning",
+            "fidelity",
+            "transcription",
+            "latency",
+            "sampler",
+            "divergence",
+            "ladder",
+            "soak",
+            "embedding",
+        )
+    },
+    "report": "report.report",
+}
 """Each is a module with SUMMARY, add_flags(parser) and measure(options) -> rows."""
 
 
@@ -31,9 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="name", required=True)
     asked = sys.argv[1:] if arguments is None else arguments
-    for name in NAMES:
+    for name in MODULES:
         if asked[:1] == [name]:
-            module = import_module(f"benchmarks.{name}")
+            module = import_module(f"benchmarks.{MODULES[name]}")
             command = commands.add_parser(name, help=module.SUMMARY, description=module.__doc__)
             command.add_argument("--json", type=Path, help="also write the rows to this file")
             module.add_flags(command)

@@ -17,7 +17,7 @@ import torch
 
 WIDTHS = [str(2**k) for k in range(12)]
 STEPS: dict[str, list[str]] = {
-    "tests": ["pytest", "-m", "gpu", "tests/synth/test_gpu.py"],
+    "tests": ["pytest", "-m", "gpu", "tests/synth/vocoders/wavenet/samplers/test_gpu.py"],
     "sampler": ["benchmarks", "sampler", "--stages", "sampler", "--sampler", "triton"]
     + ["--streams", *WIDTHS, "--block-frames", "1", "4", "16"],
     "plain": ["benchmarks", "sampler", "--stages", "sampler", "--streams", "1", "16", "256"]
@@ -26,8 +26,8 @@ STEPS: dict[str, list[str]] = {
     + ["--streams", "1", "16", "256", "1024", "--block-frames", "1", "4"],
     "soak": ["benchmarks", "soak", "--vocoder", "wavenet", "--parts", "16", "--density", "60"]
     + ["--minutes", "0.5"],
-    "model": ["benchmarks.gpu_model"],
-    "without": ["pytest", "tests/synth/test_sampler_triton.py"],
+    "model": ["benchmarks.measures.gpu_model"],
+    "without": ["pytest", "tests/synth/vocoders/wavenet/samplers/test_triton.py"],
 }
 """Name -> what `python -m` runs; first what matters most, should the machine be taken away."""
 LIMIT_S = 240

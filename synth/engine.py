@@ -21,7 +21,7 @@ from synth.bend import PitchBend
 from synth.draws import Draws
 from synth.limiter import limit
 from synth.predictor import Predictor
-from synth.vocoder import Vocoder, select_rows
+from synth.vocoders.contract import Vocoder, select_rows
 
 DECLICK_SAMPLES = 64
 """How long the last sample of a sound that was cut off fades: 4 ms at 16 kHz."""

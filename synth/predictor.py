@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.mel2mel import Mel2Mel, Spectra
-from synth.mel2mel_step import Mel2MelStep
+from synth.mel2mel.network import Mel2Mel, Spectra
+from synth.mel2mel.step import Mel2MelStep
 
 
 class Predictor(Protocol):

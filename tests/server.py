@@ -11,7 +11,7 @@ import time
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import build_msg
 
-from benchmarks.live import ROOT, LiveServer
+from benchmarks.rigs.live import ROOT, LiveServer
 
 PATIENCE_S = 120.0
 """The first start on a machine compiles."""

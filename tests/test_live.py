@@ -16,7 +16,7 @@ import soundfile
 
 from run_server import DEFAULT_BANK
 from tests.server import Server, run
-from trainer.check import in_tune
+from trainer.bank.check import in_tune
 
 RATE = 16_000
 

@@ -14,20 +14,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.live import ROOT
+from benchmarks.rigs.live import ROOT
 from daw_bridge.inbox import LIMIT
-from daw_bridge.midi_file import TimedMessage
+from daw_bridge.midi.file import TimedMessage
 from run_server import DEFAULT_BANK, Player, bounce
-from synth.bank import load_bank
+from synth.bank.bank import load_bank
 from synth.engine import Engine
 from synth.mel import band_centres
+from synth.output.recorder import WavRecorder
+from synth.output.sinks import ClockSink
 from synth.predictor import Streaming
-from synth.recorder import WavRecorder
-from synth.sinks import ClockSink
-from synth.spectral import SpectralVocoder
-from synth.wavenet_vocoder import WaveNetVocoder
+from synth.vocoders.spectral.vocoder import SpectralVocoder
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.server import run
-from trainer.check import in_tune
+from trainer.bank.check import in_tune
 
 RATE, HOP = 16_000, 128
 CHORD = [(0.05, 0, 60), (0.11, 0, 64), (0.11, 1, 43), (0.3, 2, 72)]

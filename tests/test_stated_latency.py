@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from daw_bridge.clock import AudioClock
-from synth.feed import Feed
-from synth.playout import Playout
-from synth.resample import Resampler
-from synth.ring import Ring
+from synth.output.feed import Feed
+from synth.output.playout import Playout
+from synth.output.resample import Resampler
+from synth.output.ring import Ring
 
 ENGINE_RATE = 16_000
 BLOCK = 128

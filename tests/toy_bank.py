@@ -11,10 +11,10 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from common.patch import Patch, save_patch
 from synth.mel import Analysis
-from synth.mel2mel import Mel2Mel, Mel2MelConfig
-from synth.patch import Patch, save_patch
-from synth.wavenet import WaveNet, WaveNetConfig
+from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
+from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
 ANALYSIS = Analysis(rate=16_000, hop=128, window=512, mels=24)
 MEL2MEL = Mel2MelConfig(instruments=3, embedding=2, hidden=16, timbre_features=4, analysis=ANALYSIS)

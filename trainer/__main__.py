@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from trainer.bank_command import add_bank
-from trainer.render_command import SOUNDFONT, add_render
-from trainer.training_command import add_mel2mel, add_wavenet
+from trainer.commands.bank import add_bank
+from trainer.commands.render import SOUNDFONT, add_render
+from trainer.commands.training import add_mel2mel, add_wavenet
 
 __all__ = ["SOUNDFONT", "main"]
 

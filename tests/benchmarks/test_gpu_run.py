@@ -22,7 +22,7 @@ def test_every_step_can_be_run(name, tmp_path):
     elif kind == "benchmarks":
         parser = argparse.ArgumentParser()
         parser.add_argument("--json", type=Path)
-        import_module(f"benchmarks.{rest[0]}").add_flags(parser)
+        import_module(f"benchmarks.measures.{rest[0]}").add_flags(parser)
         assert parser.parse_args(rest[1:]).json == tmp_path / f"{name}.json"
     else:
         assert callable(import_module(kind).main) and not rest

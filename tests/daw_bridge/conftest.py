@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from daw_bridge.desk import Desk
+from daw_bridge.desk.desk import Desk
 from daw_bridge.events import Event
 from daw_bridge.inbox import Inbox
 

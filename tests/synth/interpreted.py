@@ -10,10 +10,11 @@ import json
 import torch
 from torch import Tensor
 
-from synth import sampler_reference, sampler_triton
-from synth.sampler import SamplerState, initial_state
-from synth.vocoder import select_rows
-from synth.wavenet import WaveNet, WaveNetConfig
+from synth.vocoders.contract import select_rows
+from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
+from synth.vocoders.wavenet.samplers import reference as sampler_reference
+from synth.vocoders.wavenet.samplers import triton as sampler_triton
+from synth.vocoders.wavenet.samplers.contract import SamplerState, initial_state
 
 CONFIG = WaveNetConfig(mels=6, layers=5, cycle=4, residual=16, skip=32)
 BATCH, SAMPLES = 3, 40

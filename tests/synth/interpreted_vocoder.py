@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from daw_bridge.windows import Window
-from synth.conditioning import Conditioning
 from synth.engine import Engine
 from synth.mel import band_centres
 from synth.predictor import Streaming
-from synth.vocoder import select_rows
-from synth.wavenet import WaveNet, WaveNetConfig
-from synth.wavenet_vocoder import WaveNetVocoder
+from synth.vocoders.contract import select_rows
+from synth.vocoders.wavenet.conditioning import Conditioning
+from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.synth.lively_wavenet import lively
 from tests.toy_bank import ANALYSIS, make_mel2mel, make_wavenet
 

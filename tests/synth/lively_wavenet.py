@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from synth.wavenet import WaveNet, WaveNetConfig
+from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
 SMALL = WaveNetConfig(mels=6, layers=4, cycle=3, residual=8, skip=12)
 """Quick. No dilation reaches the 16 samples that some samplers work ahead by."""

@@ -10,7 +10,7 @@ import torch
 
 from synth.bend import PitchBend
 from synth.mel import FLOOR, Analysis, band_centres, log_magnitudes, log_mel
-from synth.spectral import SpectralVocoder
+from synth.vocoders.spectral.vocoder import SpectralVocoder
 
 ANALYSIS = Analysis()
 WIDE = Analysis(rate=48_000, hop=384, window=3_072, wide_bands=48)

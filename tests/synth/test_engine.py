@@ -26,11 +26,11 @@ from daw_bridge.windows import Window, Windows, stereo_gain
 from synth.engine import DECLICK_SAMPLES, Engine, cut_window
 from synth.limiter import KNEE
 from synth.mel import band_centres
-from synth.mel2mel import Mel2Mel
+from synth.mel2mel.network import Mel2Mel
 from synth.predictor import Foreseen, Streaming
-from synth.spectral import SpectralVocoder
-from synth.vocoder import Vocoder
-from synth.wavenet_vocoder import WaveNetVocoder
+from synth.vocoders.contract import Vocoder
+from synth.vocoders.spectral.vocoder import SpectralVocoder
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel, make_wavenet
 
 HOP = ANALYSIS.hop

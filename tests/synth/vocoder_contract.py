@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.vocoder import Vocoder, select_rows
+from synth.vocoders.contract import Vocoder, select_rows
 
 FRAMES = 35
 """Length of the take: no multiple of the block sizes, so that a short block comes too."""

@@ -20,8 +20,8 @@ from tests.trainer.tiny_data import (
     write_manifest,
 )
 from tests.trainer.tiny_soundfont import write_soundfont
-from trainer.fluidsynth import FluidSynth
-from trainer.task import Plan
+from trainer.data.fluidsynth import FluidSynth
+from trainer.run.task import Plan
 
 
 @pytest.fixture(scope="session")

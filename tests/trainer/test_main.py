@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from synth.bank import load_bank
+from synth.bank.bank import load_bank
 from trainer.__main__ import main
 
 REPOSITORY = Path(__file__).parents[2]

@@ -1,0 +1,144 @@
+"""How far are a sampler's choices from those of the float32 network?
+
+Test pieces, one of each instrument, led sample by sample by their own mu-law classes and given
+their own mel frames. Before every sample, the sampler's distribution over the 256 classes (its
+logits) is compared with that of `WaveNet.forward` in float32, with the bank's own weights, which
+are half precision already.
+
+    kl_unats       Kullback-Leibler divergence from the float32 distribution, in millionths of a
+                   nat, mean over samples
+    kl_most_unats  that of the worst sample
+    same_class     share of samples that draw the same class with the same random number
+    loss_nats      cross-entropy of the true class by the sampler; loss_float32: by the network
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from benchmarks.measures.takes import Take, instruments, load_takes, take_paths
+from benchmarks.rows import Row
+from run_server import DEFAULT_BANK
+from synth.bank.bank import load_bank
+from synth.mel import Analysis, log_mel
+from synth.vocoders.wavenet.mulaw import encode
+from synth.vocoders.wavenet.network import STRIDES, WaveNet
+from synth.vocoders.wavenet.samplers.choice import SAMPLERS, load_sampler
+from synth.vocoders.wavenet.samplers.contract import draw_class
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+
+SUMMARY = "how far are a sampler's choices from the float32 network's?"
+CHUNK_FRAMES = 64
+"""Frames that go through the networks at once."""
+
+Compared = dict[str, Tensor]
+"""Of each sample: (samples,) by name."""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Which sampler, and on what."""
+    parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, help="folder of a bank")
+    parser.add_argument("--data", type=Path, default=Path("runs/data"), help="the data set")
+    parser.add_argument("--sampler", choices=SAMPLERS, default="cpu")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of all instruments together")
+
+
+def measure(options: argparse.Namespace) -> list[Row]:
+    """One row for each instrument, and one for all. ValueError for what cannot be compared."""
+    bank = load_bank(options.bank)
+    if bank.wavenet_config is None:
+        raise ValueError(f"{bank.path}: has no wavenet")
+    patches = instruments(bank, options.data)
+    seconds = options.seconds / len(patches)
+    if not seconds * bank.analysis.frame_rate >= 1:
+        raise ValueError(f"--seconds {options.seconds}: must be at least one frame an instrument")
+    wavenet = bank.wavenet()
+    vocoder = WaveNetVocoder(wavenet, options.sampler)
+    found: dict[str, Compared] = {}
+    for patch in tqdm(patches, desc=f"divergence, {options.sampler}", unit="take"):
+        paths = take_paths(options.data, patch, 1)
+        (take,) = load_takes(bank, paths, patch, seconds)
+        found[patch] = compare(wavenet, vocoder, take, bank.analysis)
+    everything = {
+        name: torch.cat([compared[name] for compared in found.values()])
+        for name in next(iter(found.values()))
+    }
+    rate = bank.analysis.rate
+    return [
+        _row(options.sampler, patch, compared, rate)
+        for patch, compared in (found | {"all": everything}).items()
+    ]
+
+
+@torch.inference_mode()
+def compare(wavenet: WaveNet, vocoder: WaveNetVocoder, take: Take, analysis: Analysis) -> Compared:
+    """Divergence, agreement and both cross-entropies of every sample of a take."""
+    whole = len(take.original) // analysis.hop * analysis.hop
+    original = torch.from_numpy(take.original[:whole])
+    classes = encode(original)[None]
+    mel = log_mel(original, analysis)[None, : whole // analysis.hop]
+    draws = torch.from_numpy(np.random.default_rng(0).random((1, whole), np.float32))
+    sampler, device = load_sampler(vocoder.sampler)
+    packed, state = sampler.pack(wavenet.weights()), vocoder.initial_state(1)
+    parts: list[Compared] = []
+    for truth, frames in _true_logits(wavenet, mel, classes):
+        span = slice(frames.start * analysis.hop, frames.stop * analysis.hop)
+        heard = torch.cat(
+            [vocoder.condition(mel[:, t : t + 1].to(device), state) for t in _count(frames)], 1
+        )
+        led, random = classes[:, span], draws[:, span]
+        logits, _, state = sampler.follow(packed, heard, state, random.to(device), led.to(device))
+        parts.append(_compare(truth, logits[0].cpu(), led[0], random[0]))
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _compare(truth: Tensor, logits: Tensor, classes: Tensor, draws: Tensor) -> Compared:
+    """truth, logits (samples, 256); classes, draws (samples,)."""
+    # In double precision: the difference of two logarithms would be lost in the last digit.
+    meant, said = (t.double().log_softmax(-1) for t in (truth, logits))
+    same = draw_class(truth, draws) == draw_class(logits, draws)
+    return {
+        "kl_nats": (meant.exp() * (meant - said)).sum(-1),
+        "same_class": same.double(),
+        "loss_nats": cross_entropy(said, classes, reduction="none"),
+        "loss_float32": cross_entropy(meant, classes, reduction="none"),
+    }
+
+
+def _true_logits(wavenet: WaveNet, mel: Tensor, classes: Tensor) -> Iterator[tuple[Tensor, slice]]:
+    """Logits (samples, 256) of `WaveNet.forward`, chunk by chunk, and the frames of each."""
+    config = wavenet.config
+    # What a chunk must hear before it: samples, and a frame for each upsampling.
+    before = -(-config.receptive_field // config.hop) + len(STRIDES)
+    for start in range(0, mel.shape[1], CHUNK_FRAMES):
+        stop = min(start + CHUNK_FRAMES, mel.shape[1])
+        first = max(start - before, 0)
+        heard = classes[:, first * config.hop : stop * config.hop]
+        logits = wavenet(mel[:, first:stop], heard)[0]
+        yield logits[(start - first) * config.hop :], slice(start, stop)
+
+
+def _count(frames: slice) -> range:
+    return range(frames.start, frames.stop)
+
+
+def _row(sampler: str, patch: str, compared: Compared, rate: int) -> Row:
+    means = {name: float(values.mean()) for name, values in compared.items()}
+    return {
+        "sampler": sampler,
+        "instrument": patch,
+        "seconds": len(compared["kl_nats"]) / rate,
+        "kl_unats": 1e6 * means["kl_nats"],
+        "kl_most_unats": 1e6 * float(compared["kl_nats"].max()),
+        "same_class": means["same_class"],
+        "loss_nats": means["loss_nats"],
+        "loss_float32": means["loss_float32"],
+    }

@@ -1,0 +1,1 @@
+"""Real servers and players that measurements are made with."""

@@ -1,0 +1,1 @@
+"""What more than one hall needs: checks, patches, files, threads. No torch and no numba."""

@@ -1,0 +1,1 @@
+"""The knobs of sixteen parts, and who turns them."""

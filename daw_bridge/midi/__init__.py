@@ -1,0 +1,1 @@
+"""MIDI ports, files and messages."""

@@ -1,0 +1,1 @@
+"""OSC packets, the server that hears them, and what each address does."""

@@ -1,0 +1,1 @@
+"""The instrument as a whole: live, and rendering to a file. Knows every hall."""

@@ -1,0 +1,59 @@
+"""Which vocoder plays a bank: the one asked for, or the better one that this machine can hold."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from synth.bank.bank import Bank
+from synth.vocoders.contract import Vocoder
+from synth.vocoders.spectral.vocoder import SpectralVocoder
+from synth.vocoders.wavenet.samplers.choice import best_sampler
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+
+VOCODERS = ("auto", "wavenet", "spectral")
+REAL_TIME_MARGIN = 1.25
+"""How much faster than real time a WaveNet must be for "auto" to trust it."""
+TRIED_FRAMES = 10
+
+
+def choose_vocoder(bank: Bank, asked: str, sampler: str) -> tuple[Vocoder, str]:
+    """The vocoder, and a line that says which it is and why.
+
+    asked: one of `VOCODERS`; sampler: the WaveNet's, by name, or "auto" for the machine's
+    best. Raises ValueError for what the bank or the machine lacks.
+    """
+    if asked == "spectral":
+        return SpectralVocoder(bank.analysis), "spectral, as asked"
+    if asked == "wavenet":
+        vocoder = _wavenet(bank, sampler)
+        return vocoder, f"wavenet, sampler {vocoder.sampler}, as asked"
+    stated = ", ".join(f"{name} {r:.2f}" for name, r in bank.fidelity.items())
+    known = f"the bank states fidelity {stated}" if stated else "the bank states no fidelity"
+    fidelity = bank.fidelity.get
+    if bank.wavenet_config is None or fidelity("wavenet", -1) <= fidelity("spectral", -1):
+        return SpectralVocoder(bank.analysis), f"spectral: {known}"
+    vocoder = _wavenet(bank, sampler)
+    speed = _speed(vocoder, bank)
+    if speed >= REAL_TIME_MARGIN:
+        return vocoder, f"wavenet, sampler {vocoder.sampler}: {known}, {speed:.1f}x real time here"
+    return SpectralVocoder(bank.analysis), f"spectral: wavenet is {speed:.2f}x real time here"
+
+
+def _wavenet(bank: Bank, sampler: str) -> WaveNetVocoder:
+    wavenet = bank.wavenet()
+    return WaveNetVocoder(wavenet, best_sampler(wavenet.config) if sampler == "auto" else sampler)
+
+
+def _speed(vocoder: Vocoder, bank: Bank) -> float:
+    """How many times faster than real time a vocoder plays one part, after warming up."""
+    state = vocoder.initial_state(1)
+    frames = torch.zeros(1, 1, bank.analysis.mels)
+    draws = torch.full((1, 1, vocoder.draws_per_frame), 0.5)
+    took = []
+    for _ in range(TRIED_FRAMES):
+        began = time.perf_counter()
+        _, state = vocoder.step(frames, state, draws)
+        took.append(time.perf_counter() - began)
+    return vocoder.hop / bank.analysis.rate / sorted(took)[len(took) // 2]

@@ -1,0 +1,1 @@
+"""The network from piano roll to spectra, whole and step by step."""

@@ -1,0 +1,156 @@
+"""Mel2Mel: a piano roll and a point in timbre space in, log spectra out.
+
+The network of "Neural Music Synthesis for Flexible Timbre Control" (Kim et al., 2018): linear
+176 -> 256, FiLM by the timbre embedding, BiLSTM of 256 per direction, FiLM over 512, linear
+512 -> 80 mel bands. With ten instruments and a 2-D embedding that is 1,141,604 parameters.
+
+Beside the mel head stands a fine head for the spectral vocoder: every fine band (`mel.py`), as
+the key templates ask for it, corrected in the log by a linear layer. With templates the mel
+head likewise corrects the mel bands of the fine spectrum instead of starting from nothing.
+
+`forward` is the offline truth; mel2mel_step.py is the same for a stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from synth.mel import FLOOR, Analysis, band_filters
+from synth.mel2mel.bilstm import BiLSTM, Lookahead
+from synth.mel2mel.keys import KEYS, KeyTracks, initial_keys, play_keys
+from synth.mel2mel.template_mix import initial_cache, mix_frame, pack_templates
+from synth.mel2mel.templates import KeyTemplates
+
+ROLL_CHANNELS = 2 * KEYS
+QUIET = float(torch.tensor(FLOOR).log())
+
+
+@dataclass(frozen=True, slots=True)
+class Mel2MelConfig:
+    """Sizes. fine: has the fine head; timbre_features: how many functions of the embedding
+    shape the templates (0: no templates, the paper's plain layers)."""
+
+    instruments: int = 10
+    embedding: int = 2
+    hidden: int = 256
+    fine: bool = True
+    timbre_features: int = 12
+    analysis: Analysis = field(default_factory=Analysis)
+
+
+@dataclass(frozen=True, slots=True)
+class Spectra:
+    """Natural-log magnitudes: mel (batch, frames, mels), fine (batch, frames, bands) or None."""
+
+    mel: Tensor
+    fine: Tensor | None
+
+
+class Film(nn.Module):
+    """Feature-wise linear modulation: x * gamma + beta, both linear in the embedding."""
+
+    def __init__(self, embedding: int, features: int) -> None:
+        super().__init__()
+        self.gamma = nn.Linear(embedding, features)
+        self.beta = nn.Linear(embedding, features)
+        nn.init.ones_(self.gamma.bias)
+        nn.init.zeros_(self.beta.bias)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        return x * self.gamma(embedding) + self.beta(embedding)
+
+
+class TimbreFeatures(nn.Module):
+    """Smooth functions of the embedding: ten instruments differ in more ways than two.
+
+    Linear in a 2-D embedding, spectra could span two directions only; tanh(A e + b) gives the
+    templates as many as there are features, and stays smooth for morphing.
+    """
+
+    def __init__(self, embedding: int, features: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(embedding, features)
+        nn.init.normal_(self.linear.weight, std=2.0)
+        nn.init.uniform_(self.linear.bias, -1.0, 1.0)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        return self.linear(embedding).tanh()
+
+
+class Mel2Mel(nn.Module):
+    """See the module's docstring; `instruments` holds the embeddings it was trained with."""
+
+    def __init__(self, config: Mel2MelConfig) -> None:
+        super().__init__()
+        self.config = config
+        analysis, hidden = config.analysis, config.hidden
+        self.instruments = nn.Embedding(config.instruments, config.embedding)
+        self.entry = nn.Linear(ROLL_CHANNELS, hidden)
+        self.film_in = Film(config.embedding, hidden)
+        self.lstm = BiLSTM(hidden, hidden)
+        self.film_out = Film(config.embedding, 2 * hidden)
+        self.mel = nn.Linear(2 * hidden, analysis.mels)
+        self.fine = nn.Linear(2 * hidden, analysis.bands) if config.fine else None
+        self.templates: KeyTemplates | None = None
+        if config.timbre_features:
+            if not config.fine:
+                raise ValueError("timbre_features: key templates need the fine head")
+            self.timbre = TimbreFeatures(config.embedding, config.timbre_features)
+            self.templates = KeyTemplates(analysis, config.timbre_features)
+            self.register_buffer("filters", band_filters(analysis), persistent=False)
+            for head in (self.mel, self.fine):
+                nn.init.zeros_(head.weight)
+                nn.init.zeros_(head.bias)
+
+    def forward(
+        self,
+        roll: Tensor,
+        embedding: Tensor,
+        lookahead: Lookahead,
+        keys: KeyTracks | None = None,
+    ) -> Spectra:
+        """Spectra of whole rolls.
+
+        roll (batch, frames, 176); embedding (batch, 1, n), one timbre for each sequence, or
+        (batch, frames, n), which the templates take only without gradients; lookahead in
+        frames, or None for the whole sequence, of all rows or of each; keys: what `play_keys`
+        made of the roll, if it is already known.
+        """
+        silence = self.film_in(self.entry(torch.zeros_like(roll[:, :1])), embedding[:, -1:])
+        x = self.film_in(self.entry(roll), embedding)
+        hidden = self.film_out(self.lstm(x, lookahead, silence), embedding)
+        if self.templates is None:
+            return self._heads(hidden, None)
+        if keys is None:
+            keys, _ = play_keys(roll, initial_keys(len(roll)))
+        if embedding.shape[1] == 1:
+            start = self.templates(keys, self.timbre(embedding[:, 0]))
+        else:
+            start = self._mix_frames(keys, embedding)
+        return self._heads(hidden, start)
+
+    def _mix_frames(self, keys: KeyTracks, embedding: Tensor) -> Tensor:
+        """The templates' magnitudes where the timbre moves from frame to frame."""
+        weights = pack_templates(self.templates)
+        caches = [initial_cache(weights) for _ in embedding]
+        score = (keys.velocity, keys.age, keys.rest, self.timbre(embedding).detach())
+        made = []
+        for t in range(embedding.shape[1]):
+            now = (x[:, t].contiguous().numpy() for x in score)
+            made.append(mix_frame(weights, *now, caches))
+        return torch.from_numpy(np.stack(made, 1))
+
+    def _heads(self, hidden: Tensor, start: Tensor | None) -> Spectra:
+        """Both heads; start: linear magnitudes that the templates ask for, if there are any."""
+        mel = self.mel(hidden)
+        if start is None:
+            return Spectra(mel, self.fine(hidden) if self.fine is not None else None)
+        fine = (start + FLOOR).log() + self.fine(hidden)
+        # The exponential of a wild correction would blow the mel bands up: +2 is 17 dB over
+        # full scale, more than any part reaches.
+        bands = (fine.clamp(max=2.0).exp() @ self.filters + FLOOR).log()
+        return Spectra(bands + mel, fine)

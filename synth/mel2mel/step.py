@@ -1,0 +1,148 @@
+"""Mel2Mel for a stream, frame by frame: what `Mel2Mel.forward` says of the whole roll.
+
+A frame is some 1.2 million multiply-adds, each with a weight of its own, so it takes as long as
+weights take to arrive. PyTorch needed as long again to find its way through seventy small
+operations, and at each let other threads have the interpreter. Here few compiled functions do it,
+none of which holds the interpreter. Rows share each weight while it is near; neither they nor
+the size of a block can change a bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, speak
+from synth.mel2mel.keys import KEYS, initial_keys, play
+from synth.mel2mel.network import ROLL_CHANNELS, Film, Mel2Mel, Spectra
+from synth.mel2mel.template_mix import (
+    TemplateCache,
+    TemplateWeights,
+    initial_cache,
+    mix_frame,
+    pack_templates,
+)
+
+
+@dataclass(slots=True)
+class Mel2MelState:
+    """A stream's moment; batch is every tensor's first dimension.
+
+    age: frames heard; roll, embedding, gates_*: rings of the last lookahead + 1 frames, frame t
+    in slot t % (lookahead + 1), the gates before the LSTM's own share; h, c: the forward LSTM;
+    key_*: the keyboard; caches: each row's templates that stand ready, None without templates.
+    """
+
+    age: Tensor
+    roll: Tensor
+    embedding: Tensor
+    gates_forward: Tensor
+    gates_backward: Tensor
+    h: Tensor
+    c: Tensor
+    key_velocity: Tensor
+    key_age: Tensor
+    key_rest: Tensor
+    caches: list[TemplateCache | None]
+
+
+class Mel2MelStep:
+    """A Mel2Mel on the CPU, with its weights as they are now, for streams that look `lookahead`
+    frames ahead."""
+
+    def __init__(self, net: Mel2Mel, lookahead: int) -> None:
+        self.lookahead = lookahead
+        self._config = net.config
+        self._hearing = _pack_hearing(net)
+        self._heads = _pack_heads(net)
+        self._templates: TemplateWeights | None = None
+        if net.templates is not None:
+            self._templates = pack_templates(net.templates)
+
+    def initial_state(self, batch: int) -> Mel2MelState:
+        """The state of `batch` streams that have heard nothing."""
+        queue, hidden = self.lookahead + 1, self._config.hidden
+        keys, templates = initial_keys(batch), self._templates
+        return Mel2MelState(
+            torch.zeros(batch, dtype=torch.long),
+            torch.zeros(batch, queue, ROLL_CHANNELS),
+            torch.zeros(batch, queue, self._config.embedding),
+            torch.zeros(batch, queue, 4 * hidden),
+            torch.zeros(batch, queue, 4 * hidden),
+            torch.zeros(batch, hidden),
+            torch.zeros(batch, hidden),
+            keys.velocity,
+            keys.age,
+            keys.rest,
+            [templates and initial_cache(templates) for _ in range(batch)],
+        )
+
+    def step(self, roll: Tensor, embedding: Tensor, state: Mel2MelState) -> Spectra:
+        """Spectra `lookahead` frames behind the input; `state` is moved on in place.
+
+        roll (batch, n, 176), embedding (batch, n, size), float32. A stream's first `lookahead`
+        frames come out as silence: they belong to the time before it began.
+        """
+        batch, n, _ = roll.shape
+        config, heads = self._config, self._heads
+        rolls, embeddings = roll.contiguous().numpy(), embedding.contiguous().numpy()
+        mel = np.empty((n, batch, len(heads.mel)), np.float32)
+        fine = np.empty((n, batch, len(heads.fine)), np.float32)
+        age = state.age.numpy()
+        rings = [x.numpy() for x in (state.roll, state.embedding)]
+        rings += [x.numpy() for x in (state.gates_forward, state.gates_backward)]
+        moment = state.h.numpy(), state.c.numpy()
+        keyboard = [x.numpy() for x in (state.key_velocity, state.key_age, state.key_rest)]
+        hidden = np.empty((batch, 2 * config.hidden), np.float32)
+        features = np.empty((batch, len(self._hearing.timbre)), np.float32)
+        due = np.empty((batch, 1, ROLL_CHANNELS), np.float32)
+        velocity = np.empty((batch, 1, KEYS), np.float32)
+        key_age, rest = (np.empty((batch, 1, KEYS), np.int16) for _ in range(2))
+        start = np.empty((batch, 0), np.float32)
+        for t in range(n):
+            hear(self._hearing, rolls, embeddings, t, age, *rings, *moment, due, hidden, features)
+            if self._templates is not None:
+                play(due, *keyboard, velocity, key_age, rest)
+                tracks = velocity[:, 0], key_age[:, 0], rest[:, 0]
+                start = mix_frame(self._templates, *tracks, features, state.caches)
+            speak(heads, hidden, start, age, self.lookahead, mel[t], fine[t])
+        spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
+        return Spectra(spectra[0], spectra[1] if len(heads.fine) else None)
+
+
+def _pack_hearing(net: Mel2Mel) -> HearingWeights:
+    lstm = net.lstm
+    timbre = net.timbre.linear if net.templates is not None else None
+    nothing = torch.zeros(0, net.config.embedding)
+    return HearingWeights(
+        *_arrays(net.entry.weight.T, net.entry.bias, *_film(net.film_in)),
+        *_arrays(lstm.forward_w_in, lstm.forward_bias, lstm.forward_w_state),
+        *_arrays(lstm.backward_w_in, lstm.backward_bias, lstm.backward_w_state),
+        *_arrays(*_film(net.film_out)),
+        *_arrays(*((timbre.weight, timbre.bias) if timbre else (nothing, torch.zeros(0)))),
+    )
+
+
+def _pack_heads(net: Mel2Mel) -> HeadWeights:
+    fine = net.fine
+    fine_pair = (fine.weight, fine.bias) if fine else (net.mel.weight[:0], net.mel.bias[:0])
+    filters = net.filters.T if net.templates is not None else torch.zeros(net.mel.out_features, 0)
+    heard = [torch.cat([row.nonzero()[:, 0], torch.zeros(1)]).long() for row in filters]
+    spans = np.array([(int(at[0]), int(at.max()) + 1) for at in heard], np.int64)
+    return HeadWeights(*_arrays(net.mel.weight, net.mel.bias, *fine_pair, filters), spans)
+
+
+def _film(film: Film) -> tuple[Tensor, Tensor]:
+    return (
+        torch.cat([film.gamma.weight, film.beta.weight]),
+        torch.cat([film.gamma.bias, film.beta.bias]),
+    )
+
+
+def _arrays(*weights: Tensor) -> list[np.ndarray]:
+    return [
+        w.detach().float().clone(memory_format=torch.contiguous_format).numpy() for w in weights
+    ]

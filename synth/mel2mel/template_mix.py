@@ -1,0 +1,218 @@
+"""Key templates while playing: one frame at a time, and only the keys that sound.
+
+Spectra of the keys played last are kept, so that a held timbre is not computed again. When it
+moves, only those of the two moments between which a key stands are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import torch
+
+from synth.exponential import exp
+from synth.mel import FLOOR
+from synth.mel2mel.keys import KEYS
+from synth.mel2mel.templates import (
+    EXTRA_POWERS,
+    FILL_FRAMES,
+    INAUDIBLE,
+    MOMENTS_S,
+    POWERS,
+    SOFTEST,
+    KeyTemplates,
+)
+
+f32 = np.float32
+
+
+class TemplateWeights(NamedTuple):
+    """What `KeyTemplates` has learnt, as arrays that lie in the order of use.
+
+    base (88, moments, bands), by_timbre (88, moments, features, bands), tilt (88, bands),
+    tilt_by_timbre (features, bands), floor (features, bands); powers (features, 2): power and
+    extra power; fill (88, features, FILL_FRAMES); release (88, features, releases). shares and
+    falls as in `KeyTemplates`.
+    """
+
+    base: np.ndarray
+    by_timbre: np.ndarray
+    tilt: np.ndarray
+    tilt_by_timbre: np.ndarray
+    floor: np.ndarray
+    floor_bias: np.ndarray
+    powers: np.ndarray
+    powers_bias: np.ndarray
+    fill: np.ndarray
+    fill_bias: np.ndarray
+    release: np.ndarray
+    release_bias: np.ndarray
+    shares: np.ndarray
+    falls: np.ndarray
+
+
+@dataclass(slots=True)
+class TemplateCache:
+    """Of one stream. spectra (88, moments + 1, bands), powers, each key's tilt behind its
+    spectra, anything where none stands; made (88, moments + 1) bool: which of them stand;
+    made_for (88, features): for which timbre."""
+
+    spectra: np.ndarray
+    made: np.ndarray
+    made_for: np.ndarray
+
+
+def pack_templates(templates: KeyTemplates) -> TemplateWeights:
+    """Copies of the weights as they are now, on the CPU."""
+    powers = (templates.power, templates.extra_power)
+    by_key = [
+        part
+        for layer in (templates.fill, templates.release)
+        for part in (
+            layer.weight.unflatten(0, (KEYS, -1)).transpose(1, 2),
+            layer.bias.unflatten(0, (KEYS, -1)),
+        )
+    ]
+    arrays = (
+        templates.base,
+        templates.by_timbre.permute(1, 2, 0, 3),
+        templates.tilt,
+        templates.tilt_by_timbre,
+        templates.floor.weight.T,
+        templates.floor.bias,
+        torch.cat([layer.weight for layer in powers]).T,
+        torch.cat([layer.bias for layer in powers]),
+        *by_key,
+        templates.shares,
+        templates.falls,
+    )
+    copies = (a.detach().float().clone(memory_format=torch.contiguous_format) for a in arrays)
+    return TemplateWeights(*(copy.numpy() for copy in copies))
+
+
+def initial_cache(weights: TemplateWeights) -> TemplateCache:
+    """A cache that holds nothing yet, and takes no memory until it does."""
+    features, bands = weights.tilt_by_timbre.shape
+    slots = (KEYS, len(MOMENTS_S) + 1)
+    return TemplateCache(
+        np.empty((*slots, bands), np.float32),
+        np.zeros(slots, bool),
+        np.zeros((KEYS, features), np.float32),
+    )
+
+
+def mix_frame(
+    weights: TemplateWeights,
+    velocity: np.ndarray,
+    age: np.ndarray,
+    rest: np.ndarray,
+    features: np.ndarray,
+    caches: list[TemplateCache],
+) -> np.ndarray:
+    """`KeyTemplates.forward` for one frame: (batch, bands). Updates each row's cache in place.
+
+    velocity, age and rest (batch, 88) as in `KeyTracks`, features (batch, n) float32 of this
+    frame, all contiguous.
+    """
+    magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
+    rows = zip(velocity, age, rest, features, caches, magnitudes, strict=True)
+    for *tracks, timbre, cache, out in rows:
+        _mix(weights, *tracks, timbre, cache.spectra, cache.made, cache.made_for, out)
+    return magnitudes
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _mix(w, velocity, age, rest, features, spectra, made, made_for, power):
+    moments, bands = w.base.shape[1:]
+    tone, powers = np.empty(bands, np.float32), w.powers_bias.copy()
+    _start_noise(w, features, power)
+    for m in range(features.size):
+        for i in range(powers.size):
+            powers[i] += features[m] * w.powers[m, i]
+    for k in range(velocity.size):
+        if velocity[k] <= 0:
+            continue
+        left = _left(w, k, rest[k], features)
+        if left <= INAUDIBLE:
+            continue
+        plain, hard = _strengths(w, k, velocity[k], age[k], features, powers)
+        for m in range(features.size):
+            if made_for[k, m] != features[m]:
+                made[k], made_for[k] = False, features
+        shares = w.shares[min(age[k], len(w.shares) - 1)]
+        tone[:] = 0
+        for j in range(moments):
+            if shares[j] > 0:
+                share, row = shares[j], spectra[k, j]
+                if not made[k, j]:
+                    made[k, j] = True
+                    _shape(w.base[k, j], w.by_timbre[k, j], features, row)
+                for f in range(bands):
+                    tone[f] += share * row[f]
+        row = spectra[k, moments]
+        if not made[k, moments]:
+            made[k, moments] = True
+            _shape(w.tilt[k], w.tilt_by_timbre, features, row)
+        usual, extra = (plain * left) ** 2, (hard * left) ** 2
+        for f in range(bands):
+            power[f] += tone[f] * (usual + extra * row[f])
+    for f in range(bands):
+        power[f] = np.sqrt(power[f])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _start_noise(w, features, power):
+    """power = `KeyTemplates.noise`"""
+    power[:] = w.floor_bias
+    for m in range(features.size):
+        for f in range(power.size):
+            power[f] += features[m] * w.floor[m, f]
+    for f in range(power.size):
+        power[f] = exp(f32(2) * min(power[f], f32(0))) + f32(FLOOR**2)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _left(w, key, rest, features):
+    """What is left of a key's tone after its release: 1 while it sounds."""
+    if rest == 0:
+        return f32(1)
+    loudest, total, left = f32(-1e9), f32(0), f32(0)
+    shares = w.release_bias[key].copy()
+    for i in range(shares.size):
+        for m in range(features.size):
+            shares[i] += features[m] * w.release[key, m, i]
+        loudest = max(loudest, shares[i])
+    for i in range(shares.size):
+        share = exp(shares[i] - loudest)
+        total += share
+        left += share * exp(rest * w.falls[i])
+    return left / total
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _strengths(w, key, velocity, age, features, powers):
+    """`KeyTemplates.strengths` of one key before its release, of its timbre's powers."""
+    power = min(max(powers[0], f32(POWERS[0])), f32(POWERS[1]))
+    extra = min(max(powers[1], f32(EXTRA_POWERS[0])), f32(EXTRA_POWERS[1]))
+    level = np.log(max(velocity, f32(SOFTEST)))
+    fill = f32(0)
+    if age < FILL_FRAMES:
+        fill = w.fill_bias[key, age]
+        for m in range(features.size):
+            fill += features[m] * w.fill[key, m, age]
+    plain = exp(level * power + fill)
+    return plain, plain * exp(level * extra)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _shape(base, slopes, features, out):
+    """out = exp(base + features . slopes), squared"""
+    out[:] = base
+    for m in range(features.size):
+        for f in range(base.size):
+            out[f] += features[m] * slopes[m, f]
+    for f in range(base.size):
+        out[f] = exp(f32(2) * out[f])

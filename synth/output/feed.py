@@ -1,0 +1,70 @@
+"""The writer's side of a playout: blocks in, piece by piece, as the device makes room.
+
+The ring is let fill to the playout's reserve: one buffer of the device, as large as it turns
+out to ask for, and a spare. That says how late the renderer may be, but not quite how late
+the sound is. A device takes whole buffers, so the room it leaves seldom ends where a block
+does: with blocks of 384 samples and buffers of 256, one block's last piece goes in while
+room for 96 more is left, the next one's with room for 224. In general the rooms left are
+spread over a buffer in steps of gcd(buffer, block), and which they are changes with every
+gap. A note does not wait by their mean either: the engine's clock lies along the early edge
+of the blocks, so every note waits as if its block had been the one that left the ring
+fullest. So the latency is not worked out but read off: how far each block reached ahead of
+what the device was playing, and of the last few blocks the farthest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from synth.output.playout import Playout
+from synth.output.ring import Samples
+
+LATELY = 32
+"""Blocks looked back on: more than come, at any usual size, before the early edge is met."""
+
+
+class Feed:
+    """Fills a playout's ring. All but `latency_s` belongs to the thread that writes.
+
+    spare: samples to hold beyond one buffer of the device; at least one block is held.
+    """
+
+    def __init__(self, playout: Playout, spare: int) -> None:
+        self._playout, self._ring = playout, playout.ring
+        self._spare = spare
+        self._length = 0
+        self._rest = np.zeros((0, playout.ring.channels), np.float32)
+        self._reached: deque[float] = deque(maxlen=LATELY)
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from when a block is all in to when the device plays what follows it.
+
+        Until blocks were played, what it is at most: a full ring just after a buffer was taken.
+        """
+        # One call, and of floats: no other thread can come in between.
+        reached = list(self._reached)
+        if reached:
+            return max(reached)
+        return (self._playout.reserve + self._playout.largest) / self._playout.rate
+
+    def begin(self, block: Samples) -> None:
+        """The next block (samples, channels); kept, not copied, until `go_on` has it all in."""
+        self._rest, self._length = block, len(block)
+
+    def go_on(self) -> bool:
+        """Write what there is room for now; returns whether all of the block is in."""
+        # The device's buffer is known from its first call on. The spare follows the blocks
+        # both ways: one long block must not delay all that come after it.
+        spare = max(self._spare, self._length)
+        self._playout.reserve = min(self._playout.largest + spare, self._ring.capacity)
+        free = self._playout.reserve - self._ring.filled
+        self._rest = self._rest[self._ring.write(self._rest[: max(free, 0)]) :]
+        if len(self._rest):
+            return False
+        ahead_s = self._playout.ahead_s
+        if ahead_s is not None:
+            self._reached.append(ahead_s)
+        return True

@@ -1,0 +1,1 @@
+"""From spectra to samples: two vocoders behind one contract."""

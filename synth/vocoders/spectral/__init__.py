@@ -1,0 +1,1 @@
+"""The vocoder that needs no training: phases from the gradients of magnitudes."""

@@ -1,0 +1,239 @@
+"""The vocoder that needs no training: phases from the magnitudes, then overlap-add.
+
+Frames of fine log magnitudes come in; each is given a phase (`phase.py`), turned into a
+windowed piece of sound and added to the pieces before it. One hop of samples goes out for
+every frame that came in.
+
+A frame gets its phase when the next has arrived, for the slope across frames is best read
+from both sides. What would then come too late is faded out of its piece: the synthesis
+window is the Hann window with its first part cut off by a short ramp, and the sum of
+analysis times synthesis window is divided out. So the lookahead is a choice: a full window
+would need half a window (4 hops by default) and one frame more.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from synth.mel import FLOOR, Analysis
+from synth.vocoders.spectral.phase import bending, integrate, turning
+from synth.vocoders.spectral.spread import Spread
+
+SILENCE = math.log(FLOOR) + 1e-4
+"""Levels up to here are silence, not sound at -100 dB (float32 rounds the floor's log)."""
+
+CEILING = 3.0
+"""Loudest level taken, natural log (+26 dB): beyond it a frame is a fault, not music."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpectralState:
+    """The moment of `batch` parts.
+
+    last, before (batch, bins) float32: log magnitudes of the newest frame and the one before
+    it. phase, turn (batch, bins) float64: radians, and radians a hop, of the frame before.
+    tail (batch, samples) float64: sound begun and not yet complete.
+    """
+
+    last: Tensor
+    before: Tensor
+    phase: Tensor
+    turn: Tensor
+    tail: Tensor
+
+
+class SpectralVocoder:
+    """Phase gradient heap integration behind the `Vocoder` interface.
+
+    lookahead: frames from 1 to half a window's hops; by default one hop less than half a
+    window, which sounds as good as the whole. It takes no random draws.
+
+    Raises ValueError for an analysis or a lookahead that cannot be played.
+    """
+
+    head = "fine"
+    draws_per_frame = 0
+
+    def __init__(self, analysis: Analysis, lookahead: int | None = None) -> None:
+        most = analysis.window // 2 // analysis.hop
+        half = analysis.window // 2
+        if analysis.window % 2 or half < 2 or _radices(half)[1] != 1:
+            raise ValueError(
+                f"window {analysis.window} is not allowed: it must be even, and its half a "
+                "product of twos and threes, such as 1024 or 3072"
+            )
+        if most < 2:
+            raise ValueError(
+                f"hop {analysis.hop} is not allowed: a window of {analysis.window} must hold "
+                "at least 4 hops"
+            )
+        if lookahead is None:
+            lookahead = most - 1
+        if not 1 <= lookahead <= most:
+            raise ValueError(f"lookahead {lookahead} is not allowed: it must be 1..{most} frames")
+        self.analysis = analysis
+        self.hop = analysis.hop
+        self.lookahead = lookahead
+        self._spread = Spread(analysis) if analysis.wide_bands else None
+        self._plan = _plan(analysis, lookahead)
+        self._tail = analysis.window - self._plan.first
+
+    def initial_state(self, batch: int) -> SpectralState:
+        """The state of `batch` silent parts."""
+        bins = self.analysis.bins
+        silent = torch.full((batch, bins), math.log(FLOOR), dtype=torch.float32)
+        still = torch.zeros(batch, bins, dtype=torch.float64)
+        tail = torch.zeros(batch, self._tail, dtype=torch.float64)
+        return SpectralState(silent, silent.clone(), still, still.clone(), tail)
+
+    def step(
+        self, frames: Tensor, state: SpectralState, draws: Tensor
+    ) -> tuple[Tensor, SpectralState]:
+        """Sound for the next frames; see `Vocoder.step`.
+
+        frames (batch, n, bands); NaN counts as silence, and levels are clipped to the floor and
+        `CEILING`. draws (batch, n, 0) is not read. Returns samples (batch, n * hop)
+        float32 and a new state; the old one stays as it was. Raises ValueError for frames of
+        another shape.
+        """
+        batch, bands = len(state.last), self.analysis.bands
+        if frames.ndim != 3 or frames.shape[0] != batch or frames.shape[2] != bands:
+            raise ValueError(
+                f"frames of shape {tuple(frames.shape)} are not allowed: this state takes "
+                f"({batch}, any number, {bands}), as (batch, frames, bands)"
+            )
+        heard = frames.detach().to("cpu", torch.float32)
+        heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)
+        moment = SpectralState(*(getattr(state, f.name).clone() for f in fields(state)))
+        out = torch.zeros(batch, frames.shape[1] * self.hop, dtype=torch.float32)
+        plan = self._plan
+        for row in range(batch):
+            levels = heard[row].contiguous().numpy()
+            _play(
+                self._spread(levels) if self._spread else levels,
+                *(getattr(moment, f.name)[row].numpy() for f in fields(moment)),
+                out[row].numpy(),
+                *(plan.hop, plan.first, plan.fade, plan.gain, plan.radices, plan.roots),
+            )
+        return out, moment
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Tables for `_play`. first: where in its window a piece of sound begins, samples.
+
+    fade (window - first,): synthesis window times the scale of the magnitudes; gain (hop,):
+    evens out the overlapping windows; radices, roots (window,): for `_inverse_fft`.
+    """
+
+    hop: int
+    first: int
+    fade: np.ndarray
+    gain: np.ndarray
+    radices: np.ndarray
+    roots: np.ndarray
+
+
+def _plan(analysis: Analysis, lookahead: int) -> _Plan:
+    window, hop = analysis.window, analysis.hop
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    # A frame is given its phase one frame late, when sound before this is already out.
+    first = window // 2 - (lookahead - 1) * hop
+    fade = hann[first:].copy()
+    fade[:hop] *= np.sin(np.pi / 2 * (np.arange(hop) + 0.5) / hop) ** 2
+    overlap = fade * hann[first:]
+    total = np.array([overlap[i::hop].sum() for i in range(hop)])
+    roots = np.exp(2j * np.pi * np.arange(window) / window)
+    radices, _ = _radices(window // 2)
+    return _Plan(hop, first, fade * (hann.sum() / 2), 1 / total, np.array(radices), roots)
+
+
+def _radices(size: int) -> tuple[list[int], int]:
+    """The twos and threes in a size, and what is left of it."""
+    radices = []
+    for radix in (2, 3):
+        while size % radix == 0:
+            radices.append(radix)
+            size //= radix
+    return radices, size
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _play(frames, last, before, phase, turn, tail, out, hop, first, fade, gain, radices, roots):
+    """Play one part: frames (n, bins) float32 in, out (n * hop,) filled, the rest as in
+    `SpectralState` and `_Plan`, the state's rows being moved on in place."""
+    bins = last.size
+    half = bins - 1
+    now_turn, bend = np.empty(bins), np.empty(bins)
+    heap, owner, done = np.empty(2 * bins), np.empty(2 * bins, np.int64), np.empty(bins, np.bool_)
+    spectrum = np.empty(bins, np.complex128)
+    packed, spare = np.empty(half, np.complex128), np.empty(half, np.complex128)
+    for n in range(frames.shape[0]):
+        if last.max() > SILENCE:
+            turning(last, hop, now_turn)
+            bending(before, frames[n], hop, bend)
+            for m in range(bins):
+                turn[m] = 0.5 * (turn[m] + now_turn[m])
+            integrate(last, before, turn, bend, phase, heap, owner, done)
+            turn[:] = now_turn
+            for m in range(bins):
+                level = math.exp(last[m]) if last[m] > SILENCE else 0.0
+                spectrum[m] = level * complex(math.cos(phase[m]), math.sin(phase[m]))
+            piece = _inverse_fft(spectrum, packed, spare, radices, roots)
+            for i in range(fade.size):
+                at = (first + half + i) % (2 * half)  # time zero is the window's centre
+                value = piece[at >> 1]
+                tail[i] += fade[i] * (value.imag if at & 1 else value.real)
+        for i in range(hop):
+            out[n * hop + i] = tail[i] * gain[i]
+        tail[:-hop] = tail[hop:].copy()
+        tail[-hop:] = 0
+        before[:] = last
+        last[:] = frames[n]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _inverse_fft(spectrum, packed, spare, radices, roots):
+    """Real signal of a half spectrum (half + 1,), by a complex transform of half the size.
+
+    Even samples come as real parts, odd ones as imaginary parts of the (half,) result, which
+    is `packed` or `spare`. roots (2 half,): exp(2 pi i k / (2 half)). Stockham's order: no
+    bit reversal, the same arithmetic for every frame.
+    """
+    half = packed.size
+    spectrum[0] = spectrum[0].real
+    spectrum[half] = spectrum[half].real
+    for k in range(half):
+        mirror = np.conj(spectrum[half - k])
+        odd = (spectrum[k] - mirror) * roots[k]
+        packed[k] = (spectrum[k] + mirror + complex(-odd.imag, odd.real)) / (2 * half)
+    source, target = packed, spare
+    groups, stride = half, 1
+    for radix in radices:
+        groups //= radix
+        for g in range(groups):
+            twist = roots[2 * stride * g]
+            for k in range(stride):
+                a = source[k + stride * g]
+                b = source[k + stride * (g + groups)]
+                to = k + stride * radix * g
+                if radix == 2:
+                    target[to] = a + b
+                    target[to + stride] = twist * (a - b)
+                else:
+                    c = source[k + stride * (g + 2 * groups)]
+                    side = (b - c) * (0.5 * math.sqrt(3.0))
+                    turned = complex(-side.imag, side.real)
+                    rest = a - 0.5 * (b + c)
+                    target[to] = a + b + c
+                    target[to + stride] = twist * (rest + turned)
+                    target[to + 2 * stride] = twist * twist * (rest - turned)
+        stride *= radix
+        source, target = target, source
+    return source

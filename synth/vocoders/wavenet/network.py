@@ -1,0 +1,181 @@
+"""WaveNet: mel frames to mu-law samples, one by one, each conditioned on all before it.
+
+The Deep Voice variant that nv-wavenet made fast: class embedding, gated dilated layers of
+kernel 2 with residual and skip paths, relu, linear, relu, linear to 256 classes. The mel is
+upsampled by two transposed convolutions (window 16 stride 8, then window 32 stride 16).
+
+`forward` is teacher-forced: all samples at once, as batched matrix products over (sample,
+channel) rows. Samplers (sampler_reference.py, sampler_cpu.py) take `weights()` and the
+upsampled mel, and draw samples in turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE
+
+STRIDES = (8, 16)
+"""Upsampling factors; each transposed convolution's window is twice its stride."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveNetConfig:
+    """Sizes. dilations repeat 1, 2, 4 .. up to cycle layers; hop must be 8 * 16."""
+
+    mels: int = 80
+    layers: int = 20
+    cycle: int = 10
+    residual: int = 64
+    skip: int = 256
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """Of each layer, in samples."""
+        return tuple(2 ** (layer % self.cycle) for layer in range(self.layers))
+
+    @property
+    def receptive_field(self) -> int:
+        """Past samples that one sample depends on."""
+        return sum(self.dilations) + 1
+
+    @property
+    def hop(self) -> int:
+        """Samples for each frame."""
+        return STRIDES[0] * STRIDES[1]
+
+
+@dataclass(frozen=True, slots=True)
+class WaveNetWeights:
+    """What samplers read, float32. R residual, S skip, L layers.
+
+    embedding (256, R); past, now (L, 2R, R): taps at t - dilation and t, tanh half first;
+    mel (L, 2R, mels): what the upsampled mel adds to them; gate_bias (L, 2R);
+    residual (L, R, R), residual_bias (L, R); skip (L, S, R), skip_bias (S,), already summed
+    over layers; out (S, S), out_bias (S,); end (256, S), end_bias (256,).
+    """
+
+    dilations: tuple[int, ...]
+    embedding: Tensor
+    past: Tensor
+    now: Tensor
+    mel: Tensor
+    gate_bias: Tensor
+    residual: Tensor
+    residual_bias: Tensor
+    skip: Tensor
+    skip_bias: Tensor
+    out: Tensor
+    out_bias: Tensor
+    end: Tensor
+    end_bias: Tensor
+
+
+class Upsampling(nn.Module):
+    """A causal transposed convolution of window 2 * stride.
+
+    Output step j of frame n sees frames n - 1 and n, so it is one linear map of the pair.
+    """
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.linear = nn.Linear(2 * channels, stride * channels)
+
+    def forward(self, frames: Tensor, before: Tensor) -> Tensor:
+        """frames (batch, n, channels), before (batch, 1, channels): the frame ahead of them.
+
+        Returns (batch, n * stride, channels).
+        """
+        previous = torch.cat([before, frames[:, :-1]], 1)
+        mapped = self.linear(torch.cat([previous, frames], -1))
+        return mapped.view(len(frames), -1, frames.shape[-1])
+
+
+class Layer(nn.Module):
+    """One gated dilated layer; its skip and conditioning products are done for all at once."""
+
+    def __init__(self, residual: int, mels: int, dilation: int) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.gate = nn.Linear(2 * residual + mels, 2 * residual)
+        self.residual = nn.Linear(residual, residual)
+
+    def forward(self, x: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """x (batch, samples, R), mel (batch, samples, mels) -> the next x, and the gated z."""
+        past = nn.functional.pad(x, (0, 0, self.dilation, 0))[:, : x.shape[1]]
+        tanh, sigmoid = self.gate(torch.cat([past, x, mel], -1)).chunk(2, -1)
+        z = tanh.tanh() * sigmoid.sigmoid()
+        return x + self.residual(z), z
+
+
+class WaveNet(nn.Module):
+    """See the module's docstring."""
+
+    def __init__(self, config: WaveNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        residual, skip = config.residual, config.skip
+        self.upsample = nn.ModuleList(Upsampling(config.mels, stride) for stride in STRIDES)
+        self.embedding = nn.Embedding(CLASSES, residual)
+        self.layers = nn.ModuleList(Layer(residual, config.mels, d) for d in config.dilations)
+        self.skip = nn.Linear(config.layers * residual, skip)
+        self.out = nn.Linear(skip, skip)
+        self.end = nn.Linear(skip, CLASSES)
+        for upsampling in self.upsample:
+            _start_as_interpolation(upsampling, config.mels)
+
+    def forward(self, mel: Tensor, classes: Tensor) -> Tensor:
+        """Logits of every sample given the true ones before it.
+
+        mel (batch, frames, mels) natural-log; classes (batch, frames * hop) int64. Returns
+        (batch, frames * hop, 256). What came before the first sample counts as silence.
+        """
+        before = mel[:, :1]
+        for upsampling in self.upsample:
+            mel = upsampling(mel, before)
+            before = mel[:, :1]
+        heard = nn.functional.pad(classes, (1, 0), value=SILENCE)[:, :-1]
+        # Under mixed precision the mel is in half precision by now; follow it.
+        x, gated = self.embedding(heard).to(mel.dtype), []
+        for layer in self.layers:
+            x, z = layer(x, mel)
+            gated.append(z)
+        skip = self.skip(torch.cat(gated, -1))
+        return self.end(self.out(skip.relu()).relu())
+
+    def weights(self) -> WaveNetWeights:
+        """The samplers' view of the network, detached."""
+        config, r = self.config, self.config.residual
+        gates = torch.stack([layer.gate.weight for layer in self.layers])
+        skip = self.skip.weight.view(config.skip, config.layers, r).permute(1, 0, 2)
+        tensors = (
+            self.embedding.weight,
+            gates[:, :, :r],
+            gates[:, :, r : 2 * r],
+            gates[:, :, 2 * r :],
+            torch.stack([layer.gate.bias for layer in self.layers]),
+            torch.stack([layer.residual.weight for layer in self.layers]),
+            torch.stack([layer.residual.bias for layer in self.layers]),
+            skip,
+            self.skip.bias,
+            self.out.weight,
+            self.out.bias,
+            self.end.weight,
+            self.end.bias,
+        )
+        return WaveNetWeights(config.dilations, *(t.detach().float().contiguous() for t in tensors))
+
+
+def _start_as_interpolation(upsampling: Upsampling, channels: int) -> None:
+    """Begin as linear interpolation from the frame before to this one."""
+    stride = upsampling.stride
+    share = (torch.arange(stride) + 1) / stride
+    eye = torch.eye(channels)
+    pair = [torch.cat([(1 - s) * eye, s * eye], -1) for s in share]
+    with torch.no_grad():
+        upsampling.linear.weight.copy_(torch.cat(pair))
+        upsampling.linear.bias.zero_()

@@ -1,0 +1,1 @@
+"""Who draws the WaveNet's samples: a readable reference, a CPU and a GPU."""

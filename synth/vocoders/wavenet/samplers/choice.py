@@ -1,0 +1,47 @@
+"""The WaveNet's samplers by name, and which one this machine should use."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import torch
+
+from synth.vocoders.wavenet.network import WaveNetConfig
+from synth.vocoders.wavenet.samplers import cpu as sampler_cpu
+from synth.vocoders.wavenet.samplers import reference as sampler_reference
+from synth.vocoders.wavenet.samplers.contract import Sampler
+
+SAMPLERS = ("cpu", "reference", "triton")
+"""What --sampler takes, beside auto."""
+
+
+def load_sampler(name: str) -> tuple[Sampler, torch.device]:
+    """A sampler, and the device where its state and inputs live.
+
+    Raises ValueError for a name that no sampler has, or what this machine lacks for it.
+    """
+    if name == "triton":
+        if find_spec("triton") is None:
+            raise ValueError("sampler 'triton' needs the triton package: Linux on x86-64 only")
+        # Only now: the import takes a while, and other systems have no such package.
+        from synth.vocoders.wavenet.samplers import triton as sampler_triton
+
+        return sampler_triton, sampler_triton.device()
+    rooms: dict[str, Sampler] = {"cpu": sampler_cpu, "reference": sampler_reference}
+    if name not in rooms:
+        allowed = ", ".join(SAMPLERS)
+        raise ValueError(f"sampler {name!r} is not allowed: it must be one of {allowed}")
+    return rooms[name], torch.device("cpu")
+
+
+def best_sampler(config: WaveNetConfig) -> str:
+    """The fastest for such a network here: triton where a GPU can take it, else cpu."""
+    if not torch.cuda.is_available() or find_spec("triton") is None:
+        return "cpu"
+    from synth.vocoders.wavenet.samplers import triton as sampler_triton
+
+    try:
+        sampler_triton.check_sizes(config.residual, config.skip, config.dilations)
+    except ValueError:
+        return "cpu"
+    return "triton"

@@ -1,0 +1,192 @@
+"""The WaveNet sampler for CPUs, compiled by Numba; rows are shared among the processor's cores.
+
+Here weights become integers and the arrays are handed over; sampler_cpu_kernel.py does the work.
+What it draws differs from the reference only where the draw falls within a rounding of the edge
+between two classes: `python -m benchmarks divergence` says how often.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE
+from synth.vocoders.wavenet.network import WaveNetWeights
+from synth.vocoders.wavenet.samplers.contract import SamplerState, check_inputs, round_weights
+from synth.vocoders.wavenet.samplers.cpu_kernel import (
+    BESIDE,
+    PEAK,
+    TILE,
+    Matrix,
+    PackedWeights,
+    walk,
+)
+from synth.vocoders.wavenet.samplers.placement import Arrays, fastest_place
+
+BLOCK = 64
+"""Inputs that share a scale and an exact sum, at most."""
+MOST_SUM = 2**31 - 1
+INNER, OUTER = torch.int8, torch.int16
+"""Weights of the layers, and of the two matrices behind them, which in 8 bits would move the
+distribution five times as far as all others together (`python -m benchmarks divergence`)."""
+
+PLAYED = 64
+"""Samples drawn to see how fast weights can be read."""
+
+NO_CLASSES = np.empty((0, 0), np.int64)
+NO_LOGITS = np.empty((0, 0, 0), np.float32)
+
+
+def cores_here() -> int:
+    """How many of the processor's cores this thread may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Weights, and who helps: one thread for each core but the caller's, which start when there
+    are rows enough. mels: of the conditioning."""
+
+    weights: PackedWeights
+    mels: int
+    cores: int
+    helpers: ThreadPoolExecutor
+
+
+def pack(weights: WaveNetWeights) -> Packed:
+    """See the Sampler contract. To be played on all cores that this thread may use now."""
+    cores = cores_here()
+    packed = _place(_pack(round_weights(weights)), weights.mel.shape[2])
+    # A pool must have room for one, and starts it only when it is asked for.
+    return Packed(packed, weights.mel.shape[2], cores, ThreadPoolExecutor(max(cores - 1, 1)))
+
+
+def _place(weights: PackedWeights, mels: int) -> PackedWeights:
+    """The same weights where they can be read fastest: they fill most of a core's cache."""
+
+    def structured(arrays: Arrays) -> PackedWeights:
+        waiting = iter(arrays)
+        return PackedWeights(
+            *(
+                Matrix(next(waiting), next(waiting)) if isinstance(w, Matrix) else next(waiting)
+                for w in weights
+            )
+        )
+
+    def play(arrays: Arrays) -> None:
+        walk(structured(arrays), *silence, NO_CLASSES, drawn, NO_LOGITS)
+
+    residual, past = weights.residual_bias.shape[1], int(weights.dilations.sum())
+    silence = (
+        np.zeros((1, PLAYED, mels), np.float32),
+        np.zeros((1, past, residual), np.float32),
+        np.zeros(1, np.int64),
+        np.full(1, SILENCE),
+        np.full((1, PLAYED), 0.5, np.float32),
+    )
+    drawn = np.empty((1, PLAYED), np.int64)
+    flat = [a for w in weights for a in (w if isinstance(w, Matrix) else (w,))]
+    return structured(fastest_place(flat, play))
+
+
+def _pack(weights: WaveNetWeights) -> PackedWeights:
+    return PackedWeights(
+        np.array(weights.dilations, np.int64),
+        weights.embedding.numpy(),
+        as_integers(weights.past, INNER),
+        as_integers(weights.now, INNER),
+        as_integers(weights.mel, INNER),
+        weights.gate_bias.numpy(),
+        as_integers(weights.residual, INNER),
+        weights.residual_bias.numpy(),
+        as_integers(weights.skip, INNER),
+        weights.skip_bias.numpy(),
+        as_integers(weights.out[None], OUTER),
+        weights.out_bias.numpy(),
+        as_integers(weights.end[None], OUTER),
+        weights.end_bias.numpy(),
+    )
+
+
+def as_integers(matrices: Tensor, kind: torch.dtype, beside: bool = BESIDE) -> Matrix:
+    """Matrices (count, outputs, inputs) as integers, with a scale for each row of each block.
+
+    kind: torch.int16 or torch.int8. As large as that and sums of products with activations up
+    to PEAK allow; filled up with zeros.
+    """
+    inputs = matrices.shape[2]
+    blocks = -(-inputs // BLOCK)
+    pairs = -(-inputs // (2 * blocks))
+    room = (0, 2 * blocks * pairs - inputs, 0, -matrices.shape[1] % TILE)
+    split = nn.functional.pad(matrices, room).unflatten(2, (blocks, 2 * pairs))
+    # Rounding may add a half to each weight.
+    most = MOST_SUM // PEAK - pairs
+    largest = split.abs().amax(3) / torch.iinfo(kind).max
+    scales = torch.maximum(split.abs().sum(3) / most, largest)
+    scales = scales.clamp(min=1e-20)
+    weights = (split / scales[..., None]).round().to(kind)
+    split = weights.unflatten(3, (pairs, 2)).unflatten(1, (-1, TILE))
+    tiled = split.permute(0, 1, 3, 4, *((2, 5) if beside else (5, 2)))
+    scales = scales.unflatten(1, (-1, TILE)).transpose(2, 3)
+    return Matrix(tiled.contiguous().numpy(), scales.contiguous().numpy())
+
+
+def sample(
+    packed: Packed, conditioning: Tensor, state: SamplerState, draws: Tensor
+) -> tuple[Tensor, SamplerState]:
+    """See the Sampler contract."""
+    return _run(packed, conditioning, state, draws, None, NO_LOGITS), state
+
+
+def follow(
+    packed: Packed,
+    conditioning: Tensor,
+    state: SamplerState,
+    draws: Tensor,
+    classes: Tensor,
+) -> tuple[Tensor, Tensor, SamplerState]:
+    """See the Sampler contract."""
+    logits = np.empty((*draws.shape, CLASSES), np.float32)
+    drawn = _run(packed, conditioning, state, draws, classes, logits)
+    return torch.from_numpy(logits), drawn, state
+
+
+def _run(
+    packed: Packed,
+    conditioning: Tensor,
+    state: SamplerState,
+    draws: Tensor,
+    forced: Tensor | None,
+    logits: np.ndarray,
+) -> Tensor:
+    weights = packed.weights
+    dilations, residual = tuple(weights.dilations.tolist()), weights.embedding.shape[1]
+    check_inputs(conditioning, state, draws, packed.mels, dilations, residual, forced)
+    drawn, rows = np.empty(draws.shape, np.int64), len(draws)
+    arrays = [
+        conditioning.contiguous().numpy(),
+        state.history.numpy(),
+        state.position.numpy(),
+        state.last.numpy(),
+        draws.contiguous().numpy(),
+        NO_CLASSES if forced is None else forced.contiguous().numpy(),
+        drawn,
+        logits,
+    ]
+    groups = max(min(packed.cores, rows), 1)
+    edges = [rows * group // groups for group in range(groups + 1)]
+    # Arrays without rows, of what is not wanted, stay as they are.
+    shares = [[a[start:stop] for a in arrays] for start, stop in pairwise(edges)]
+    others = [packed.helpers.submit(walk, weights, *share) for share in shares[1:]]
+    walk(weights, *shares[0])
+    for other in others:
+        other.result()
+    return torch.from_numpy(drawn)

@@ -1,0 +1,170 @@
+"""MIDI learn: a controller that moves while a knob waits for one turns it from then on."""
+
+from __future__ import annotations
+
+import pytest
+from mido import Message
+
+from daw_bridge.desk.desk import Desk
+from daw_bridge.desk.learn import TAKEN, MidiMap
+from daw_bridge.events import Level, Timbre
+from daw_bridge.midi.messages import MidiTranslator
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "new" / "map.yaml"
+
+
+@pytest.fixture
+def learning(book, posted, file):
+    """A desk that keeps what it learns."""
+    return Desk(book, posted.append, lambda: 777, file)
+
+
+def move(desk: Desk, controller: int, value: int, channel: int = 0) -> MidiTranslator:
+    translator = MidiTranslator(desk, None)
+    change = Message("control_change", channel=channel, control=controller, value=value)
+    translator.hear(change, 40)
+    return translator
+
+
+def test_the_next_controller_is_learnt_kept_and_heard_on_every_channel(
+    learning, book, posted, file, capsys
+):
+    learning.learnt.learn("breath")
+    assert [move(learning, 22, 0).ignored, move(learning, 21, 64).ignored] == [1, 1]
+    assert move(learning, 21, 127).ignored == 0
+    assert posted == [Timbre(40, 1, (0.0, 0.0))]
+    assert move(learning, 22, 0).ignored == 1
+    move(learning, 21, 0, channel=4)
+    assert posted[1:] == [Timbre(40, 5, (0.0, 2.0))]
+    assert capsys.readouterr().out == "controller 21 turns breath\n"
+    assert file.read_text() == "21: breath\n"
+    again = Desk(book, posted.append, lambda: 777, file)
+    assert again.learnt.bound == {21: "breath"}
+
+
+def test_a_coordinate_runs_over_what_the_patches_span(learning):
+    learning.learnt.bind(30, "timbre/0")
+    for value, expected in ((0, -1.0), (127, 2.0)):
+        move(learning, 30, value)
+        assert learning.settings(1).embedding == (expected, 1.0)
+
+
+def test_what_is_learnt_comes_before_what_midi_says_until_it_is_forgotten(learning, posted, file):
+    learning.learnt.bind(7, "breath")
+    move(learning, 7, 127)
+    learning.learnt.forget(7)
+    move(learning, 7, 127)
+    assert [type(event) for event in posted] == [Timbre, Level]
+    assert file.read_text() == "{}\n"
+
+
+@pytest.mark.parametrize("controller", sorted(TAKEN))
+def test_pedals_modes_and_parameters_are_never_learnt(learning, controller):
+    learning.learnt.learn("breath")
+    for number in (controller, 21):
+        assert not learning.learnt.bound
+        for value in (0, 127):
+            move(learning, number, value)
+    assert learning.learnt.bound == {21: "breath"}
+
+
+def test_where_controllers_stand_when_a_song_starts_is_not_a_move(learning):
+    learning.learnt.learn("breath")
+    for channel in range(16):
+        move(learning, 7, 100, channel)
+    assert not learning.learnt.bound
+    move(learning, 30, 5)
+    move(learning, 30, 6)
+    assert learning.learnt.bound == {30: "breath"}
+
+
+def test_a_knob_waits_no_more_when_told_so(learning):
+    learning.learnt.learn("breath")
+    learning.learnt.learn(None)
+    for value in (0, 127):
+        move(learning, 21, value)
+    assert not learning.learnt.bound
+
+
+def test_what_two_servers_learn_is_kept(learning, book, posted, file):
+    other = Desk(book, posted.append, lambda: 777, file)
+    learning.learnt.bind(21, "breath")
+    other.learnt.bind(22, "brightness")
+    learning.learnt.bind(23, "timbre/0")
+    assert file.read_text() == "21: breath\n22: brightness\n23: timbre/0\n"
+
+
+def test_a_map_for_another_bank_is_kept_but_does_nothing(learning, book, posted, file):
+    learning.learnt.bind(21, "breath")
+    del book.knobs["breath"]
+    other = Desk(book, posted.append, lambda: 777, file)
+    assert move(other, 21, 127).ignored == 1 and not posted
+    other.learnt.bind(22, "brightness")
+    assert file.read_text() == "21: breath\n22: brightness\n"
+
+
+def test_without_a_file_it_is_learnt_for_now(desk):
+    desk.learnt.bind(21, "breath")
+    assert move(desk, 21, 127).ignored == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.learn("bite"), "knob: no 'bite' in this bank"),
+        (lambda m: m.learn("timbre/2"), "knob: no 'timbre/2'"),
+        (
+            lambda m: m.bind(64, "breath"),
+            "controller: 64 keeps its meaning; free are 1-5, 7-31, 33",
+        ),
+        (lambda m: m.bind(128, "breath"), "controller: 128 is not a whole number from 0 to 127"),
+        (lambda m: m.forget(9), "controller: 9 is not bound; bound are: 21"),
+    ],
+)
+def test_mistakes_are_named_and_change_nothing(learning, file, change, message):
+    learning.learnt.bind(21, "breath")
+    with pytest.raises(ValueError, match=message):
+        change(learning.learnt)
+    assert learning.learnt.bound == {21: "breath"} and file.read_text() == "21: breath\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 21", "must be a mapping, controller: knob"),
+        ("[]", "must be a mapping, controller: knob"),
+        ("21: [", "not valid YAML"),
+        ("200: breath", "controller: 200 is not a whole number from 0 to 127"),
+        ("64: breath", "controller: 64 keeps its meaning"),
+        ("21: 3", "21 is 3, but must be a knob's name"),
+    ],
+)
+def test_a_file_that_is_no_map_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "map.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as refused:
+        MidiMap(path, lambda knob: True)
+    assert str(path) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_what_cannot_be_kept_is_told_and_not_bound(tmp_path):
+    told: list[str] = []
+    folder = tmp_path / "folder"
+    learnt = MidiMap(folder / "map.yaml", lambda knob: True, told.append)
+    learnt.learn("breath")
+    folder.write_text("in the way")
+    assert [learnt.turned(21, value) for value in (1, 2)] == [None, None]
+    assert len(told) == 1 and "controller 21 was not learnt" in told[0] and str(folder) in told[0]
+    assert learnt.bound == {}
+
+
+def test_a_terminal_that_is_gone_stops_nobody(desk):
+    def gone(line: str) -> None:
+        raise BrokenPipeError
+
+    learnt = MidiMap(None, lambda knob: True, gone)
+    learnt.learn("breath")
+    assert [learnt.turned(21, value) for value in (1, 2)] == [None, "breath"]

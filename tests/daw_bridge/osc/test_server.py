@@ -1,0 +1,270 @@
+"""The OSC server over real UDP: python-osc's and liblo's senders, noise, and replies."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
+from pythonosc.udp_client import SimpleUDPClient
+
+from daw_bridge.clock import AudioClock
+from daw_bridge.desk.desk import Desk
+from daw_bridge.events import NoteOff, NoteOn, Pedal
+from daw_bridge.osc.server import OscServer
+
+RATE = 16_000
+END = 10**9
+WAIT_S = 20.0
+"""How long a reply may take on a busy machine before a test calls it missing."""
+
+
+@pytest.fixture
+def clock() -> AudioClock:
+    clock = AudioClock(RATE)
+    clock.tick(0, time.perf_counter())
+    return clock
+
+
+@pytest.fixture
+def status() -> dict:
+    return {"underruns": 3, "vocoder": "spectral"}
+
+
+@pytest.fixture
+def server(book, inbox, clock, status):
+    desk = Desk(book, inbox.post, clock.now)
+    with OscServer(desk, inbox, clock, lambda: status, "0.1", port=0) as server:
+        yield server
+
+
+class Client:
+    """A sender that hears the replies: python-osc writes, this socket sends."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.settimeout(WAIT_S)
+        self.socket.connect(("127.0.0.1", port))
+
+    def send(self, address: str, *args) -> None:
+        self.socket.send(message(address, *args).dgram)
+
+    def reply(self) -> tuple[str, list]:
+        heard = OscMessage(self.socket.recv(65_535))
+        return heard.address, heard.params
+
+    def ask(self, address: str, *args) -> tuple[str, list]:
+        self.send(address, *args)
+        return self.reply()
+
+    def sync(self) -> None:
+        """Return when the server has taken all that was sent to it before."""
+        assert self.ask("/sync", 7) == ("/synced", [7])
+
+
+@pytest.fixture
+def client(server):
+    client = Client(server.port)
+    yield client
+    client.socket.close()
+
+
+def message(address: str, *args) -> OscMessage:
+    builder = OscMessageBuilder(address)
+    for arg in args:
+        builder.add_arg(arg)
+    return builder.build()
+
+
+def test_python_osc_plays_notes(server, client, inbox):
+    player = SimpleUDPClient("127.0.0.1", server.port)
+    player.send_message("/part/1/note", [60, 100])
+    player.send_message("/part/1/note", [60.0, 0.0])
+    player.send_message("/part/2/cc", [64, 127])
+    client.sync()
+    on, off, pedal = inbox.take_until(END)
+    assert on == NoteOn(on.time, 1, 60, 100)
+    assert off == NoteOff(off.time, 1, 60)
+    assert pedal == Pedal(pedal.time, 2, 64, True)
+    assert on.time <= off.time <= pedal.time
+
+
+@pytest.mark.skipif(not shutil.which("oscsend"), reason="oscsend (liblo-tools) is not installed")
+def test_liblo_plays_notes(server, client, inbox):
+    for words in ("/part/3/note if 61 90.0", "/vkb_midi/3/note/61 i 0", "/mnote ff 62 70"):
+        target = ["oscsend", "127.0.0.1", str(server.port)]
+        subprocess.run([*target, *words.split()], check=True, timeout=WAIT_S)
+    client.sync()
+    heard = inbox.take_until(END)
+    assert [type(event) for event in heard] == [NoteOn, NoteOff, NoteOn]
+    assert [(e.part, e.key) for e in heard] == [(3, 61), (3, 61), (1, 62)]
+
+
+@pytest.mark.skipif(
+    not shutil.which("oscsendfile"), reason="oscsendfile (liblo-tools) is not installed"
+)
+def test_liblo_plays_bundles(server, client, inbox, tmp_path):
+    score = tmp_path / "score.osc"
+    score.write_text("00000000.00000000 /part/1/note ii 60 100\n00000000.10000000 /panic\n")
+    target = f"osc.udp://127.0.0.1:{server.port}"
+    subprocess.run(["oscsendfile", target, str(score)], check=True, timeout=WAIT_S)
+    client.sync()
+    assert server.malformed == server.refused == 0
+    assert len(inbox.take_until(END)) == 16  # the panic outlived the note
+
+
+def test_questions_are_answered_to_the_sender(client):
+    assert client.ask("/patch/list") == ("/patch/list.reply", ["piano", "organ", "harp"])
+    assert client.ask("/version") == ("/version.reply", ["0.1"])
+    expected = ["underruns", 3, "vocoder", "spectral"]
+    assert client.ask("/status") == ("/status.reply", expected)
+    assert client.ask("/patch/save", 1, "mine") == ("/patch/save.reply", [1, "mine"])
+
+
+def test_mistakes_are_answered_and_change_nothing(server, client, inbox):
+    address, (about, text) = client.ask("/part/99/note", 60, 100)
+    assert (address, about) == ("/error", "/part/99/note")
+    assert text == "channel: 99 is not a whole number from 1 to 16"
+    assert client.ask("/part/1/note", "c4", 100)[1][1].startswith("key: 'c4'")
+    assert client.ask("/no/*/such")[0] == "/error"
+    assert server.refused == 3
+    assert inbox.take_until(END) == []
+
+
+def test_errors_are_not_answered_with_errors(server, client):
+    client.send("/error", "/x", "y")
+    client.send("/status.reply", "load", 1)
+    client.sync()
+    assert server.refused == 2
+
+
+def test_a_failing_status_is_told_and_survived(client, status):
+    status["load"] = 10**30  # no OSC type holds it
+    assert client.ask("/status")[0] == "/error"
+    del status["load"]
+    assert client.ask("/status")[0] == "/status.reply"
+
+
+def test_a_list_too_long_for_a_datagram_is_told(book, client):
+    for k in range(5000):
+        book.save(
+            f"a-rather-long-name-{k}", embedding=(0, 0), knobs={}, gain_db=0, pan=0, overwrite=False
+        )
+    address, (about, text) = client.ask("/patch/list")
+    assert (address, about) == ("/error", "/patch/list")
+    assert "could not be sent" in text
+
+
+def test_a_future_bundle_waits_in_the_inbox_not_in_the_listener(client, inbox, clock):
+    before = clock.samples_at(time.perf_counter() + 30)
+    builder = OscBundleBuilder(time.time() + 30)
+    builder.add_content(message("/part/1/note", 60, 100))
+    builder.add_content(message("/part/1/note", 64, 100))
+    client.socket.send(builder.build().dgram)
+    client.send("/part/1/note", 72, 100)
+    client.sync()  # answered although the bundle lies half a minute ahead
+    after = clock.samples_at(time.perf_counter() + 30)
+    prompt, low, high = inbox.take_until(END)
+    assert [e.key for e in (prompt, low, high)] == [72, 60, 64]
+    assert before - 1 <= low.time == high.time <= after + 1
+
+
+def test_panic_clears_the_future(client, inbox):
+    builder = OscBundleBuilder(time.time() + 30)
+    builder.add_content(message("/part/1/note", 60, 100))
+    client.socket.send(builder.build().dgram)
+    client.send("/panic")
+    client.sync()
+    assert len(heard := inbox.take_until(END)) == 16
+    assert not any(isinstance(event, NoteOn) for event in heard)
+
+
+def test_a_burst_arrives_whole(client, inbox):
+    for k in range(112):  # as many as a DAW sends when it loads a session
+        client.send("/part/1/note", 60, 1 + k)
+    client.sync()
+    assert [event.velocity for event in inbox.take_until(END)] == list(range(1, 113))
+
+
+def test_a_packet_of_60_kilobytes_is_taken(client, inbox):
+    builder = OscBundleBuilder(IMMEDIATELY)
+    for k in range(1900):
+        builder.add_content(message("/part/1/note", 21 + k % 88, 100))
+    packet = builder.build().dgram
+    assert len(packet) > 60_000
+    client.socket.send(packet)
+    client.sync()
+    assert len(inbox.take_until(END)) == 1900
+
+
+GOOD = message("/part/1/note", 60, 100).dgram
+NEGATIVE = b"#bundle\0" + struct.pack(">Qi", 1, -4)
+
+
+@pytest.mark.parametrize(
+    "packet", [b"\0", b"hello", NEGATIVE, GOOD[:-4], GOOD[:13], b"\xff" * 60_000, bytes(60_000)]
+)
+def test_malformed_packets_are_dropped_and_counted(server, client, inbox, packet):
+    client.socket.send(packet)
+    client.sync()
+    assert server.malformed == 1
+    assert inbox.take_until(END) == []
+
+
+def test_noise_does_not_stop_the_music(server, client, inbox):
+    draw = random.Random(5)
+    for k in range(600):
+        packet = bytearray(GOOD if k % 2 else NEGATIVE + struct.pack(">i", len(GOOD)) + GOOD)
+        for _ in range(draw.randint(1, 3)):
+            packet[draw.randrange(len(packet))] = draw.randrange(256)
+        client.socket.send(packet)
+        if k % 20 == 19:
+            client.send("/sync", k)
+            while client.reply() != ("/synced", [k]):  # /errors may come before it
+                pass
+    inbox.take_until(END)
+    assert server.malformed > 100
+    listener = Client(server.port)
+    listener.send("/part/1/note", 60, 100)
+    listener.sync()
+    listener.socket.close()
+    assert len(inbox.take_until(2 * END)) == 1
+
+
+def test_a_sender_that_has_gone_does_no_harm(server, client):
+    gone = Client(server.port)
+    gone.send("/version")
+    gone.socket.close()
+    client.sync()
+    # The reply that found nobody comes back as an error on the server's socket, if at all by now.
+    client.send("/version")
+    assert client.reply()[0] == "/version.reply"
+
+
+def test_a_port_in_use_is_said_in_one_line(server, book, inbox, clock):
+    desk = Desk(book, inbox.post, clock.now)
+    with pytest.raises(OSError, match=rf"^OSC cannot listen on 127.0.0.1:{server.port}: .*in use"):
+        OscServer(desk, inbox, clock, dict, "0", port=server.port)
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("no.such.host.invalid", 9000), ("127.0.0.1", 70_000), ("127.0.0.1", -1)]
+)
+def test_a_bad_address_is_said_in_one_line(desk, inbox, clock, host, port):
+    with pytest.raises(OSError, match=rf"^OSC cannot listen on {host}:{port}: .") as refused:
+        OscServer(desk, inbox, clock, dict, "0", host, port)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_closed_server_frees_its_port(desk, inbox, clock):
+    with OscServer(desk, inbox, clock, dict, "0", port=0) as first:
+        port = first.port
+    with OscServer(desk, inbox, clock, dict, "0", port=port) as second:
+        assert second.port == port

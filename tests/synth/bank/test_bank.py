@@ -1,0 +1,361 @@
+"""Banks: read strictly, nothing in them executed, and nothing saved is lost."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from synth.bank.bank import Bank, load_bank
+from synth.mel import Analysis
+from synth.mel2mel.network import Mel2MelConfig
+from synth.vocoders.wavenet.network import WaveNetConfig
+from tests.toy_bank import ANALYSIS, MEL2MEL, PATCHES, RING_OUT_S, WAVENET, make_mel2mel
+
+
+@pytest.fixture
+def folder(toy_bank, tmp_path) -> Path:
+    """A bank of this test's own, to write to."""
+    return shutil.copytree(toy_bank, tmp_path / "bank")
+
+
+@pytest.fixture
+def bank(folder) -> Bank:
+    return load_bank(folder)
+
+
+def edit(folder: Path, change: Callable[[dict], None]) -> None:
+    path = folder / "bank.yaml"
+    content = yaml.safe_load(path.read_text())
+    change(content)
+    path.write_text(yaml.safe_dump(content))
+
+
+def refusal(read: Callable[[], object]) -> str:
+    with pytest.raises(ValueError) as told:
+        read()
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def test_a_bank_is_read_as_it_was_written(toy_bank):
+    bank = load_bank(toy_bank)
+    assert bank.path == toy_bank == load_bank(str(toy_bank)).path
+    assert bank.mel2mel_config == MEL2MEL and bank.wavenet_config == WAVENET
+    assert bank.analysis == ANALYSIS and bank.embedding_size == 2
+    assert bank.ring_out_s == RING_OUT_S
+    assert bank.knobs == {"brightness": (0.5, -0.25)}
+    assert bank.fidelity == {"spectral": 0.6, "wavenet": 0.5}
+    assert bank.about == {"made": "for tests"}
+    assert [bank.patch(p.name) for p in PATCHES] == list(PATCHES)
+
+
+def test_patches_are_ordered_by_program_then_name(folder):
+    for name, program in (("zither", 3), ("aeolian", None), ("zither-2", 3)):
+        text = "embedding: [0, 0]" + (f"\nprogram: {program}" if program else "")
+        (folder / f"{name}.yaml").write_text(text)
+    bank = load_bank(folder)
+    assert bank.names == ["piano", "zither", "zither-2", "organ", "aeolian", "bright-lead"]
+    assert bank.programs.keys() == {0, 3, 19}
+    assert bank.programs[0] == "piano" and bank.programs[19] == "organ"
+
+
+def test_its_networks_are_ready_to_play(toy_bank):
+    bank = load_bank(toy_bank)
+    net, made = bank.mel2mel(), make_mel2mel()
+    assert not net.training and not any(p.requires_grad for p in net.parameters())
+    assert all(t.dtype == torch.float32 for t in net.state_dict().values())
+    for name, tensor in made.state_dict().items():
+        assert torch.equal(net.state_dict()[name], tensor), name
+    mel = torch.zeros(1, 2, ANALYSIS.mels)
+    logits = bank.wavenet()(mel, torch.zeros(1, 2 * ANALYSIS.hop, dtype=torch.long))
+    assert logits.shape == (1, 256, 256)
+
+
+def test_what_may_be_left_out(folder):
+    edit(folder, lambda c: [c.pop(k) for k in ("wavenet", "knobs", "fidelity", "about")])
+    for name in ("piano", "organ", "bright-lead"):
+        (folder / f"{name}.yaml").write_text("embedding: [0, 0]")
+    (folder / "wavenet.safetensors").unlink()
+    (folder / ".hidden.yaml").write_text("not a patch")
+    (folder / "README.md").write_text("hello")
+    bank = load_bank(folder)
+    assert bank.wavenet_config is None
+    assert bank.knobs == bank.fidelity == bank.about == bank.programs == {}
+    assert "has no wavenet; use --vocoder spectral" in refusal(bank.wavenet)
+    bank.mel2mel()
+
+
+def put(*path: str | int, value: object) -> Callable[[dict], None]:
+    def change(content: dict) -> None:
+        for key in path[:-1]:
+            content = content[key]
+        content[path[-1]] = value
+
+    return change
+
+
+def without(*path: str) -> Callable[[dict], None]:
+    def change(content: dict) -> None:
+        for key in path[:-1]:
+            content = content[key]
+        del content[path[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (put("voices", value=3), "unknown key 'voices'; allowed are audio, mels, mel2mel,"),
+        (without("audio"), "audio is missing"),
+        (without("ring_out_s"), "ring_out_s is missing"),
+        (put("audio", value=16_000), "audio is 16000, but must be a mapping of rate, hop, window"),
+        (without("audio", "hop"), "audio: hop is missing"),
+        (put("audio", "bits", value=8), "audio: unknown key 'bits'; allowed are rate, hop, window"),
+        (put("audio", "rate", value=1), "audio: rate is 1, but must be a whole number from 8000"),
+        (put("audio", "rate", value="16k"), "audio: rate is '16k', but must be a whole number"),
+        (put("audio", "window", value=500), "audio: window is 500, but must be a multiple of"),
+        (put("audio", "hop", value=64), "audio: hop is 64, but must be 128 for a wavenet"),
+        (put("audio", "wide_bands", value=-1), "audio: wide_bands is -1, but must be a whole"),
+        (put("audio", "wide_bands", value=9), "audio: wide_bands is 9, too many for the 1 bins"),
+        (put("mels", value=0), "mels is 0, but must be a whole number from 1 to 1024"),
+        (put("mel2mel", "hidden", value=1.5), "mel2mel: hidden is 1.5"),
+        (put("mel2mel", "hidden", value=True), "mel2mel: hidden is True"),
+        (put("mel2mel", "embedding", value=65), "mel2mel: embedding is 65"),
+        (put("mel2mel", "fine", value=True), "mel2mel: unknown key 'fine'"),
+        (put("wavenet", "cycle", value=15), "wavenet: cycle is 15, but must be a whole number"),
+        (put("wavenet", value="yes"), "wavenet is 'yes', but must be a mapping of layers, cycle"),
+        (put("ring_out_s", value=-1), "ring_out_s is -1, but must be a number from 0 to 60"),
+        (put("ring_out_s", value=float("nan")), "ring_out_s is nan"),
+        (put("knobs", value=[1]), "knobs is [1], but must be a mapping"),
+        (put("knobs", "brightness", value=[1]), "knobs: brightness is [1], but must be a list of"),
+        (put("knobs", "brightness", value=[1, "x"]), "knobs: brightness[1] is 'x', but must"),
+        (
+            put("knobs", "bright", value=[1, 2, 3]),
+            "knobs: brightness is [0.5, -0.25], but must be a",
+        ),
+        (put("knobs", "a b", value=[1, 2]), "knobs: 'a b' must be letters, digits, - or _"),
+        (put("knobs", "../x", value=[1, 2]), "knobs: '../x' must be letters"),
+        (put("knobs", 7, value=[1, 2]), "knobs: 7 must be letters"),
+        (put("fidelity", value=0.6), "fidelity is 0.6, but must be a mapping"),
+        (put("fidelity", "spectral", value=2), "fidelity: spectral is 2, but must be a number"),
+        (put("fidelity", "vocaloid", value=0), "fidelity: unknown key 'vocaloid'; allowed are"),
+        (put("about", value="me"), "about is 'me', but must be a mapping"),
+    ],
+)
+def test_a_mistake_in_bank_yaml_is_named(folder, change, complaint):
+    edit(folder, change)
+    message = refusal(lambda: load_bank(folder))
+    assert message.startswith(f"{folder / 'bank.yaml'}")
+    assert complaint in message
+
+
+def test_a_bank_that_is_not_there(folder, tmp_path):
+    assert refusal(lambda: load_bank(tmp_path / "gone")).endswith(
+        "gone: no bank here (there is no bank.yaml)"
+    )
+    (folder / "bank.yaml").write_text("audio: [")
+    assert "bank.yaml: not valid YAML (line 1: " in refusal(lambda: load_bank(folder))
+    (folder / "bank.yaml").unlink()
+    assert "no bank here" in refusal(lambda: load_bank(folder))
+
+
+def test_a_bank_without_patches(folder):
+    for patch in PATCHES:
+        (folder / f"{patch.name}.yaml").unlink()
+    assert refusal(lambda: load_bank(folder)).startswith(f"{folder}: no patch here")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("embedding: [0, 0, 0]", "embedding is [0, 0, 0], but must be a list of 2 numbers"),
+        ("embedding: [0, 0]\nknobs: {breath: 1}", "unknown key 'breath'; allowed are brightness"),
+    ],
+)
+def test_a_patch_that_does_not_fit_the_bank(folder, text, complaint):
+    (folder / "organ.yaml").write_text(text)
+    message = refusal(lambda: load_bank(folder))
+    assert message.startswith(f"{folder / 'organ.yaml'}: ") and complaint in message
+
+
+def reweigh(folder: Path, name: str, change: Callable[[dict], None]) -> None:
+    path = folder / f"{name}.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+
+
+def spoil(tensor: torch.Tensor, value: float) -> torch.Tensor:
+    tensor = tensor.clone()
+    tensor.view(-1)[3] = value
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("network", "change", "complaint"),
+    [
+        ("mel2mel", lambda w: w.pop("entry.weight"), "tensor entry.weight is missing"),
+        ("mel2mel", lambda w: w.update(extra=torch.zeros(1)), "unknown tensor extra"),
+        (
+            "mel2mel",
+            lambda w: w.update({"entry.weight": torch.zeros(16, 175)}),
+            "tensor entry.weight is [16, 175], but bank.yaml says [16, 176]",
+        ),
+        (
+            "mel2mel",
+            lambda w: w.update({"mel.bias": spoil(w["mel.bias"], float("nan"))}),
+            "tensor mel.bias has values that are not finite",
+        ),
+        (
+            "wavenet",
+            lambda w: w.update({"end.weight": spoil(w["end.weight"], float("inf"))}),
+            "tensor end.weight has values that are not finite",
+        ),
+        ("wavenet", lambda w: w.pop("layers.3.gate.bias"), "tensor layers.3.gate.bias is missing"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(folder, network, change, complaint):
+    reweigh(folder, network, change)
+    bank = load_bank(folder)
+    message = refusal(getattr(bank, network))
+    assert message.startswith(f"{folder / network}.safetensors: ") and complaint in message
+
+
+def test_sizes_that_do_not_fit_the_weights_are_named(folder):
+    edit(folder, put("mel2mel", "hidden", value=32))
+    message = refusal(load_bank(folder).mel2mel)
+    assert "but bank.yaml says" in message
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"\xff" * 64, None], ids=["empty", "text", "noise", "gone"]
+)
+def test_a_broken_or_missing_weights_file(folder, content):
+    path = folder / "mel2mel.safetensors"
+    whole = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    bank = load_bank(folder)
+    assert refusal(bank.mel2mel).startswith(f"{path}: not a safetensors file (")
+    path.write_bytes(whole[: len(whole) // 2])
+    assert refusal(bank.mel2mel).startswith(f"{path}: not a safetensors file (")
+    path.write_bytes(whole)
+    assert bank.mel2mel().config == MEL2MEL
+
+
+def test_no_pickle_is_ever_opened(folder, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "boom",)
+
+    torch.save(Bomb(), folder / "mel2mel.safetensors")
+    assert "not a safetensors file" in refusal(load_bank(folder).mel2mel)
+    (folder / "bank.yaml").write_text("about: !!python/object/apply:os.mkdir [boom]")
+    assert "not valid YAML" in refusal(lambda: load_bank(folder))
+    assert not (tmp_path / "boom").exists()
+
+
+def save(bank: Bank, name: str, x: float = 0.5, overwrite: bool = False):
+    return bank.save(
+        name,
+        embedding=(x, 1 / 3),
+        knobs={"brightness": 2 / 3},
+        gain_db=-3.0,
+        pan=0.5,
+        overwrite=overwrite,
+    )
+
+
+def test_what_is_saved_survives_a_restart_to_the_digit(bank, folder):
+    saved = save(bank, "mine")
+    assert bank.patch("mine") == saved
+    again = load_bank(folder)
+    assert again.patches == bank.patches and again.names == bank.names
+    assert again.names == ["piano", "organ", "bright-lead", "mine"]
+
+
+def test_saving_over_a_patch_keeps_its_place_and_program(bank, folder):
+    assert "patch 'organ' exists" in refusal(lambda: save(bank, "organ"))
+    assert bank.patch("organ") == PATCHES[1] == load_bank(folder).patch("organ")
+    saved = save(bank, "organ", x=7.0, overwrite=True)
+    for one in (bank, load_bank(folder)):
+        assert one.patch("organ") == saved and saved.embedding[0] == 7.0
+        assert one.names == ["piano", "organ", "bright-lead"]
+        assert one.programs == {0: "piano", 19: "organ"}
+
+
+@pytest.mark.parametrize("name", ["../x", "", "bank", "x" * 65, "CON", "a/b", ".part"])
+def test_a_name_from_the_network_never_becomes_a_path(bank, folder, name):
+    before = {p: p.read_bytes() for p in folder.parent.rglob("*") if p.is_file()}
+    assert refusal(lambda: save(bank, name, overwrite=True)).startswith(f"patch name {name!r}: ")
+    assert {p: p.read_bytes() for p in folder.parent.rglob("*") if p.is_file()} == before
+
+
+def test_a_patch_that_would_not_load_again_is_not_saved(bank, folder):
+    before = dict(bank.patches)
+    settings = {"knobs": {}, "gain_db": 0.0, "pan": 0.0, "overwrite": True}
+    for embedding in ((0.0,), (0.0, float("nan")), (0.0, 1e6)):
+        refusal(lambda e=embedding: bank.save("organ", embedding=e, **settings))
+    settings["knobs"] = {"breath": 0.5}
+    refusal(lambda: bank.save("organ", embedding=(0.0, 0.0), **settings))
+    assert bank.patches == before == load_bank(folder).patches
+
+
+def test_a_save_that_fails_changes_nothing(bank, folder):
+    before = bank.patches
+    shutil.rmtree(folder)
+    assert "cannot be written" in refusal(lambda: save(bank, "organ", overwrite=True))
+    assert bank.patches is before and bank.patch("organ") == PATCHES[1]
+
+
+def test_two_saves_of_one_new_name_cannot_both_win(bank, folder):
+    outcomes = []
+
+    def try_to_save(x: float) -> None:
+        try:
+            outcomes.append(save(bank, "mine", x))
+        except ValueError as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=try_to_save, args=(float(x),)) for x in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    won = [o for o in outcomes if not isinstance(o, ValueError)]
+    assert len(outcomes) == 8 and len(won) == 1
+    assert load_bank(folder).patch("mine") == bank.patch("mine") == won[0]
+
+
+def test_an_unknown_patch_lists_those_there_are(bank, folder):
+    told = refusal(lambda: bank.patch("kazoo"))
+    assert told == f"no patch 'kazoo' in {folder}; it has: piano, organ, bright-lead"
+
+
+def test_the_method_s_own_sizes_are_allowed(folder):
+    """Those of the default configuration, and 48 kHz without a wavenet, all bins or bands."""
+    default, wavenet = Mel2MelConfig(), WaveNetConfig()
+
+    def change(content: dict) -> None:
+        content["mels"] = 80
+        content["audio"]["window"] = 1_024
+        content["mel2mel"] = {k: getattr(default, k) for k in content["mel2mel"]}
+        content["wavenet"] = {k: getattr(wavenet, k) for k in content["wavenet"]}
+
+    edit(folder, change)
+    bank = load_bank(folder)
+    assert bank.mel2mel_config == default and bank.wavenet_config == wavenet
+    edit(folder, put("audio", value={"rate": 48_000, "hop": 384, "window": 3_072}))
+    edit(folder, without("wavenet"))
+    assert load_bank(folder).analysis == Analysis(48_000, 384, 3_072)
+    edit(folder, put("audio", "wide_bands", value=48))
+    assert load_bank(folder).analysis == Analysis(48_000, 384, 3_072, wide_bands=48)

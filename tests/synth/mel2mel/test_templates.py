@@ -1,0 +1,182 @@
+"""Key templates: training's way and playing's way agree, and harder is louder and brighter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from synth.mel import Analysis
+from synth.mel2mel.keys import KEYS, LOWEST_KEY, KeyTracks, initial_keys, play_keys
+from synth.mel2mel.template_mix import TemplateCache, initial_cache, mix_frame, pack_templates
+from synth.mel2mel.templates import FILL_FRAMES, MOMENTS_S, KeyTemplates
+from tests.synth.rolls import make_roll
+
+KEY = 40
+ANALYSIS = Analysis(window=256)
+
+
+@pytest.fixture
+def templates() -> KeyTemplates:
+    """Of three features, each of which changes all there is."""
+    torch.manual_seed(0)
+    made = KeyTemplates(ANALYSIS, 3).requires_grad_(False)
+    for parameter in made.parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    return made
+
+
+def struck(velocity: float, frames: int = 40, held: int | None = None) -> KeyTracks:
+    """One key that is struck at once and held, to the end or for so many frames."""
+    roll = torch.zeros(1, frames, 2 * KEYS)
+    roll[0, :held, KEY] = velocity
+    roll[0, 0, KEYS + KEY] = velocity
+    return play_keys(roll, initial_keys(1))[0]
+
+
+def mixed_at(
+    templates: KeyTemplates,
+    keys: KeyTracks,
+    frame: int,
+    features: Tensor,
+    caches: list[TemplateCache],
+) -> Tensor:
+    """What playing makes of one frame: (batch, bands)."""
+    tracks = (x[:, frame].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
+    weights = pack_templates(templates)
+    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), caches))
+
+
+def test_dense_and_frame_by_frame_agree(templates):
+    """Training's way with one timbre throughout, and playing's way with a cache."""
+    keys, _ = play_keys(make_roll(2, 30), initial_keys(2))
+    weights = pack_templates(templates)
+    caches = [initial_cache(weights) for _ in range(2)]
+    for features in (torch.randn(2, 3), torch.zeros(2, 3)):
+        dense = templates(keys, features)
+        for t in range(30):
+            mixed = mixed_at(templates, keys, t, features, caches)
+            torch.testing.assert_close(mixed, dense[:, t], atol=1e-6, rtol=1e-5)
+
+
+def test_a_timbre_that_moves_is_as_one_that_never_did(templates):
+    """The cache holds spectra of many timbres, some keys' of one, some of another."""
+    keys, _ = play_keys(make_roll(1, 30), initial_keys(1))
+    weights = pack_templates(templates)
+    caches = [initial_cache(weights)]
+    for t in range(30):
+        features = torch.full((1, 3), 0.1 * (t // 4))
+        moved = mixed_at(templates, keys, t, features, caches)
+        anew = mixed_at(templates, keys, t, features, [initial_cache(weights)])
+        assert torch.equal(moved, anew)
+
+
+def test_every_parameter_learns(templates):
+    templates.requires_grad_(True)
+    roll = make_roll(2, 600)
+    roll[:, 30:, KEYS:] = 0  # so that the keys grow old
+    roll[:, 30:300, :KEYS] = roll[:, 29:30, :KEYS]
+    keys, _ = play_keys(roll, initial_keys(2))
+    templates(keys, torch.randn(2, 3)).log().mean().backward()
+    for name, parameter in templates.named_parameters():
+        assert parameter.grad.abs().max() > 0, name
+    assert (templates.by_timbre.grad.abs().amax((0, 1, 3)) > 0).all()
+
+
+def test_nothing_sounds_but_the_floor_until_a_key_is_struck(templates):
+    features = torch.randn(1, 3)
+    untouched, _ = play_keys(torch.zeros(1, 2, 2 * KEYS), initial_keys(1))
+    silent = templates(untouched, features)
+    assert torch.equal(silent[0, 1], templates.noise(features)[0].sqrt())
+
+
+def test_moments_share_a_tone_between_them():
+    templates = KeyTemplates(ANALYSIS, 2)
+    share = templates.share(torch.arange(2_000)[:, None])[:, 0]
+    torch.testing.assert_close(share.sum(1), torch.ones(2_000))
+    for number, moment in enumerate(MOMENTS_S):
+        assert share[round(moment * ANALYSIS.frame_rate), number] == 1
+    assert ((share > 0).sum(1) <= 2).all()
+
+
+def test_a_tone_passes_from_moment_to_moment():
+    templates = KeyTemplates(ANALYSIS, 2).requires_grad_(False)
+    templates.floor.bias.fill_(-30.0)
+    templates.base[:] -= torch.arange(len(MOMENTS_S))[:, None]
+    heard = templates(struck(0.5, 700), torch.zeros(1, 2))[0]
+    for number, moment in enumerate(MOMENTS_S):
+        at = heard[round(moment * ANALYSIS.frame_rate)]
+        loud = at > 1e-3
+        fallen = (at / heard[0])[loud].log()
+        torch.testing.assert_close(fallen, torch.full_like(fallen, -number), atol=1e-3, rtol=0)
+    assert (heard[1:] <= heard[:-1]).all()
+
+
+def test_what_is_left_of_a_released_tone_falls_to_nothing(templates):
+    features = torch.randn(1, 3)
+    plain, hard = templates.strengths(struck(0.5, 6_000, held=20), features)
+    held, released = plain[0, 19, KEY], plain[0, 20:, KEY]
+    assert (released.diff() <= 0).all() and 0 < released[0] < held
+    assert released[-1] == 0 and hard[0, -1, KEY] == 0
+    assert released[released > 0].min() < 1e-3 * held
+
+
+def test_an_untaught_strength_is_a_power_of_the_velocity():
+    untaught = KeyTemplates(ANALYSIS, 2)
+    velocity = torch.linspace(0, 1, KEYS)[None, None]
+    now = torch.zeros(1, 1, KEYS, dtype=torch.int16)
+    plain, hard = untaught.strengths(KeyTracks(velocity, now, now), torch.zeros(1, 2))
+    torch.testing.assert_close(plain, velocity**1.8)
+    torch.testing.assert_close(hard, velocity**3.3)
+
+
+def test_a_tilt_makes_the_harder_the_brighter():
+    templates = KeyTemplates(ANALYSIS, 2).requires_grad_(False)
+    half = ANALYSIS.bins // 2
+    templates.tilt[:, half:] = 2.0
+    brightness = []
+    for level in (0.2, 0.9):
+        heard = templates(struck(level), torch.zeros(1, 2))[0, 20]
+        brightness.append(float(heard[half:].sum() / heard[:half].sum()))
+    assert brightness[1] > 2 * brightness[0]
+
+
+def test_a_fill_holds_back_the_first_frames_of_every_onset():
+    templates = KeyTemplates(ANALYSIS, 2).requires_grad_(False)
+    templates.floor.bias.fill_(-30.0)
+    whole = templates(struck(0.5), torch.zeros(1, 2))[0]
+    templates.fill.bias.fill_(-1.0)
+    held_back = templates(struck(0.5), torch.zeros(1, 2))[0]
+    loud = whole[FILL_FRAMES] > 0.01
+    share = (held_back / whole)[:, loud].mean(-1)
+    early, late = share.split([FILL_FRAMES, 40 - FILL_FRAMES])
+    torch.testing.assert_close(early, torch.full_like(early, 0.3679), atol=1e-3, rtol=0)
+    torch.testing.assert_close(late, torch.ones_like(late))
+
+
+def test_keys_add_up_in_power():
+    templates = KeyTemplates(ANALYSIS, 2).requires_grad_(False)
+    templates.tilt.fill_(-30.0)
+    keys = struck(0.5)
+    one = templates(keys, torch.zeros(1, 2))[0, 20]
+    # The same spectrum on another key, so that the two meet in every bin.
+    templates.base[KEY + 1] = templates.base[KEY]
+    tracks = keys.velocity.clone(), keys.age.clone(), keys.rest.clone()
+    for track in tracks:
+        track[..., KEY + 1] = track[..., KEY]
+    two = templates(KeyTracks(*tracks), torch.zeros(1, 2))[0, 20]
+    loud = one > 0.01
+    torch.testing.assert_close(
+        (two / one)[loud], torch.full_like(one[loud], 2**0.5), atol=1e-3, rtol=0
+    )
+
+
+@pytest.mark.parametrize("key", [33, 57, 69, 100])
+def test_an_untrained_template_is_in_tune(key):
+    analysis = Analysis()
+    templates = KeyTemplates(analysis, 3)
+    spectrum = templates.base[key - LOWEST_KEY, 0]
+    pitch = 440 * 2 ** ((key - 69) / 12)
+    spacing = analysis.rate / analysis.window
+    peak = int(spectrum[: int(1.5 * pitch / spacing)].argmax()) * spacing
+    assert abs(peak - pitch) <= spacing / 2 + 1e-6

@@ -1,0 +1,255 @@
+"""From runs to a bank: one that loads and plays, and says what it was made of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from synth.bank.bank import load_bank
+from tests.trainer.tiny_data import INSTRUMENTS, write_manifest
+from trainer.bank.bank import make_bank
+from trainer.mel2mel import training as mel2mel
+from trainer.mel2mel.losses import SpectralLoss
+from trainer.run.task import Plan
+from trainer.run.weights import read_config, read_history, read_taught
+from trainer.wavenet import training as wavenet
+
+SIZES = {"hidden": 8, "timbre_features": 1}
+CREDITS = {"midi": "notes by nobody, public domain", "soundfont": "waves by nobody"}
+
+
+@pytest.fixture(scope="module")
+def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs mel2mel (four iterations of 72 frames) and wavenet (two)."""
+    folder = tmp_path_factory.mktemp("runs")
+    forever = float("inf")
+    small = {"layers": 4, "cycle": 2, "residual": 8, "skip": 8}
+    told = (data, folder / "mel2mel", None, 3, 4, forever, 1, 0, 24, SIZES)
+    mel2mel.train(Plan(*told))
+    wavenet.train(Plan(data, folder / "wavenet", None, 3, 2, forever, 1, 0, 4, small))
+    return folder
+
+
+def make(runs: Path, data: Path, out: Path, **more: object) -> dict:
+    path = make_bank(runs / "mel2mel", runs / "wavenet", data, out, credits=CREDITS, **more)
+    return yaml.safe_load(path.read_text())
+
+
+def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, tmp_path):
+    make(runs, data, tmp_path / "bank")
+    bank = load_bank(tmp_path / "bank")
+    assert bank.programs == {program: name for name, program in INSTRUMENTS.items()}
+    assert bank.mel2mel_config.hidden == 8 and bank.wavenet_config.cycle == 2
+    assert bank.fidelity == {}
+    network, vocoder = bank.mel2mel(), bank.wavenet()
+    assert network.instruments.weight.dtype == torch.float32
+    for row, name in enumerate(INSTRUMENTS):
+        point = torch.tensor(bank.point(name))
+        torch.testing.assert_close(point, network.instruments.weight[row], atol=1e-6, rtol=0)
+    # Kept in half precision, and exactly as the run left them.
+    for name, one in (("mel2mel", network), ("wavenet", vocoder)):
+        left = load_file(runs / name / "weights.safetensors")
+        kept = load_file(tmp_path / "bank" / f"{name}.safetensors")
+        assert kept.keys() == left.keys() == one.state_dict().keys()
+        assert all(torch.equal(kept[k], left[k]) for k in kept)
+    assert not list((tmp_path / "bank").glob("*.part"))
+
+
+def test_the_brightness_knob_tilts_the_spectrum(runs, data, tmp_path):
+    make(runs, data, tmp_path / "bank")
+    bank = load_bank(tmp_path / "bank")
+    assert bank.knobs == {"brightness": (0.0, 0.0, 2.0)} and bank.tilts
+    assert all(bank.patch(name).knobs == {"brightness": 0.5} for name in bank.names)
+
+
+def test_a_bank_tells_what_it_was_made_of_in_plain_units(runs, data, tmp_path):
+    about = make(runs, data, tmp_path / "bank")["about"]
+    notes, samples = about["mel2mel"], about["wavenet"]
+    assert notes["iterations"] == 4 and notes["frames_seen"] == 4 * 3 * 24
+    assert samples["iterations"] == 2 and samples["samples_seen"] == 2 * 3 * 4 * 128
+    assert notes["hours_of_audio_seen"] == round(4 * 3 * 24 / 125 / 3600, 2)
+    assert notes["device"] == samples["device"] == "cpu"
+    assert "tanh" in notes["loss"] and "cross-entropy" in samples["loss"]
+    validation = torch.load(runs / "mel2mel" / "last.pt", weights_only=True)["progress"][3]
+    assert notes["validation_loss"] == pytest.approx(validation, abs=1e-5)
+    assert about["data"]["programs"] == INSTRUMENTS and about["data"]["train_excerpts"] == 6
+    assert about["data"]["train_minutes_per_program"] == 0.1
+    assert about["credits"] == CREDITS
+
+
+def test_what_a_run_did_after_its_last_checkpoint_is_not_claimed(runs, data, tmp_path):
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    log = copy / "mel2mel" / "log.jsonl"
+    checkpoint = log.read_text()
+    counted = {"frames": 9_999, "hours": 9.0, "per_second": 1}
+    lines = [{"iteration": i, "loss": 0.1 * i} | counted for i in (1, 3, 50)]
+    early, at, late = (json.dumps(line) + "\n" for line in lines)
+    before = make(runs, data, tmp_path / "before")["about"]
+    log.write_text(early + at + late + checkpoint + late)
+    after = make(copy, data, tmp_path / "after")["about"]
+    assert before["mel2mel"].pop("training_loss") is None
+    assert after["mel2mel"].pop("training_loss") == pytest.approx(0.3)
+    assert before == after
+
+
+def test_runs_of_before_configs_were_kept_have_the_methods_sizes(runs, data, tmp_path):
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    weights = copy / "mel2mel" / "weights.safetensors"
+    save_file(load_file(weights), weights)
+    with pytest.raises(ValueError, match="mel2mel.weights.safetensors: not weights of this net"):
+        make(copy, data, tmp_path / "bank")
+
+
+def test_a_bank_without_a_wavenet_says_so(runs, data, tmp_path):
+    make_bank(runs / "mel2mel", None, data, tmp_path / "bank")
+    bank = load_bank(tmp_path / "bank")
+    assert bank.wavenet_config is None and "wavenet" not in bank.about
+    with pytest.raises(ValueError, match="no wavenet"):
+        bank.wavenet()
+
+
+def test_measured_fidelity_is_stated_and_an_older_banks_is_dropped(runs, data, tmp_path):
+    told = {"spectral": 0.71, "wavenet": 0.2}
+    make(runs, data, tmp_path / "bank", fidelity=told)
+    assert load_bank(tmp_path / "bank").fidelity == told
+    make(runs, data, tmp_path / "bank")
+    assert load_bank(tmp_path / "bank").fidelity == {}
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "complaint"),
+    [
+        ({"griffin": 0.5}, "fidelity: unknown key 'griffin'; allowed are spectral, wavenet"),
+        ({"spectral": 1.5}, "fidelity: spectral is 1.5"),
+        ({"spectral": float("nan")}, "fidelity: spectral is nan"),
+    ],
+)
+def test_fidelity_that_cannot_be_is_refused(runs, data, tmp_path, fidelity, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        make(runs, data, tmp_path / "bank", fidelity=fidelity)
+    assert not (tmp_path / "bank").exists()
+
+
+def test_fidelity_of_a_wavenet_that_is_not_there_is_refused(runs, data, tmp_path):
+    with pytest.raises(ValueError, match="fidelity: unknown key 'wavenet'; allowed are spectral"):
+        make_bank(runs / "mel2mel", None, data, tmp_path / "bank", {"wavenet": 0.2})
+
+
+def test_what_is_missing_or_does_not_fit_is_named_and_nothing_is_written(runs, data, tmp_path):
+    out = tmp_path / "bank"
+    with pytest.raises(ValueError, match="nowhere.weights.safetensors: no such file; train first"):
+        make_bank(tmp_path / "nowhere", None, data, out)
+    with pytest.raises(ValueError, match="no such file; train one, or make do with --wavenet none"):
+        make_bank(runs / "mel2mel", tmp_path / "nowhere", data, out)
+    with pytest.raises(ValueError, match="manifest.yaml: no data set here"):
+        make_bank(runs / "mel2mel", None, tmp_path, out)
+    write_manifest(tmp_path, {"reed": 20})
+    with pytest.raises(ValueError, match="was not trained on the data set"):
+        make_bank(runs / "mel2mel", None, tmp_path, out)
+    for log, complaint in {
+        "": "tells of no checkpoint",
+        "half a li": "line 1 is not of a frame run's log",
+        '{"iteration": 2, "samples": 9, "hours": 0.1, "validation": 1}': "line 1 is not of a frame",
+    }.items():
+        copy = shutil.copytree(runs / "mel2mel", tmp_path / "run", dirs_exist_ok=True)
+        (copy / "log.jsonl").write_text(log)
+        with pytest.raises(ValueError, match=f"log.jsonl: {complaint}"):
+            make_bank(copy, None, data, out)
+    assert not out.exists()
+
+
+def test_a_bank_of_one_instrument_has_the_knob_too(runs, data, tmp_path):
+    lone = tmp_path / "data"
+    for split in ("train", "val"):
+        shutil.copytree(data / split, lone / split, ignore=shutil.ignore_patterns("*-[!b]*"))
+    write_manifest(lone, {"bell": 14})
+    mel2mel.train(Plan(lone, tmp_path / "run", None, 2, 1, float("inf"), 1, 0, 24, SIZES))
+    make_bank(tmp_path / "run", None, lone, tmp_path / "bank")
+    assert load_bank(tmp_path / "bank").knobs == {"brightness": (0.0, 0.0, 2.0)}
+
+
+def test_a_bank_tells_the_loss_by_name_and_draws_a_map(runs, data, tmp_path):
+    about = make(runs, data, tmp_path / "bank")["about"]
+    assert about["mel2mel"]["loss_name"] == "tanh-log-abs"
+    assert about["mel2mel"]["loss"] == SpectralLoss().in_words(fine=True)
+    assert "iteration" not in about["mel2mel"] and "loss_name" not in about["wavenet"]
+    pytest.importorskip("matplotlib")
+    assert (tmp_path / "bank" / "map.png").stat().st_size > 1_000
+
+
+def test_a_bank_may_be_of_the_best_weights(runs, data, tmp_path):
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    for network, unit in (("mel2mel", "frame"), ("wavenet", "sample")):
+        log = copy / network / "log.jsonl"
+        last = json.loads(log.read_text().splitlines()[-1])
+        early = {"iteration": 1, f"{unit}s": 7, "hours": 0.0, "validation": 0.01, "device": "gpu"}
+        log.write_text(json.dumps(early) + "\n" + json.dumps(last) + "\n")
+        best = copy / network / "best.safetensors"
+        config = read_config(best)
+        tensors = {name: value * 0.5 for name, value in load_file(best).items()}
+        taught = read_taught(best) | {"iteration": 1}
+        told = {"config": json.dumps(config), "taught": json.dumps(taught)}
+        save_file(tensors, best, told)
+    about = make(copy, data, tmp_path / "best", weights="best")["about"]
+    assert about["mel2mel"]["iterations"] == about["wavenet"]["iterations"] == 1
+    assert about["mel2mel"]["frames_seen"] == 7 and about["mel2mel"]["device"] == "gpu"
+    kept = load_file(tmp_path / "best" / "mel2mel.safetensors")
+    assert torch.equal(
+        kept["mel.bias"], load_file(best.parents[1] / "mel2mel" / best.name)["mel.bias"]
+    )
+    told |= {"history": json.dumps({"iterations": 100, "seen": 900, "hours": 1.5})}
+    save_file(tensors, best, told)
+    about = make(copy, data, tmp_path / "begun", weights="best")["about"]
+    learnt = [
+        about["wavenet"][name] for name in ("iterations", "samples_seen", "hours_of_training")
+    ]
+    assert learnt == [100, 900, 1.5]
+    assert read_history(tmp_path / "begun" / "wavenet.safetensors")["seen"] == 900
+    about = make(copy, data, tmp_path / "last")["about"]
+    assert about["mel2mel"]["iterations"] == 4 and about["mel2mel"]["device"] == "cpu and gpu"
+    (copy / "mel2mel" / "log.jsonl").write_text(json.dumps(early).replace("samples", "frames"))
+    with pytest.raises(ValueError, match="tells of no checkpoint at iteration 4"):
+        make(copy, data, tmp_path / "none")
+
+
+def test_a_bank_may_be_of_full_precision(runs, data, tmp_path):
+    make(runs, data, tmp_path / "bank", precision="fp32")
+    for network in ("mel2mel", "wavenet"):
+        average = torch.load(runs / network / "last.pt", weights_only=True)["average"]
+        kept = load_file(tmp_path / "bank" / f"{network}.safetensors")
+        assert all(torch.equal(kept[name], average[name]) for name in average)
+        assert not all(torch.equal(v, v.half().float()) for v in kept.values())
+    assert load_bank(tmp_path / "bank").mel2mel() is not None
+    with pytest.raises(ValueError, match="precision fp32: runs keep it of their last weights"):
+        make(runs, data, tmp_path / "bank", precision="fp32", weights="best")
+    # A run that has gone on in between has other weights in its checkpoint.
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    whole = torch.load(copy / "mel2mel" / "last.pt", weights_only=True)
+    whole["average"]["mel.bias"] += 1
+    torch.save(whole, copy / "mel2mel" / "last.pt")
+    with pytest.raises(ValueError, match="mel2mel: is being trained just now"):
+        make(copy, data, tmp_path / "bank", precision="fp32")
+
+
+def test_a_bank_tells_from_when_on_its_wavenet_heard_predictions(runs, data, tmp_path):
+    copy = shutil.copytree(runs / "wavenet", tmp_path / "runs" / "wavenet")
+    small = {"layers": 4, "cycle": 2, "residual": 8, "skip": 8}
+    told = Plan(data, copy, None, 3, 4, float("inf"), 1, 0, 4, small)
+    wavenet.train(told, wavenet.Teaching(runs / "mel2mel", 0.5))
+    path = make_bank(runs / "mel2mel", copy, data, tmp_path / "bank")
+    about = yaml.safe_load(path.read_text())["about"]["wavenet"]
+    assert about["predicted_share"] == 0.5 and about["predicted_seen_by_iteration"] == 4
+
+
+def test_a_bank_needs_a_fine_head(data, tmp_path):
+    sizes = {"hidden": 8, "timbre_features": 0, "fine": False}
+    plan = Plan(data, tmp_path / "run", None, 3, 1, float("inf"), 1, 0, 24, sizes)
+    mel2mel.train(plan)
+    with pytest.raises(ValueError, match="has no fine head, which a bank needs"):
+        make_bank(tmp_path / "run", None, data, tmp_path / "bank")

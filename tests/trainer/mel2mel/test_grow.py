@@ -1,0 +1,123 @@
+"""A 48 kHz network begins with what a 16 kHz one knows, and becomes a bank of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from synth.bank.bank import load_bank
+from synth.mel import Analysis
+from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
+from tests.trainer.tiny_data import SIZES
+from trainer.bank.bank import make_bank
+from trainer.bank.check import check_bank
+from trainer.mel2mel import grow
+from trainer.mel2mel.training import Teaching, train
+from trainer.run.checkpoint import save_weights
+from trainer.run.weights import read_history
+
+NARROW = Mel2MelConfig(instruments=4, hidden=8, timbre_features=5)
+WIDE = replace(NARROW, analysis=Analysis(48_000, 384, 3_072, wide_bands=48))
+HOLD = 462
+"""Bins of which the narrow network's knowledge holds: 0.9 of 513."""
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory) -> Path:
+    """Weights of a narrow network in which everything counts."""
+    torch.manual_seed(0)
+    network = Mel2Mel(NARROW)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    path = tmp_path_factory.mktemp("narrow") / "weights.safetensors"
+    save_weights(path, network.state_dict(), NARROW, {}, {"iterations": 7, "seen": 70})
+    return path
+
+
+def grown(path: Path, config: Mel2MelConfig) -> tuple[Mel2Mel, str]:
+    network = Mel2Mel(config)
+    return network, grow(network, path)
+
+
+@torch.no_grad()
+def fine(network: Mel2Mel) -> Tensor:
+    """What a chord is to sound like on each instrument: (instruments, frames, bands)."""
+    roll = torch.zeros(NARROW.instruments, 30, 176)
+    for key in (20, 39, 47):
+        roll[:, 3:, key] = roll[:, 3, 88 + key] = 0.7
+    return network(roll, network.instruments.weight[:, None], 2).fine
+
+
+def test_the_bins_that_hold_are_as_before_and_the_rest_like_the_highest(taught):
+    before, _ = grown(taught, NARROW)
+    after, told = grown(taught, WIDE)
+    assert told == (
+        f"begun with {taught}: 462 of 560 fine bands, 5 of 5 functions of the timbre, a new mel "
+        "head"
+    )
+    was, now = fine(before), fine(after)
+    torch.testing.assert_close(now[..., :HOLD], was[..., :HOLD])
+    assert torch.equal(now[..., HOLD:], now[..., HOLD - 1 :][..., :1].expand(-1, -1, 560 - HOLD))
+    assert not after.mel.weight.any()
+
+
+def test_fewer_functions_of_the_timbre_say_almost_the_same(taught):
+    was = fine(grown(taught, NARROW)[0])[..., :HOLD]
+    fewer, told = grown(taught, replace(WIDE, timbre_features=3))
+    error = (fine(fewer)[..., :HOLD] - was).square().mean()
+    torch.manual_seed(0)
+    cut = Mel2Mel(replace(WIDE, timbre_features=3))
+    kept = {k: v for k, v in grown(taught, WIDE)[0].state_dict().items() if "." in k}
+    short = {k: v[tuple(slice(n) for n in cut.state_dict()[k].shape)] for k, v in kept.items()}
+    cut.load_state_dict(cut.state_dict() | short)
+    assert error < 0.1 * (fine(cut)[..., :HOLD] - was).square().mean()
+    assert "3 of 5 functions of the timbre" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"hidden": 9}, "hidden: 8 there, 9 here"),
+        ({"instruments": 5}, "instruments: 4 there, 5 here"),
+        ({"timbre_features": 6}, r"timbre_features is 6, but must be 1\.\.5"),
+        ({"timbre_features": 0}, "timbre_features is 0"),
+        ({"analysis": Analysis(48_000, 128, 3_072)}, "frames a second: 125.0 there, 375.0 here"),
+        ({"analysis": Analysis(48_000, 384, 1_536)}, "hertz between bins: 15.625 there, 31.25"),
+        ({"analysis": Analysis(8_000, 64, 512)}, "from each bin a band to a higher rate"),
+    ],
+)
+def test_what_cannot_be_grown_is_told_in_one_line(taught, change, complaint):
+    with pytest.raises(ValueError, match=complaint) as told:
+        grown(taught, replace(WIDE, **change))
+    assert str(told.value).startswith(f"{taught}: cannot be grown") and "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("content", [None, b"weights"])
+def test_what_is_no_mel2mel_is_refused(tmp_path, content):
+    path = tmp_path / "other.safetensors"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match="other.safetensors: not"):
+        grown(path, WIDE)
+
+
+def test_a_48_khz_bank_from_a_16_khz_run_plays_in_tune(plan, data48, tmp_path):
+    narrow = plan("mel2mel", "narrow", 3)
+    train(narrow)
+    told = plan("mel2mel", "run", 2, data=data48, sizes=SIZES["mel2mel"])
+    teaching = Teaching(grow=narrow.run / "weights.safetensors")
+    train(told, teaching)
+    train(replace(told, iterations=4), teaching)  # goes on, and does not begin again
+    assert read_history(told.run / "weights.safetensors")["iterations"] == 3 + 4
+    make_bank(told.run, None, data48, tmp_path / "bank")
+    bank = load_bank(tmp_path / "bank")
+    about = bank.about["mel2mel"]
+    assert about["begun_with"] == "narrow/weights.safetensors"
+    assert (about["frames_seen_before"], about["frames_seen"]) == (3 * 72, 7 * 72)
+    assert bank.analysis == Analysis(48_000, 384, 3_072, wide_bands=48)
+    assert all(line.endswith(": plays") for line in check_bank(tmp_path / "bank"))

@@ -1,0 +1,51 @@
+"""A picture of where a bank's patches lie in its timbre space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from trainer.run.weights import replace_with
+
+
+def draw_map(path: Path, names: list[str], points: np.ndarray) -> bool:
+    """Write a .png of points (patches, size), by name; False where there is no matplotlib.
+
+    More than two dimensions are turned so that the two in which the patches differ most are
+    seen, and the title says how much of their variance that is.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    flat, share = flatten(points)
+    small = len(names) > 30
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    plot = figure.subplots()
+    plot.scatter(flat[:, 0], flat[:, 1], s=12 if small else 30)
+    for name, place in zip(names, flat, strict=True):
+        plot.annotate(name, place, (4, 3), textcoords="offset points", fontsize=5 if small else 8)
+    seen = "" if share > 0.999 else f", {100 * share:.0f}% of their variance"
+    plot.set_title(f"{len(names)} patches in {points.shape[1]} dimensions{seen}")
+    plot.margins(0.15)
+    plot.grid(alpha=0.3)
+    replace_with(path, lambda partial: figure.savefig(partial, format="png", dpi=80))
+    return True
+
+
+def flatten(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """points (n, size) in two dimensions (n, 2), and the share of their variance that is kept.
+
+    >>> flatten(np.array([[1.0, 2.0], [3.0, 4.0]]))[1]
+    1.0
+    """
+    count, size = points.shape
+    if size <= 2:
+        return np.pad(points, ((0, 0), (0, 2 - size))), 1.0
+    away = points - points.mean(axis=0)
+    _, lengths, directions = np.linalg.svd(away, full_matrices=False)
+    energy = lengths**2
+    turned = away @ directions[:2].T
+    kept = float(energy[:2].sum() / max(energy.sum(), 1e-20))
+    return np.pad(turned, ((0, 0), (0, 2 - turned.shape[1]))), kept

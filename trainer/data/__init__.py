@@ -1,0 +1,1 @@
+"""From MIDI files and a SoundFont to a data set."""

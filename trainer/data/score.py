@@ -1,0 +1,134 @@
+"""Notes to learn from: pieces of music and generated etudes, as timed messages.
+
+A score is a list of `Strike`s and pedal moves for one instrument. Etudes (scales, held notes,
+chords over the whole keyboard) teach the isolated, long and extreme notes that people play by
+hand and that a corpus of pieces hardly holds.
+"""
+
+from __future__ import annotations
+
+import mido
+import numpy as np
+
+from daw_bridge.events import SUSTAIN, Event, NoteOff, NoteOn, Pedal
+from daw_bridge.midi.file import TimedMessage
+from trainer.data.programs import KEYS
+
+PART = 1
+DRUMS = 9
+"""The channel, counted from 0, whose keys are drums and no pitches."""
+
+
+def score_events(messages: list[TimedMessage], rate: int) -> list[Event]:
+    """Notes and sustain pedal of a file as events of one part, timed in samples of rate.
+
+    Channels are merged, all but the drums; programs, volumes and everything else in the file
+    is ignored.
+    """
+    events: list[Event] = []
+    for timed in messages:
+        time, message = round(timed.seconds * rate), timed.message
+        if message.channel == DRUMS:
+            continue
+        if message.type == "note_on" and message.velocity:
+            events.append(NoteOn(time, PART, message.note, message.velocity))
+        elif message.type in ("note_on", "note_off"):
+            events.append(NoteOff(time, PART, message.note))
+        elif message.type == "control_change" and message.control == SUSTAIN:
+            events.append(Pedal(time, PART, SUSTAIN, message.value >= 64))
+    return events
+
+
+def within(events: list[Event], keys: tuple[int, int]) -> list[Event]:
+    """The same events without the notes below the first or above the second of keys."""
+    low, high = keys
+    return [e for e in events if not isinstance(e, NoteOn | NoteOff) or low <= e.key <= high]
+
+
+def excerpt(events: list[Event], start: int, stop: int) -> list[Event]:
+    """What happens from sample start to stop, timed from start; the last keys are let go.
+
+    Keys already down at start are left out; a pedal already down is put down at 0.
+    """
+    pedal = [e for e in events if isinstance(e, Pedal) and e.time < start]
+    cut: list[Event] = [Pedal(0, PART, SUSTAIN, True)] if pedal and pedal[-1].down else []
+    down: set[int] = set()
+    for event in events:
+        if not start <= event.time < stop:
+            continue
+        time = event.time - start
+        match event:
+            case NoteOn(key=key, velocity=velocity):
+                down.add(key)
+                cut.append(NoteOn(time, PART, key, velocity))
+            case NoteOff(key=key) if key in down:
+                down.discard(key)
+                cut.append(NoteOff(time, PART, key))
+            case Pedal(down=is_down):
+                cut.append(Pedal(time, PART, SUSTAIN, is_down))
+    cut += [NoteOff(stop - start, PART, key) for key in sorted(down)]
+    return [*cut, Pedal(stop - start, PART, SUSTAIN, False)]
+
+
+def etude(
+    random: np.random.Generator, rate: int, seconds: float, keys: tuple[int, int] = KEYS
+) -> list[Event]:
+    """A made-up study of some seconds: a run, held notes, repeated notes or chords.
+
+    keys: the lowest and the highest one in it. Half of the studies keep to the middle.
+    """
+    kind = random.choice(["run", "held", "repeated", "chords"])
+    low, high = keys[0], keys[1] + 1
+    if random.random() >= 0.5 and max(low, 48) < min(high, 85):
+        low, high = max(low, 48), min(high, 85)
+    steps = random.choice(["chromatic", "major", "random"])
+    scale = np.array([0, 2, 4, 5, 7, 9, 11]) if steps == "major" else np.arange(12)
+    # A narrow range may lie between the steps of a scale.
+    allowed = [key for key in range(low, high) if (key % 12) in scale] or list(range(low, high))
+    at, going, place = 0.1, 1, int(random.integers(len(allowed)))
+    strikes: list[tuple[float, float, int, int]] = []
+    pace = {"run": 0.25, "held": 1.6, "repeated": 0.3, "chords": 1.0}[kind]
+    pace *= float(np.exp(random.normal(0, 0.4)))
+    while at < seconds - 0.3:
+        length = pace * float(random.uniform(0.3, 1.1))
+        if kind == "held":
+            length *= float(random.uniform(0.5, 2.0))
+        count = min(int(random.integers(2, 6)), high - low) if kind == "chords" else 1
+        if steps == "random" or kind in ("held", "chords"):
+            place = int(random.integers(len(allowed)))
+        elif kind == "run" or random.random() < 0.25:
+            going = -going if not 0 <= place + going < len(allowed) else going
+            place = min(max(place + going, 0), len(allowed) - 1)
+        struck = {allowed[place]}
+        while len(struck) < count:
+            struck.add(int(np.clip(allowed[place] + random.integers(-12, 13), low, high - 1)))
+        for key in struck:
+            velocity = int(np.clip(random.normal(80, 25), 10, 127))
+            strikes.append((at, min(at + length, seconds), key, velocity))
+        at += pace
+    return _events_of(strikes, rate)
+
+
+def _events_of(strikes: list[tuple[float, float, int, int]], rate: int) -> list[Event]:
+    """Strikes (start s, end s, key, velocity) as events; a key ends before it starts again."""
+    events: list[Event] = []
+    again: dict[int, int] = {}
+    for start, end, key, velocity in sorted(strikes, reverse=True):
+        on, off = round(start * rate), round(end * rate)
+        # Without its own end, an earlier strike would cut the later one short.
+        events.append(NoteOff(min(off, again.get(key, off + 1) - 1), PART, key))
+        events.append(NoteOn(on, PART, key, velocity))
+        again[key] = on
+    return sorted(events, key=lambda e: (e.time, isinstance(e, NoteOn)))
+
+
+def to_message(event: Event) -> mido.Message:
+    """The MIDI message of an event of `score_events`, for a renderer or a file."""
+    match event:
+        case NoteOn(key=key, velocity=velocity):
+            return mido.Message("note_on", note=key, velocity=velocity)
+        case NoteOff(key=key):
+            return mido.Message("note_off", note=key)
+        case Pedal(number=number, down=down):
+            return mido.Message("control_change", control=number, value=127 if down else 0)
+    raise TypeError(f"no MIDI message for {event}")

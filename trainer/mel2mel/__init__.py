@@ -1,0 +1,1 @@
+"""How Mel2Mel is trained."""

@@ -1,0 +1,117 @@
+"""Another network's weights as a beginning: a 48 kHz Mel2Mel knows all that a 16 kHz one does.
+
+Frames are as long and bins as wide in both, so what was learnt of the bins below 8 kHz holds;
+the bands above begin like the highest of them. Fewer functions of the timbre than before say
+the same of the instruments as nearly as they can.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from synth.mel import Analysis
+from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
+from trainer.run.weights import load_weights, read_config
+
+HEARD = 0.9
+"""Share of the old bins that hold: a resampler took the rest away."""
+MIXTURES, MIXTURE_WEIGHT = 200, 0.05
+"""Timbres between the instruments that count as well, and how much each."""
+BAND_AXES = {"fine.weight": 0, "fine.bias": 0, "templates.base": 2, "templates.by_timbre": 3}
+BAND_AXES |= {"templates.tilt": 1, "templates.tilt_by_timbre": 1}
+BAND_AXES |= {"templates.floor.weight": 0, "templates.floor.bias": 0}
+"""Weights with a row for each fine band, and where."""
+LAYERS = ("power", "extra_power", "fill", "release", "floor")
+"""Linear layers of the templates, read at functions of the timbre."""
+
+
+def grow(network: Mel2Mel, path: Path) -> str:
+    """Fill a network with what fits of another's weights; says in a line what did.
+
+    Raises ValueError when the file is no Mel2Mel with templates, or of other instruments,
+    widths, frames or bins.
+    """
+    old, new = _read(path), network.config
+    _check(path, old.config, new)
+    before, after = old.config.analysis, new.analysis
+    weights = old.state_dict()
+    if new.timbre_features < old.config.timbre_features:
+        _retell(weights, new.timbre_features)
+    kept = after.bands
+    if before != after:
+        kept = round(HEARD * before.bins)
+        for name, axis in BAND_AXES.items():
+            weights[name] = _stretched(weights[name], axis, kept, after.bands)
+        # Other mel bands lie elsewhere.
+        weights = {k: v for k, v in weights.items() if not k.startswith("mel.")}
+    network.load_state_dict(network.state_dict() | weights)
+    return (
+        f"begun with {path}: {kept} of {after.bands} fine bands, {new.timbre_features} of "
+        f"{old.config.timbre_features} functions of the timbre, "
+        f"{'a new' if before != after else 'its'} mel head"
+    )
+
+
+def _read(path: Path) -> Mel2Mel:
+    stated = read_config(path)
+    if not stated.get("timbre_features"):
+        raise ValueError(f"{path}: not weights of a mel2mel with key templates")
+    old = Mel2Mel(Mel2MelConfig(**stated | {"analysis": Analysis(**stated["analysis"])}))
+    load_weights(old, path)
+    return old
+
+
+def _check(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
+    pairs = [(name, getattr(old, name), getattr(new, name)) for name in ("instruments", "hidden")]
+    before, after = old.analysis, new.analysis
+    pairs += [
+        ("embedding", old.embedding, new.embedding),
+        ("frames a second", before.frame_rate, after.frame_rate),
+        ("hertz between bins", before.rate / before.window, after.rate / after.window),
+    ]
+    for name, there, here in pairs:
+        if there != here:
+            raise ValueError(f"{path}: cannot be grown ({name}: {there} there, {here} here)")
+    if not 0 < new.timbre_features <= old.timbre_features:
+        raise ValueError(
+            f"{path}: cannot be grown (timbre_features is {new.timbre_features}, but must be "
+            f"1..{old.timbre_features})"
+        )
+    if after.rate < before.rate or before.wide_bands and before != after:
+        raise ValueError(f"{path}: cannot be grown (only from each bin a band to a higher rate)")
+
+
+def _retell(weights: dict[str, Tensor], count: int) -> None:
+    """Make do with the first `count` functions of the timbre: the others as linear in them as
+    least squares find, at the instruments and a little at timbres between."""
+    points = weights["instruments.weight"]
+    shares = torch.rand(MIXTURES, len(points), generator=torch.Generator().manual_seed(0)) ** 4
+    places = torch.cat([points, shares / shares.sum(1, keepdim=True) @ points])
+    counts = torch.ones(len(places), 1)
+    counts[len(points) :] = MIXTURE_WEIGHT
+    linear = (weights["timbre.linear.weight"], weights["timbre.linear.bias"])
+    told = torch.nn.functional.linear(places, *linear).tanh()
+    fewer = torch.cat([torch.ones(len(places), 1), told[:, :count]], 1)
+    # Functions that are alike leave more than one solution: the smallest.
+    share = torch.linalg.lstsq(fewer * counts, told * counts, driver="gelsd").solution
+    for still, moving in (("base", "by_timbre"), ("tilt", "tilt_by_timbre")):
+        still, moving = f"templates.{still}", f"templates.{moving}"
+        moved = torch.tensordot(share, weights[moving], 1)
+        weights[still] = weights[still] + moved[0]
+        weights[moving] = moved[1:]
+    for layer in LAYERS:
+        still, moving = f"templates.{layer}.bias", f"templates.{layer}.weight"
+        moved = share @ weights[moving].T
+        weights[still] = weights[still] + moved[0]
+        weights[moving] = moved[1:].T.contiguous()
+    for name in ("weight", "bias"):
+        weights[f"timbre.linear.{name}"] = weights[f"timbre.linear.{name}"][:count]
+
+
+def _stretched(old: Tensor, axis: int, kept: int, count: int) -> Tensor:
+    """The first `kept` of an axis, and the last of these again, `count` in all."""
+    highest = old.narrow(axis, kept - 1, 1).repeat_interleave(count - kept, axis)
+    return torch.cat([old.narrow(axis, 0, kept), highest], axis)

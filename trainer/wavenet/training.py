@@ -1,0 +1,174 @@
+"""Teaches the WaveNet, teacher-forced, to follow mel frames: cross-entropy of each sample.
+
+First it hears true frames; later a share of Mel2Mel's own, at lookaheads drawn as in play, so
+that it knows what it will be given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from synth.mel import mel_filters, mel_from_magnitudes
+from synth.mel2mel.network import Mel2Mel
+from synth.vocoders.wavenet.mulaw import encode
+from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
+from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
+from trainer.mel2mel.training import draw_lookaheads
+from trainer.run.loop import Plan, Run
+from trainer.run.machine import Machine, at_work, each_tensor
+from trainer.wavenet.guesses import CONTEXT, guess, load_mel2mel
+from trainer.wavenet.sketch import sketch_clip
+from trainer.wavenet.teacher_forcing import TeacherForcing
+
+FRAMES = 64
+"""Length of a sequence, unless the plan says otherwise."""
+LOSS = "cross-entropy of the next mu-law class, in nats a sample"
+"""The loss in words, for a bank's provenance."""
+LEARNING_RATE = 1e-3
+HALVE_EVERY = 100_000
+VALIDATION_BATCHES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """mel2mel: a bank or a run whose predictions a share 0..1 of the sequences shall follow;
+    clip_minutes: between sketches, None for none; compiled: by torch.compile, instead of by
+    hand."""
+
+    mel2mel: Path | None = None
+    predicted_share: float = 0.0
+    clip_minutes: float | None = None
+    compiled: bool = False
+    rate: float = LEARNING_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A batch: sequences, the rows whose mel is predicted, and the lookahead of each of them."""
+
+    sequences: Sequences
+    predicted: tuple[int, ...] = ()
+    lookaheads: tuple[int | None, ...] = ()
+
+    def pieces(self, rows: int) -> Iterator[tuple[Lesson, float]]:
+        """Lessons of so many sequences at most, each with its share of the whole."""
+        count = len(self.sequences.instrument)
+        for first in range(0, count, rows):
+            own = slice(first, first + rows)
+            told = [
+                (row - first, lookahead)
+                for row, lookahead in zip(self.predicted, self.lookaheads, strict=True)
+                if first <= row < first + rows
+            ]
+            sequences = each_tensor(self.sequences, lambda t, own=own: t[own])
+            share = len(sequences.instrument) / count
+            yield Lesson(sequences, tuple(r for r, _ in told), tuple(n for _, n in told)), share
+
+
+class WaveNetObjective(nn.Module):
+    """See `task.Objective`. predictor: what predicts mel frames, or None."""
+
+    unit = "sample"
+
+    def __init__(
+        self,
+        network: WaveNet,
+        data: DataSet,
+        held_out: DataSet,
+        batch: int,
+        teaching: Teaching,
+        predictor: Mel2Mel | None,
+        machine: Machine,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("filters", mel_filters(data.analysis), persistent=False)
+        self.seen = batch * data.frames * data.hop
+        share = teaching.predicted_share if predictor else 0.0
+        self.session: Mapping[str, Any] = {"predicted_share": share} if share else {}
+        self.taught: Mapping[str, Any] = {"loss": LOSS, **self.session}
+        self._data, self._held_out, self._batch, self._share = data, held_out, batch, share
+        # In tuples, so that they are no part of what is trained.
+        self._predictor, self._machine = (predictor,), machine
+        self._forcing = TeacherForcing(network.config)
+        self._compiled = (torch.compile(network),) if teaching.compiled else ()
+
+    def draw(self, random: torch.Generator) -> Lesson:
+        return self._draw(self._data, self._batch, random, self._machine.rank, self._machine.ranks)
+
+    def forward(self, batch: Lesson) -> Tensor:
+        audio, precision = batch.sequences.audio, self._machine.precision
+        analysis = self._data.analysis
+        half = analysis.window // 2
+        classes = encode(audio[:, half:-half])
+        mel = mel_from_magnitudes(framed_magnitudes(audio, analysis), self.filters)
+        if batch.predicted:
+            rows = list(batch.predicted)
+            with self._machine.mixed_precision():
+                guessed = guess(self._predictor[0], batch.sequences, rows, batch.lookaheads)
+            mel[rows] = guessed.to(mel.dtype)
+        if not self._compiled:
+            return self._forcing.loss(self.network, mel, classes, precision)
+        with self._machine.mixed_precision():
+            logits = self._compiled[0](mel, classes)
+        return nn.functional.cross_entropy(logits.flatten(0, 1).float(), classes.flatten())
+
+    def validate(self) -> float:
+        random = torch.Generator().manual_seed(1)
+        total = 0.0
+        for _ in range(VALIDATION_BATCHES):
+            drawn = self._draw(self._held_out, len(self._data.patches), random, 0, 1)
+            # In pieces as large as a step's, for which there is memory.
+            for piece, share in drawn.pieces(self._batch):
+                total += share * float(self(self._machine.place(piece)))
+        return total / VALIDATION_BATCHES
+
+    def _draw(
+        self, data: DataSet, batch: int, random: torch.Generator, rank: int, ranks: int
+    ) -> Lesson:
+        sequences = data.draw(batch, data.analysis.window, random, Share(rank, ranks))
+        if not self._share:
+            return Lesson(sequences)
+        told = torch.rand(batch * ranks, generator=random)[rank::ranks] < self._share
+        lookaheads = draw_lookaheads(batch * ranks, random)[rank::ranks]
+        rows = tuple(told.nonzero()[:, 0].tolist())
+        return Lesson(sequences, rows, tuple(lookaheads[row] for row in rows))
+
+
+def train(plan: Plan, teaching: Teaching | None = None) -> None:
+    """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
+    teaching = teaching or Teaching()
+    if teaching.predicted_share and teaching.mel2mel is None:
+        raise ValueError("--predicted-share: needs --mel2mel, a bank or a run that predicts")
+    with at_work(plan.device, plan.threads) as machine:
+        torch.manual_seed(plan.seed)
+        frames, context = plan.frames or FRAMES, CONTEXT if teaching.mel2mel else (0, 0)
+        data, held_out = (DataSet(plan.data, split, frames, context) for split in ("train", "val"))
+        config = WaveNetConfig(mels=data.analysis.mels, **plan.sizes)
+        if data.hop != config.hop:
+            raise ValueError(
+                f"{plan.data}: its hop is {data.hop}, but a wavenet needs {config.hop}"
+            )
+        predictor = None
+        if teaching.mel2mel is not None:
+            predictor = load_mel2mel(teaching.mel2mel, len(data.patches), data.analysis)
+            predictor.to(machine.device)
+        network = WaveNet(config)
+        objective = WaveNetObjective(
+            network, data, held_out, plan.batch, teaching, predictor, machine
+        )
+        objective.to(machine.device)
+        groups = [{"params": list(network.parameters()), "lr": teaching.rate}]
+        run = Run(plan, objective, groups, HALVE_EVERY, machine)
+        if teaching.clip_minutes is None:
+            run.go()
+        else:
+            clip, analysis = held_out.excerpts[0], data.analysis
+            run.go(partial(sketch_clip, network, clip, analysis), teaching.clip_minutes)
