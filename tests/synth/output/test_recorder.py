@@ -170,6 +170,7 @@ def test_the_header_holds_for_any_length(tmp_path, samples):
 
 
 def test_recording_needs_no_audio_library():
-    code = "import sys; from synth.output import device, recorder; assert 'sounddevice' not in sys.modules"
+    modules = "synth.output.device, synth.output.recorder"
+    code = f"import sys, {modules}; assert 'sounddevice' not in sys.modules"
     done = run(code)
     assert done.returncode == 0, done.stderr
