@@ -17,8 +17,8 @@ from pathlib import Path
 from string import Template
 
 from benchmarks import rows as results
-from benchmarks.report import headline
 from benchmarks.report import html as page
+from benchmarks.report.headline import headline
 from benchmarks.report.html import Rows
 from benchmarks.report.sounds import CONDITIONS, examples
 from benchmarks.rows import Row
@@ -125,7 +125,7 @@ def about(name: str) -> tuple[str, str]:
 
     Its libraries need not be there to show what it measured elsewhere.
     """
-    path = HERE / f"{name}.py"
+    path = HERE.parent / "measures" / f"{name}.py"
     # name may be any file's: it is no path.
     if not name.isidentifier() or not path.is_file():
         return "", ""

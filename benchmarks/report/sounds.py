@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.measures import embedding
+from benchmarks.measures.embedding import embedding
 from benchmarks.rows import make_vocoder
 from synth.bank.bank import Bank
 from synth.mel import Analysis, log_magnitudes, log_mel

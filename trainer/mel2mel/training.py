@@ -19,7 +19,7 @@ from synth.mel import FLOOR, fold, mel_filters, mel_from_magnitudes
 from synth.mel2mel.bilstm import Lookahead
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
-from trainer.mel2mel import grow
+from trainer.mel2mel.grow import grow
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.run.checkpoint import LAST
 from trainer.run.loop import Plan, Run

@@ -62,7 +62,7 @@ def test_alone_nothing_is_shared():
 @pytest.mark.gpu
 @pytest.mark.parametrize("network", ["mel2mel", "wavenet"])
 def test_a_gpu_learns_what_a_processor_does(network, plan):
-    from tests.trainer.test_training import train
+    from tests.trainer.run.test_training import train
 
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
