@@ -1,26 +1,36 @@
-"""Numbers from outside: taken as int or float, refused by name."""
+"""Values from outside: taken as they are meant, or refused in one line.
+
+Every refusal names the field, says what was expected and what was got.
+"""
 
 from __future__ import annotations
 
+from reprlib import Repr
+
+_BRIEF = Repr()
+# A few lines of YAML aliases can unfold into gigabytes of text.
+_BRIEF.maxlevel = 2
+_BRIEF.maxstring = _BRIEF.maxother = 60
+
 
 def number(field: str, value: object, low: float, high: float) -> float:
-    """value as a float within low..high, else ValueError naming field, value and range.
+    """value, an int or a float, as a float within low..high; else ValueError.
 
     >>> number("pan", 1, -1, 1)
     1.0
     >>> number("pan", "left", -1, 1)
     Traceback (most recent call last):
-    ValueError: pan: 'left' is not a number from -1 to 1
+    ValueError: pan: expected a number from -1 to 1, got 'left'
     """
     # bool is an int to Python, but a sender of True meant no position on a scale. NaN fails
     # every comparison.
     if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
         return float(value)
-    raise ValueError(f"{field}: {_short(value)} is not a number from {low:g} to {high:g}")
+    raise ValueError(f"{field}: expected a number from {low:g} to {high:g}, got {brief(value)}")
 
 
 def whole(field: str, value: object, low: int, high: int) -> int:
-    """value as an int within low..high; 60.0 passes, 60.5 does not.
+    """value as an int within low..high, else ValueError; 60.0 passes, 60.5 does not.
 
     >>> whole("key", 60.0, 0, 127)
     60
@@ -29,10 +39,21 @@ def whole(field: str, value: object, low: int, high: int) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
-    raise ValueError(f"{field}: {_short(value)} is not a whole number from {low} to {high}")
+    raise ValueError(f"{field}: expected a whole number from {low} to {high}, got {brief(value)}")
 
 
-def _short(value: object) -> str:
-    """repr, cut so that an error stays one line."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def brief(value: object) -> str:
+    """value as text, cut so that a message stays one short line."""
+    return _BRIEF.repr(value)
+
+
+def spans(numbers: set[int]) -> str:
+    """Whole numbers in words, runs joined.
+
+    >>> spans({1, 2, 3, 5})
+    '1-3, 5'
+    """
+    starts = sorted(n for n in numbers if n - 1 not in numbers)
+    ends = sorted(n for n in numbers if n + 1 not in numbers)
+    runs = zip(starts, ends, strict=True)
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)

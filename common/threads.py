@@ -1,10 +1,10 @@
-"""Before whom a thread goes when both want the same core.
+"""Threads and processes: who goes first, on which cores, and who ends with whom.
 
-A sound server that must hand over a block every 8 ms cannot wait for a compiler's turn to end,
-4 ms each: it asks for real-time scheduling, like every other audio program. Within it the order
-is who waits for whom: a device's callback goes before the renderer that fills its buffer, and the
-renderer before the listeners, whose notes are for its next block. Listeners go before ordinary
-programs too, since the renderer may wait for one that has the interpreter.
+A sound server that must deliver a block every 8 ms cannot wait 4 ms for a compiler's turn to end:
+it asks for real-time scheduling, like every other audio program. A device's callback goes before
+the renderer that fills its buffer, and the renderer before the listeners, whose notes are for its
+next block. Listeners go before ordinary programs, too, because the renderer may wait for one that
+holds the interpreter.
 
 All stay far below a sound server's own threads. Linux grants it to root and to users with an
 rtprio limit, as set up for JACK or PipeWire, and always keeps a twentieth of a core for others.
@@ -12,7 +12,11 @@ rtprio limit, as set up for JACK or PipeWire, and always keeps a twentieth of a 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 LISTENER, RENDERER, DEVICE = 1, 2, 3
 """Real-time priorities, of 99; the device's is for callbacks that ask for none themselves."""
@@ -36,3 +40,46 @@ def step_back(priority: int) -> None:
     """Lower the calling thread to a real-time priority, if it has inherited a higher one."""
     if hasattr(os, "sched_setscheduler") and os.sched_getparam(0).sched_priority > priority:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+
+
+def cores_here() -> int:
+    """How many processor cores this thread may use now."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def on_cores(cores: Collection[int]) -> Iterator[None]:
+    """Keep the calling thread, and what it starts meanwhile, on these cores, by number.
+
+    Raises ValueError for none, or for one that it may not use; does nothing where the system
+    cannot do it.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    if not cores or not set(cores) <= before:
+        raise ValueError(f"cores: expected some of {sorted(before)}, got {sorted(cores)}")
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def end_with_parent() -> None:
+    """End this worker process when the process that started it is gone.
+
+    A parent that was killed would leave workers that wait for ever.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

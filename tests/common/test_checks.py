@@ -16,14 +16,14 @@ def test_ints_and_floats_are_numbers(value):
 
 @pytest.mark.parametrize("value", [True, "0.5", None, b"1", math.nan, math.inf, -1e-9, 1.0001])
 def test_what_is_no_number_in_range_is_named(value):
-    with pytest.raises(ValueError, match=r"^gain: .* is not a number from 0 to 1$") as refused:
+    with pytest.raises(ValueError, match=r"^gain: expected a number from 0 to 1, got ") as refused:
         number("gain", value, 0, 1)
     assert repr(value) in str(refused.value)
 
 
 @pytest.mark.parametrize("value", [60.5, -1, 128, math.nan, math.inf, False, "60"])
 def test_what_is_not_whole_is_named(value):
-    with pytest.raises(ValueError, match=r"^key: .* is not a whole number from 0 to 127$"):
+    with pytest.raises(ValueError, match=r"^key: expected a whole number from 0 to 127, got "):
         whole("key", value, 0, 127)
 
 

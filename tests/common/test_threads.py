@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from common.threads import DEVICE, LISTENER, RENDERER, go_before_others, step_back
+from common.threads import (
+    DEVICE,
+    LISTENER,
+    RENDERER,
+    cores_here,
+    go_before_others,
+    on_cores,
+    step_back,
+)
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setscheduler"), reason="this system has no such priorities"
@@ -65,3 +76,46 @@ def test_an_ordinary_thread_stays_one():
         return now()
 
     assert told_by_a_thread(ask) == before
+
+
+def test_a_thread_keeps_to_its_cores_and_gets_the_others_back():
+    def ask() -> tuple[int, int, int]:
+        before = cores_here()
+        with on_cores({min(os.sched_getaffinity(0))}):
+            inside = cores_here()
+        return before, inside, cores_here()
+
+    before, inside, after = told_by_a_thread(ask)
+    assert inside == 1 and before == after == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("cores", [set(), {100_000}])
+def test_cores_that_there_are_not_are_named(cores):
+    with pytest.raises(ValueError, match=r"^cores: expected some of \[0"), on_cores(cores):
+        pass
+
+
+def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
+    code = """
+        import multiprocessing, os, time
+        from common.threads import end_with_parent
+
+        def work(pipe):
+            end_with_parent()
+            pipe.send(os.getpid())
+            time.sleep(600)
+
+        if __name__ == "__main__":
+            ours, theirs = multiprocessing.Pipe()
+            multiprocessing.get_context("spawn").Process(target=work, args=(theirs,)).start()
+            print(ours.recv(), flush=True)
+            os._exit(9)
+    """
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent(code))
+    environment = os.environ | {"PYTHONPATH": os.getcwd()}
+    # The worker holds the other end of the pipe, so reading ends only when it has ended too.
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 9 and int(done.stdout) > 0, done.stderr

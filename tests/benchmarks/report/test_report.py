@@ -17,9 +17,9 @@ import pytest
 import soundfile
 
 from benchmarks.__main__ import main
+from benchmarks.report import html as report_html
 from benchmarks.report import report
 from benchmarks.report.headline import headline
-from benchmarks.report import html as report_html
 from benchmarks.report.report import about, gather, measure
 from benchmarks.report.sounds import BEFORE_FRAMES
 from tests.toy_bank import ANALYSIS

@@ -1,0 +1,103 @@
+"""YAML files read strictly into dataclasses.
+
+A dataclass states what a file may hold: its fields, their types and ranges (pydantic reads them
+from the annotations). Every refusal is one line that names the file, the field, what was expected
+and what was got.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+
+from common.checks import brief
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
+
+T = TypeVar("T")
+
+
+def read_document(path: Path, shape: type[T]) -> T:
+    """The content of a YAML file as a `shape`. ValueError where it does not fit."""
+    return fit(str(path), read_yaml(path), shape)
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds; None if it is empty. ValueError if it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    try:
+        return yaml.safe_load(text)
+    except Exception as error:  # PyYAML lets many kinds escape where a tag belies its value
+        raise ValueError(f"{path}: not valid YAML ({_reason(error)})") from None
+
+
+def fit(where: str, content: Any, shape: type[T]) -> T:
+    """content, checked and made into a `shape`. ValueError, in one line that begins with where.
+
+    Names of fields in the message are as in the file: `where: knobs: brightness: ...`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(shape).validate_python(content)
+    except ValidationError as error:
+        raise ValueError(_line(where, error.errors(include_url=False)[0], shape)) from None
+
+
+@functools.cache
+def _adapter(shape: type[T]) -> TypeAdapter[T]:
+    # Here and not above: pydantic takes a twentieth of a second to load.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(shape)
+
+
+def _line(where: str, error: ErrorDetails, shape: type) -> str:
+    """The first complaint of pydantic's, in our words."""
+    kind, place, value = error["type"], list(error["loc"]), error["input"]
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        name = place.pop()
+        return f"{_path(where, place)}: unknown key {brief(name)}{_allowed(place, shape)}"
+    if kind == "missing":
+        return f"{_path(where, place[:-1])}: {place[-1]} is missing"
+    if place and place[-1] == "[key]":
+        place = place[:-2]
+    return f"{_path(where, place)}: expected {_expected(error)}, got {brief(value)}"
+
+
+def _path(where: str, place: list[int | str]) -> str:
+    return ": ".join([where, *map(str, place)])
+
+
+def _allowed(place: list[int | str], shape: Any) -> str:
+    """The keys that a dataclass has, if it is one that is meant; "" deeper inside."""
+    names = getattr(shape, "__dataclass_fields__", None)
+    return f"; allowed are {', '.join(names)}" if names and not place else ""
+
+
+def _expected(error: ErrorDetails) -> str:
+    """What would have fitted: pydantic says "Input should be a valid number"."""
+    text = error["msg"]
+    for opening in ("Input should be ", "Value error, ", "Assertion failed, "):
+        text = text.removeprefix(opening)
+    text = text.replace("greater than or equal to", "at least")
+    text = text.replace("less than or equal to", "at most")
+    text = text.replace("a valid ", "a ").replace("a integer", "a whole number")
+    text = text.replace("a tuple", "a list").replace("a string", "text")
+    text = text.replace("a dictionary", "a mapping")
+    return text.partition(" or an instance of")[0]
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, and in which line if the parser knows, in one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,49 @@
+"""What one part plays during some frames: the one contract between bridge and synth.
+
+The bridge makes windows from notes, pedals and knobs; the synth turns them into sound. Neither
+knows the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+KEYS = 88
+LOWEST_KEY = 21
+HIGHEST_KEY = LOWEST_KEY + KEYS - 1
+"""MIDI key numbers of a piano: A0 to C8."""
+ROLL_CHANNELS = 2 * KEYS
+"""Channels 0-87 of a roll hold the keys that sound, 88-175 those struck on this very frame."""
+PARTS = range(1, 17)
+"""Part numbers: MIDI channels as a DAW counts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One part for some frames.
+
+    part 1..16; roll (frames, 176) float32, velocity / 127 in 0..1; embedding (frames, size)
+    float32; gain (frames, 2) float32, linear, left and right; bend (frames,) float32, semitones;
+    cut (frames,) bool, true where all sound ends.
+    """
+
+    part: int
+    roll: np.ndarray
+    embedding: np.ndarray
+    gain: np.ndarray
+    bend: np.ndarray
+    cut: np.ndarray
+
+    def span(self, start: int, count: int) -> Window:
+        """Frames start .. start + count of this window, as views."""
+        at = slice(start, start + count)
+        return Window(
+            self.part,
+            self.roll[at],
+            self.embedding[at],
+            self.gain[at],
+            self.bend[at],
+            self.cut[at],
+        )

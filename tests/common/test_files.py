@@ -1,0 +1,120 @@
+"""Files appear whole or not at all, and nothing planted is written through."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from common.files import remove_partials, whole_file, write_whole
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_content_replaces_the_old_and_leaves_nothing_beside_it(tmp_path):
+    path = tmp_path / "a.yaml"
+    write_whole(path, "old")
+    write_whole(path, b"n\xc3\xa9w")
+    assert path.read_text(encoding="utf-8") == "néw"
+    assert names(tmp_path) == ["a.yaml"]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o777 == 0o644 & ~_umask()
+
+
+def test_a_block_that_raises_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a"
+    write_whole(path, "old")
+    with pytest.raises(RuntimeError), whole_file(path) as file:
+        file.write(b"half")
+        raise RuntimeError
+    assert path.read_text() == "old" and names(tmp_path) == ["a"]
+
+
+def test_a_taken_name_is_kept_unless_asked(tmp_path):
+    path = tmp_path / "a"
+    write_whole(path, "first", overwrite=False)
+    with pytest.raises(FileExistsError, match=f"{path}: exists"):
+        write_whole(path, "second", overwrite=False)
+    assert path.read_text() == "first" and names(tmp_path) == ["a"]
+
+
+def test_without_hard_links_a_taken_name_is_kept_too(tmp_path, monkeypatch):
+    def refuse(*paths: object) -> None:
+        raise PermissionError("no links on this disk")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a"
+    write_whole(path, "first", overwrite=False)
+    with pytest.raises(FileExistsError):
+        write_whole(path, "second", overwrite=False)
+    assert path.read_text() == "first" and names(tmp_path) == ["a"]
+
+
+def test_what_cannot_be_written_is_told_in_one_line(tmp_path):
+    path = tmp_path / "missing" / "a"
+    with pytest.raises(OSError, match="cannot be written: No such file or directory") as told:
+        write_whole(path, "x")
+    assert str(told.value).startswith(str(path)) and "\n" not in str(told.value)
+
+
+def test_a_link_in_the_place_of_the_file_is_replaced_not_followed(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    path = tmp_path / "a"
+    path.symlink_to(victim)
+    write_whole(path, "mine")
+    assert victim.read_text() == "precious"
+    assert path.read_text() == "mine" and not path.is_symlink()
+
+
+def test_what_a_killed_program_left_is_removed(tmp_path):
+    code = """
+        import os, sys
+        from pathlib import Path
+        from common.files import whole_file
+        with whole_file(Path(sys.argv[1])) as file:
+            file.write(b"half")
+            file.flush()
+            os._exit(9)
+    """
+    path = tmp_path / "a"
+    write_whole(path, "old")
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(path)])
+    assert done.returncode == 9 and path.read_text() == "old"
+    assert len(names(tmp_path)) == 2
+    remove_partials(tmp_path)
+    assert names(tmp_path) == ["a"]
+
+
+def test_readers_never_see_halves(tmp_path):
+    path = tmp_path / "a"
+    contents = {bytes([n]) * 200_000 for n in range(4)}
+    write_whole(path, min(contents))
+    code = """
+        import sys
+        from pathlib import Path
+        from common.files import write_whole
+        for n in range(200):
+            write_whole(Path(sys.argv[1]), bytes([n % 4]) * 200_000)
+    """
+    writers = [
+        subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(path)]) for _ in "ab"
+    ]
+    read = 0
+    while any(writer.poll() is None for writer in writers):
+        assert path.read_bytes() in contents
+        read += 1
+    assert [writer.returncode for writer in writers] == [0, 0] and read > 10
+    assert names(tmp_path) == ["a"]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
