@@ -8,6 +8,7 @@ and what was got.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
+
+WORDS = {
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "more than",
+    "a valid ": "a ",
+    "a integer": "a whole number",
+    "a tuple": "a list",
+    "a string": "text",
+    "a dictionary": "a mapping",
+}
+"""pydantic's words, and ours for readers who do not know Python."""
 
 
 def read_document(path: Path, shape: type[T]) -> T:
@@ -42,14 +55,31 @@ def read_yaml(path: Path) -> Any:
 def fit(where: str, content: Any, shape: type[T]) -> T:
     """content, checked and made into a `shape`. ValueError, in one line that begins with where.
 
-    Names of fields in the message are as in the file: `where: knobs: brightness: ...`.
+    Fields in the message are named as in the file: `where: knobs: brightness: expected ...`.
     """
+    try:
+        return checked(content, shape)
+    except Unfit as error:
+        raise ValueError(": ".join([where, *error.place, error.complaint])) from None
+
+
+class Unfit(ValueError):
+    """What does not fit a shape. place: the field's name, and names or numbers inside it;
+    complaint: what was expected and what was got, in one line."""
+
+    def __init__(self, place: Sequence[object], complaint: str) -> None:
+        self.place, self.complaint = tuple(map(str, place)), complaint
+        super().__init__(": ".join([*self.place, complaint]))
+
+
+def checked(content: Any, shape: type[T]) -> T:
+    """content made into a `shape`; raises `Unfit`."""
     from pydantic import ValidationError
 
     try:
         return _adapter(shape).validate_python(content)
     except ValidationError as error:
-        raise ValueError(_line(where, error.errors(include_url=False)[0], shape)) from None
+        raise _unfit(error.errors(include_url=False)[0], shape) from None
 
 
 @functools.cache
@@ -60,24 +90,20 @@ def _adapter(shape: type[T]) -> TypeAdapter[T]:
     return TypeAdapter(shape)
 
 
-def _line(where: str, error: ErrorDetails, shape: type) -> str:
-    """The first complaint of pydantic's, in our words."""
+def _unfit(error: ErrorDetails, shape: type) -> Unfit:
+    """pydantic's first complaint, in our words."""
     kind, place, value = error["type"], list(error["loc"]), error["input"]
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         name = place.pop()
-        return f"{_path(where, place)}: unknown key {brief(name)}{_allowed(place, shape)}"
+        return Unfit(place, f"unknown key {brief(name)}{_allowed(place, shape)}")
     if kind == "missing":
-        return f"{_path(where, place[:-1])}: {place[-1]} is missing"
+        return Unfit(place[:-1], f"{place[-1]} is missing")
     if place and place[-1] == "[key]":
         place = place[:-2]
-    return f"{_path(where, place)}: expected {_expected(error)}, got {brief(value)}"
+    return Unfit(place, f"expected {_expected(error)}, got {brief(value)}")
 
 
-def _path(where: str, place: list[int | str]) -> str:
-    return ": ".join([where, *map(str, place)])
-
-
-def _allowed(place: list[int | str], shape: Any) -> str:
+def _allowed(place: Sequence[object], shape: type) -> str:
     """The keys that a dataclass has, if it is one that is meant; "" deeper inside."""
     names = getattr(shape, "__dataclass_fields__", None)
     return f"; allowed are {', '.join(names)}" if names and not place else ""
@@ -88,11 +114,8 @@ def _expected(error: ErrorDetails) -> str:
     text = error["msg"]
     for opening in ("Input should be ", "Value error, ", "Assertion failed, "):
         text = text.removeprefix(opening)
-    text = text.replace("greater than or equal to", "at least")
-    text = text.replace("less than or equal to", "at most")
-    text = text.replace("a valid ", "a ").replace("a integer", "a whole number")
-    text = text.replace("a tuple", "a list").replace("a string", "text")
-    text = text.replace("a dictionary", "a mapping")
+    for theirs, ours in WORDS.items():
+        text = text.replace(theirs, ours)
     return text.partition(" or an instance of")[0]
 
 
