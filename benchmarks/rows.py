@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from run_server import DEFAULT_BANK
+from player.flags import DEFAULT_BANK
 from synth.bank.bank import Bank
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder

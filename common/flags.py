@@ -17,6 +17,16 @@ import tyro
 
 T = TypeVar("T")
 
+PARSING = {
+    r"Error parsing (\S+): could not convert string to float: (.*)": (
+        r"\1: expected a number, got \2"
+    ),
+    r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": (
+        r"\1: expected a whole number, got \2"
+    ),
+}
+"""What Python says of text that is no number, and what we say."""
+
 
 def read_flags(shape: type[T], arguments: Sequence[str], prog: str) -> T:
     """Arguments as a `shape`, a dataclass whose docstring describes the command.
@@ -51,5 +61,7 @@ def _one_line(boxed: str) -> str:
     rows = [re.sub(r"[│╭╮╰╯]", "", row).strip() for row in boxed.splitlines()]
     rows = [row for row in rows if row and not row.startswith("─ ")]
     fault, *advice = " ".join(rows).split(" ───")
+    for theirs, ours in PARSING.items():
+        fault = re.sub(theirs, ours, fault)
     meant = re.search(r"(?<=meant: )--\S+", " ".join(advice))
     return f"{fault.strip()}; did you mean {meant.group()}?" if meant else fault.strip()

@@ -8,26 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
+from common.window import Window
 from daw_bridge.events import SETTINGS, AllSoundOff, Bend, Event, Level, NoteOn, Timbre
 from daw_bridge.piano_roll import PianoRoll
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One part for some frames. part 1..16; roll (frames, 176) in 0..1; embedding (frames,
-    size); gain (frames, 2), linear, left and right; bend (frames,), semitones; cut (frames,), true
-    where all sound ends."""
-
-    part: int
-    roll: np.ndarray
-    embedding: np.ndarray
-    gain: np.ndarray
-    bend: np.ndarray
-    cut: np.ndarray
 
 
 class Windows:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
 import mido
 import numpy as np
@@ -17,13 +18,13 @@ import soundfile
 from benchmarks.rigs.live import ROOT
 from daw_bridge.inbox import LIMIT
 from daw_bridge.midi.file import TimedMessage
-from run_server import DEFAULT_BANK, Player, bounce
-from synth.bank.bank import load_bank
-from synth.engine import Engine
-from synth.mel import band_centres
+from player.bounce import bounce
+from player.flags import DEFAULT_BANK
+from player.live import Player
+from synth.bank.bank import Bank, load_bank
+from synth.instrument import Instrument
 from synth.output.recorder import WavRecorder
 from synth.output.sinks import ClockSink
-from synth.predictor import Streaming
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.server import run
@@ -32,6 +33,10 @@ from trainer.bank.check import in_tune
 RATE, HOP = 16_000, 128
 CHORD = [(0.05, 0, 60), (0.11, 0, 64), (0.11, 1, 43), (0.3, 2, 72)]
 PATCHES = {1: "grand-piano", 2: "church-organ", 3: "trumpet"}
+
+
+def spectral(bank: Bank) -> Instrument:
+    return Instrument(bank, SpectralVocoder(bank.analysis))
 
 
 def messages() -> list[TimedMessage]:
@@ -57,7 +62,9 @@ def test_blocks_do_not_change_the_samples(name: str, frames: int) -> None:
         vocoder = SpectralVocoder(bank.analysis)
         if name == "wavenet":
             vocoder = WaveNetVocoder(bank.wavenet(), "cpu")
-        blocks = bounce(bank, vocoder, messages(), PATCHES, frames, "4", seed=3, block=block)
+        blocks = bounce(
+            Instrument(bank, vocoder), messages(), PATCHES, frames, 4, seed=3, block=block
+        )
         heard.append(np.concatenate(list(blocks)))
     assert len(heard[0]) == frames * HOP and np.abs(heard[0]).max() > 0.001
     np.testing.assert_array_equal(heard[0], heard[1])
@@ -70,12 +77,12 @@ def test_a_long_piece_seen_as_a_whole_is_played_to_its_end() -> None:
     knob = mido.Message("control_change", channel=0, control=11, value=127)
     score = [TimedMessage(0.0, knob) for _ in range(LIMIT)]
     score += [TimedMessage(0.1, mido.Message("note_on", channel=0, note=60, velocity=90))]
-    blocks = bounce(bank, SpectralVocoder(bank.analysis), score, {1: "trumpet"}, frames, "full", 0)
+    blocks = bounce(spectral(bank), score, {1: "trumpet"}, frames, "full")
     assert np.abs(np.concatenate(list(blocks))).max() > 0.001
 
 
-@pytest.mark.parametrize("lookahead", ["0", "4", "full"])
-def test_a_bend_is_heard_at_its_time_and_in_tune(lookahead: str) -> None:
+@pytest.mark.parametrize("lookahead", [0, 4, "full"])
+def test_a_bend_is_heard_at_its_time_and_in_tune(lookahead: int | Literal["full"]) -> None:
     bank = load_bank(DEFAULT_BANK)
     score = [
         TimedMessage(0.0, mido.Message("note_on", channel=0, note=69, velocity=90)),
@@ -83,12 +90,11 @@ def test_a_bend_is_heard_at_its_time_and_in_tune(lookahead: str) -> None:
     ]
     takes = []
     for events in (score, score[:1]):
-        vocoder = SpectralVocoder(bank.analysis)
-        blocks = bounce(bank, vocoder, events, {1: "trumpet"}, 150, lookahead, 0)
+        blocks = bounce(spectral(bank), events, {1: "trumpet"}, 150, lookahead)
         takes.append(np.concatenate(list(blocks)).mean(axis=1))
     sound, straight = takes
     # A frame's sound begins before its centre, as far as the vocoder looks ahead.
-    begins = 0.6 - (vocoder.lookahead + 1) * HOP / RATE
+    begins = 0.6 - (spectral(bank).vocoder.lookahead + 1) * HOP / RATE
     assert begins - 0.01 < np.flatnonzero(sound != straight)[0] / RATE < begins + 0.01
     before, after = sound[RATE // 4 : RATE // 2], sound[RATE * 3 // 4 : RATE]
     assert in_tune(before, 69, RATE) and not in_tune(before, 71, RATE)
@@ -100,8 +106,7 @@ def test_a_bounce_hears_the_controllers_that_were_learnt(tmp_path: Path) -> None
     learnt.write_text("74: timbre/1\n")
     takes = []
     for midi_map in (None, learnt):
-        vocoder = SpectralVocoder(bank.analysis)
-        blocks = bounce(bank, vocoder, messages(), PATCHES, 60, "0", 0, midi_map=midi_map)
+        blocks = bounce(spectral(bank), messages(), PATCHES, 60, midi_map=midi_map)
         takes.append(np.concatenate(list(blocks)))
     first = np.flatnonzero((takes[0] != takes[1]).any(axis=1))[0] / RATE
     assert 0.25 < first < 0.32  # the third part's controller 74 turns at 0.3 s
@@ -109,9 +114,7 @@ def test_a_bounce_hears_the_controllers_that_were_learnt(tmp_path: Path) -> None
 
 def test_a_live_take_is_the_bounce(tmp_path: Path) -> None:
     bank, frames = load_bank(DEFAULT_BANK), 80
-    vocoder = SpectralVocoder(bank.analysis)
-    centres = band_centres(bank.analysis, vocoder.head)
-    engine = Engine(Streaming(bank.mel2mel(), vocoder.head, 4), vocoder, 625, 0, centres)
+    engine = spectral(bank).engine(lookahead=4)
     take = tmp_path / "take.wav"
     with WavRecorder(ClockSink(RATE), take) as sink:
         player = Player(bank, engine, sink)
@@ -126,7 +129,7 @@ def test_a_live_take_is_the_bounce(tmp_path: Path) -> None:
         player.stop()
         playing.join()
     live, _ = soundfile.read(take, dtype="float32")
-    offline = bounce(bank, vocoder, messages(), PATCHES, frames, "4", seed=0)
+    offline = bounce(spectral(bank), messages(), PATCHES, frames, 4)
     start = engine.delay * HOP
     np.testing.assert_array_equal(live[start : start + frames * HOP], np.concatenate(list(offline)))
 
@@ -160,11 +163,11 @@ def test_a_rendering_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -
     track = mido.MidiTrack([mido.Message("note_on", note=60, velocity=80)])
     track.append(mido.Message("note_off", note=60, time=480_000))
     mido.MidiFile(tracks=[track]).save(tmp_path / "long.mid")
-    out, partial = tmp_path / "long.wav", tmp_path / "long.wav.part"
+    out = tmp_path / "long.wav"
     command = [sys.executable, "run_server.py", "render", "--midi-map", "none"]
     command += [str(tmp_path / "long.mid"), str(out)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        while not partial.exists():
+        while not list(tmp_path.glob(".long.wav.*.part")):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

@@ -20,8 +20,9 @@ import torch
 
 from benchmarks.measures.takes import Take
 from benchmarks.rows import make_vocoder
-from daw_bridge.windows import Window, stereo_gain
-from run_server import MOST_LOOKAHEAD
+from common.window import Window
+from daw_bridge.windows import stereo_gain
+from player.flags import MOST_LOOKAHEAD
 from synth.bank.bank import Bank
 from synth.draws import SMALLEST_DRAW
 from synth.engine import Engine, cut_window

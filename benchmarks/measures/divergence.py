@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from benchmarks.measures.takes import Take, instruments, load_takes, take_paths
 from benchmarks.rows import Row
-from run_server import DEFAULT_BANK
+from player.flags import DEFAULT_BANK
 from synth.bank.bank import load_bank
 from synth.mel import Analysis, log_mel
 from synth.vocoders.wavenet.mulaw import encode

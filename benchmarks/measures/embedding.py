@@ -32,7 +32,7 @@ from benchmarks.rows import Row
 from daw_bridge.desk.settings import Settings
 from daw_bridge.events import NoteOff, NoteOn
 from daw_bridge.piano_roll import PianoRoll
-from run_server import DEFAULT_BANK
+from player.flags import DEFAULT_BANK
 from synth.bank.bank import Bank, load_bank
 from synth.mel import Analysis, fold, mel_filters
 from synth.mel2mel.network import Mel2Mel

@@ -37,7 +37,7 @@ from benchmarks.measures.conditions import CONDITIONS, LEARNT, NOTES, check_look
 from benchmarks.measures.published import HERTZ, published
 from benchmarks.measures.takes import instruments, load_takes, take_paths
 from benchmarks.measures.work_file import WorkFile, digest
-from run_server import DEFAULT_BANK, MOST_LOOKAHEAD
+from player.flags import DEFAULT_BANK, MOST_LOOKAHEAD
 from synth.bank.bank import Bank, load_bank
 from trainer.data.worker import end_with_parent
 

@@ -46,8 +46,9 @@ from benchmarks.rigs.stamps import due_times
 from benchmarks.rows import Row, add_bank_flags, make_vocoder
 from daw_bridge.clock import SETTLE_S
 from daw_bridge.midi.file import TimedMessage
-from run_server import bounce
+from player.bounce import bounce
 from synth.bank.bank import Bank, load_bank
+from synth.instrument import Instrument
 
 SUMMARY = "how long after a note is sent is it heard?"
 PATHS = ("osc", "jack")
@@ -211,7 +212,7 @@ def _onset_ms(bank: Bank, vocoder: str, patch: str, lookahead: int) -> float:
     messages = [TimedMessage(at, m) for at, m in zip(score, (on, cut), strict=True)]
     frames = 3 * EARLY_FRAMES + round(notes.HELD_S / frame_s)
     made = make_vocoder(bank, vocoder)
-    blocks = bounce(bank, made, messages, {1: patch}, frames, str(lookahead), seed=0)
+    blocks = bounce(Instrument(bank, made), messages, {1: patch}, frames, lookahead)
     index = notes.first_audible(np.concatenate(list(blocks))[:, 0])
     if index is None:
         raise ValueError(f"{bank.path}: {patch} plays key {notes.KEY} in silence")

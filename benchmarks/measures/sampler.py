@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from benchmarks.rivals import c_probe, plain_graph, plain_loop
 from benchmarks.rows import Row
-from run_server import DEFAULT_BANK
+from player.flags import DEFAULT_BANK
 from synth.bank.bank import load_bank
 from synth.mel import Analysis
 from synth.mel2mel.network import ROLL_CHANNELS, Mel2Mel

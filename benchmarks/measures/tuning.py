@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from benchmarks.rows import Row, add_bank_flags, make_vocoder
 from daw_bridge.midi.file import TimedMessage
-from run_server import bounce
+from player.bounce import Lookahead, bounce
 from synth.bank.bank import Bank, load_bank
+from synth.instrument import Instrument
 from synth.vocoders.contract import Vocoder
 from trainer.bank.check import in_tune
 
@@ -67,7 +68,8 @@ def _scale(bank: Bank, vocoder: Vocoder, patch: str, lookahead: str, tail_s: flo
         messages.append(TimedMessage(i * STEP_S + HELD_S, mido.Message("note_off", note=key)))
     seconds = (len(KEYS) - 1) * STEP_S + HELD_S + tail_s + LEVEL_S
     frames = round(seconds * bank.analysis.frame_rate)
-    blocks = bounce(bank, vocoder, messages, {1: patch}, frames, lookahead, seed=0)
+    ahead: Lookahead = "full" if lookahead == "full" else int(lookahead)
+    blocks = bounce(Instrument(bank, vocoder), messages, {1: patch}, frames, ahead)
     return np.concatenate(list(blocks)).mean(axis=1)
 
 

@@ -22,7 +22,7 @@ from benchmarks.report.headline import headline
 from benchmarks.report.html import Rows
 from benchmarks.report.sounds import CONDITIONS, examples
 from benchmarks.rows import Row
-from run_server import DEFAULT_BANK
+from player.flags import DEFAULT_BANK
 from synth.bank.bank import load_bank
 
 SUMMARY = "all that was kept, on one page, with sounds to play"

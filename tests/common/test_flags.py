@@ -22,6 +22,8 @@ class Flags:
     """Which way to go."""
     buffer_ms: Annotated[float, Field(ge=0, le=500)] = 10.0
     """Milliseconds of sound kept ready."""
+    count: int = 1
+    """How often."""
     name: str | None = None
     """What to call it."""
 
@@ -42,7 +44,8 @@ def test_flags_fill_the_dataclass():
     [
         (["--buffer-ms", "501"], "--buffer-ms: expected at most 500, got 501.0"),
         (["--buffer-ms", "nan"], "--buffer-ms: expected at most 500, got nan"),
-        (["--buffer-ms", "soon"], "--buffer-ms"),
+        (["--buffer-ms", "soon"], "--buffer-ms: expected a number, got 'soon'"),
+        (["--count", "2.5"], "--count: expected a whole number, got '2.5'"),
         (["--way", "up"], "'up' for argument '--way'. Expected one of ('near', 'far')"),
         (["--bufer-ms", "3"], "did you mean --buffer-ms?"),
         (["--name"], "--name"),

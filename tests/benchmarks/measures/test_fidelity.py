@@ -27,8 +27,9 @@ from benchmarks.measures.work_file import WorkFile
 from benchmarks.rows import make_vocoder
 from daw_bridge.midi.file import TimedMessage
 from daw_bridge.piano_roll import KEYS, LOWEST_KEY
-from run_server import bounce
+from player.bounce import bounce
 from synth.bank.bank import load_bank
+from synth.instrument import Instrument
 from tests.benchmarks.tiny_takes import PIECES, make_data
 from tests.toy_bank import RING_OUT_S
 
@@ -149,7 +150,13 @@ def test_a_score_is_played_as_a_bounce_plays_it(toy_bank, data, lookahead):
         message = mido.Message("note_on", note=key + LOWEST_KEY, velocity=velocity)
         messages.append(TimedMessage(frame * bank.analysis.hop / bank.analysis.rate, message))
     vocoder = make_vocoder(bank, "spectral")
-    blocks = bounce(bank, vocoder, messages, {1: "piano"}, take.frames, lookahead, seed=0)
+    blocks = bounce(
+        Instrument(bank, vocoder),
+        messages,
+        {1: "piano"},
+        take.frames,
+        lookahead if lookahead == "full" else int(lookahead),
+    )
     # After that the bounce falls asleep.
     last = np.flatnonzero(take.roll.any(axis=1))[-1] + round(RING_OUT_S * 125)
     bounced = np.concatenate(list(blocks))[: last * 128, 0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from run_server import DEFAULT_BANK
+from player.flags import DEFAULT_BANK
 from synth.bank.bank import load_bank
 from synth.mel import band_centres
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig

@@ -1,0 +1,26 @@
+"""Where a user's own files lie, as the system wants it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NAME = "melstream"
+
+
+def user_file(name: str) -> Path:
+    """The path of a file of the user's settings, which need not exist.
+
+    It lies in the system's folder for settings, such as ~/.config/melstream. A file that an
+    earlier version left in ~/.melstream is used where it lies. Raises ValueError when there
+    is no home folder.
+    """
+    # Here and not above: nobody who names a file of their own needs it.
+    import platformdirs
+
+    try:
+        earlier = Path.home() / f".{NAME}" / name
+    except RuntimeError:
+        raise ValueError("there is no home folder") from None
+    if earlier.exists():
+        return earlier
+    return platformdirs.user_config_path(NAME, appauthor=False) / name

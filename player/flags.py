@@ -1,0 +1,114 @@
+"""What can be asked for on the command line: `run_server.py` and `run_server.py render`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
+
+from common.checks import whole
+from common.folders import user_file
+from common.names import SamplerName, VocoderName
+from common.window import PARTS
+
+PROGRAM = "run_server.py"
+DEFAULT_BANK = Path(__file__).resolve().parents[1] / "patches" / "gm10"
+MIDI_MAP = "midi-map.yaml"
+"""The file of learnt controllers, in the user's folder."""
+MOST_LOOKAHEAD = 125
+MOST_SEED = 2**64 - 1
+MOST_BUFFER_MS = 500.0
+
+Frames = Annotated[int, Interval(ge=0, le=MOST_LOOKAHEAD)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonFlags:
+    """Which bank plays, and how."""
+
+    bank: Annotated[Path, arg(metavar="FOLDER")] = DEFAULT_BANK
+    """Folder of the bank to play."""
+    vocoder: Literal["auto", VocoderName] = "auto"
+    """What turns spectra into sound. auto takes the better one that plays in real time here."""
+    sampler: Literal["auto", SamplerName] = "auto"
+    """What computes the WaveNet. auto takes triton if there is an NVIDIA GPU, else cpu."""
+    seed: Annotated[int, Interval(ge=0, le=MOST_SEED), arg(metavar="N")] = 0
+    """Random seed. The same seed and notes give the same samples."""
+    midi_map: Annotated[str, arg(metavar="FILE")] = "auto"
+    """File of learnt controllers, or none. auto is midi-map.yaml in your settings folder."""
+
+    def midi_map_path(self) -> Path | None:
+        """The file of learnt controllers, or None. ValueError where there is no place for it."""
+        if self.midi_map == "none":
+            return None
+        try:
+            if self.midi_map == "auto":
+                return user_file(MIDI_MAP)
+            return Path(self.midi_map).expanduser()
+        except (RuntimeError, ValueError) as error:
+            reason = f"{error}; name a file, or none".replace("..", ".")
+            raise ValueError(f"--midi-map {self.midi_map}: {reason}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveFlags(CommonFlags):
+    """Play neural instruments live, by MIDI and OSC. Ctrl-C stops. To render a MIDI file to a WAV:
+    run_server.py render --help"""
+
+    patch: Annotated[str | None, arg(metavar="NAME")] = None
+    """Patch that every part starts with; by default the bank's first."""
+    lookahead: Annotated[Frames, arg(metavar="FRAMES")] = 0
+    """Frames of 8 ms that the network may look ahead; the sound is that much later."""
+    midi: Annotated[str, arg(metavar="PORT")] = "auto"
+    """MIDI input: a port's name, none, or auto for all keyboards and controllers."""
+    osc: Annotated[str, arg(metavar="HOST:PORT")] = "127.0.0.1:9000"
+    """Address to listen on for OSC, or none."""
+    audio: Annotated[str, arg(metavar="DEVICE")] = "auto"
+    """Audio output: a device's name, none, or auto for the system's default."""
+    buffer: Annotated[float, Interval(ge=0, le=MOST_BUFFER_MS), arg(metavar="MS")] = 10.0
+    """Milliseconds of sound kept ready; at least 8 are. Raise it if you hear dropouts."""
+    record: Annotated[Path | None, arg(metavar="WAV")] = None
+    """Also record what is played to this file."""
+    list_devices: Annotated[bool, FlagCreatePairsOff] = False
+    """List the audio outputs and stop."""
+    version: Annotated[bool, FlagCreatePairsOff] = False
+    """Print the version and stop."""
+
+    def osc_address(self) -> tuple[str, int] | None:
+        """Host and port, or None for none. ValueError if it is no address."""
+        if self.osc == "none":
+            return None
+        host, separator, port = self.osc.rpartition(":")
+        if not separator or not host or not port.isdecimal() or int(port) > 65_535:
+            raise ValueError(f"--osc: expected HOST:PORT or none, got {self.osc!r}")
+        return host.strip("[]"), int(port)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderFlags(CommonFlags):
+    """Render a MIDI file to a WAV with the live engine."""
+
+    midi: Annotated[Positional[Path], arg(metavar="SONG.mid")]
+    """MIDI file to play."""
+    out: Annotated[Positional[Path], arg(metavar="OUT.wav")]
+    """WAV file to write."""
+    patch: Annotated[str | None, arg(metavar="NAME")] = None
+    """Patch of every channel but drums; by default the file's own programs decide."""
+    part: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="CHANNEL=PATCH")] = ()
+    """Patch of one channel, whatever programs the file asks for."""
+    lookahead: Annotated[Frames | Literal["full"], arg(metavar="FRAMES|full")] = 0
+    """Frames of 8 ms that the network may look ahead, or full for the whole piece."""
+
+    def patches_of_parts(self) -> dict[int, str]:
+        """Part -> patch, as --part says. ValueError names what is no channel and patch."""
+        return dict(map(_part, self.part))
+
+
+def _part(text: str) -> tuple[int, str]:
+    channel, separator, name = text.partition("=")
+    if not separator or not channel.isdecimal():
+        raise ValueError(f"--part: expected CHANNEL=PATCH, got {text!r}")
+    return whole("--part: channel", int(channel), PARTS[0], PARTS[-1]), name

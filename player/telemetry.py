@@ -1,0 +1,65 @@
+"""How the instrument is doing, as one record: for /status, the last line, and benchmarks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+LATENCY = ("block_ms", "lookahead_ms", "vocoder_ms", "output_ms")
+"""The terms of the time from a note to its sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """One moment of a live instrument; every count only grows.
+
+    seconds: rendered so far; load, peak_load: render time over block time, lately and at most;
+    parts: that cost something now; underruns: gaps in the sound; late, dropped: events that came
+    after their block, and that found the inbox full; malformed, refused: OSC packets that are
+    none, and messages that were answered with an error; ignored: MIDI messages that mean nothing
+    here; rate: Hz of the output. A note waits block_ms for its block on average, and is heard
+    lookahead_ms, vocoder_ms and output_ms later.
+    """
+
+    seconds: float
+    load: float
+    peak_load: float
+    parts: int
+    underruns: int
+    late: int
+    dropped: int
+    malformed: int
+    refused: int
+    ignored: int
+    rate: int
+    block_ms: float
+    lookahead_ms: float
+    vocoder_ms: float
+    output_ms: float
+
+    @property
+    def latency_ms(self) -> float:
+        """From a note to its sound."""
+        return sum(getattr(self, term) for term in LATENCY)
+
+    def as_status(self) -> dict[str, int | float | str]:
+        """Every field by name, and latency_ms, rounded for reading."""
+        fields = asdict(self) | {"latency_ms": self.latency_ms}
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in fields.items()}
+
+    def latency_line(self) -> str:
+        """Each term of the latency, in words."""
+        terms = " + ".join(f"{t.removesuffix('_ms')} {getattr(self, t):.0f}" for t in LATENCY)
+        return f"{self.latency_ms:.0f} ms = {terms}"
+
+    def counters_line(self) -> str:
+        """The load and every count, in words."""
+        counted = {
+            "underruns": self.underruns,
+            "late events": self.late,
+            "dropped events": self.dropped,
+            "malformed packets": self.malformed,
+            "refused messages": self.refused,
+            "ignored MIDI messages": self.ignored,
+        }
+        listed = ", ".join(f"{name} {count}" for name, count in counted.items())
+        return f"load {self.load:.0%} (peak {self.peak_load:.0%}), {listed}"
