@@ -25,7 +25,7 @@ from tqdm import tqdm
 from benchmarks.rigs.live import LiveServer, Told
 from benchmarks.rigs.stalls import StallWatch, most_stalled_ms
 from benchmarks.rows import Row, add_bank_flags
-from daw_bridge.events import PARTS
+from common.window import PARTS
 from daw_bridge.osc.packet import encode
 from synth.bank.bank import load_bank
 
