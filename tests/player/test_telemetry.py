@@ -15,6 +15,7 @@ MOMENT = Telemetry(
     malformed=5,
     refused=6,
     ignored=7,
+    malformed_midi=8,
     rate=48_000,
     block_ms=4.0,
     lookahead_ms=32.0,
@@ -37,5 +38,5 @@ def test_a_status_tells_every_field():
 def test_the_last_line_tells_every_count():
     assert MOMENT.counters_line() == (
         "load 25% (peak 50%), underruns 1, late events 2, dropped events 4, malformed packets 5, "
-        "refused messages 6, ignored MIDI messages 7"
+        "refused messages 6, ignored MIDI messages 7, malformed MIDI messages 8"
     )
