@@ -20,12 +20,12 @@ REMEMBERED = 1_024
 
 
 class Does(Enum):
-    """What a call is."""
+    """What running a call does."""
 
     ACT = auto()
     ASK = auto()
     NOTHING = auto()
-    """A push button was released."""
+    """It is the release of a push button."""
 
 
 class Call(NamedTuple):

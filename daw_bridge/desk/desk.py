@@ -83,7 +83,7 @@ class Desk:
         time: samples, like everywhere here; None is now.
         """
         for part in PARTS:
-            self.turn(part, time, lambda s: s, tell_all=True)
+            self.turn(part, time, lambda s: s, post_all=True)
 
     def timbre(self, part: int, embedding: Embedding, time: int | None = None) -> None:
         """Move the base; the knobs stay. embedding: as long as the bank's, each within +-100."""
@@ -121,7 +121,7 @@ class Desk:
                 parameter=s.parameter,
             )
 
-        self.turn(part, time, taken, tell_all=True)
+        self.turn(part, time, taken, post_all=True)
 
     def program(self, part: int, program: int, time: int | None = None) -> None:
         """Take the patch of a General MIDI program 0..127. ValueError if the bank has none."""
@@ -171,9 +171,9 @@ class Desk:
         part: int,
         time: int | None,
         change: Callable[[Settings], Settings],
-        tell_all: bool = False,
+        post_all: bool = False,
     ) -> None:
-        """Apply a change to a part and post what it altered (or, with tell_all, everything).
+        """Apply a change to a part and post what it altered (or, with post_all, everything).
 
         Changes are applied one at a time. change must be quick and must not turn knobs itself.
         """
@@ -182,12 +182,12 @@ class Desk:
             new = self._settings[part] = change(old)
             time = self._now() if time is None else time
             self._serial += 1
-            if tell_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
+            if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
                 self._post(Timbre(time, part, new.effective(self.book.knobs), self._serial))
-            if tell_all or (old.level_db, old.pan) != (new.level_db, new.pan):
+            if post_all or (old.level_db, old.pan) != (new.level_db, new.pan):
                 self._post(Level(time, part, new.level_db, new.pan, self._serial))
             # An engine that has just started is not bent.
-            if old.bend != new.bend or (tell_all and new.bend):
+            if old.bend != new.bend or (post_all and new.bend):
                 self._post(Bend(time, part, new.bend, self._serial))
 
     def _has_knob(self, knob: str) -> bool:

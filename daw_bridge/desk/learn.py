@@ -129,8 +129,12 @@ class MidiMap:
 
 def read_map(path: Path) -> dict[int, str]:
     """Controller -> knob, from a file; empty if there is none. ValueError in one line."""
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
     content = read_yaml(path)
     content = {} if content is None else content
     if not isinstance(content, dict):

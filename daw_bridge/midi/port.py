@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 VIRTUAL = "melstream"
 """The name that a DAW sees when the server opens a port of its own."""
@@ -34,6 +34,22 @@ _NO_VIRTUAL = "Windows has no virtual MIDI ports: create one with loopMIDI and n
 _log = logging.getLogger(__name__)
 
 
+class Port(Protocol):
+    """An open input of rtmidi."""
+
+    def get_message(self) -> tuple[Sequence[int], float] | None:
+        """The oldest message and the seconds since the one before it; None if none waits."""
+        ...
+
+    def close_port(self) -> None:
+        """Receive no more."""
+        ...
+
+    def delete(self) -> None:
+        """Free it."""
+        ...
+
+
 class MidiInput:
     """Open inputs, and one line for the user that says which, or why there are none.
 
@@ -43,12 +59,12 @@ class MidiInput:
 
     def __init__(
         self,
-        ports: Sequence[Any],
+        ports: Sequence[Port],
         summary: str,
         hear: Hear,
         now: Callable[[], int],
     ) -> None:
-        self.ports = tuple(ports)
+        self.ports: tuple[Port, ...] = tuple(ports)
         self.summary = summary
         self._hear, self._now = hear, now
         self._closing = threading.Event()
@@ -173,9 +189,9 @@ def _is_hardware(port: str, api: str) -> bool:
     return not port.startswith(("Midi Through", VIRTUAL, "RtMidi"))
 
 
-def _opened(rtmidi: ModuleType, api: str, names: list[str]) -> list[Any]:
+def _opened(rtmidi: ModuleType, api: str, names: list[str]) -> list[Port]:
     """The ports of these names, open. If one cannot be opened, none stays open."""
-    ports = []
+    ports: list[Port] = []
     for name in names:
         port = _new_input(rtmidi, api)
         ports.append(port)
@@ -187,7 +203,7 @@ def _opened(rtmidi: ModuleType, api: str, names: list[str]) -> list[Any]:
     return ports
 
 
-def _close(ports: Sequence[Any]) -> None:
+def _close(ports: Sequence[Port]) -> None:
     for port in ports:
         port.close_port()
         port.delete()

@@ -149,6 +149,12 @@ def test_a_file_that_is_no_map_is_refused_in_one_line(tmp_path, text, message):
     assert str(path) in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_a_map_that_cannot_be_reached_is_not_taken_for_none(tmp_path):
+    (tmp_path / "folder").write_text("in the way")
+    with pytest.raises(ValueError, match=r"folder/map.yaml: cannot be read \("):
+        MidiMap(tmp_path / "folder" / "map.yaml", lambda knob: True)
+
+
 def test_what_cannot_be_kept_is_told_and_not_bound(tmp_path):
     said: list[str] = []
     folder = tmp_path / "folder"
