@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from common.checks import brief, number, whole
+from daw_bridge.desk.learn import knobs_of
 
 Value = int | float | str
 """What an argument is once it has been checked."""
@@ -58,17 +59,16 @@ class Argument:
 
         The embedding as a whole becomes one argument for each coordinate.
         """
-        coordinates = range(size)
         match self.from_bank:
             case FromBank.KNOB:
                 return (replace(self, names=tuple(knobs)),)
             case FromBank.TURNABLE:
-                return (replace(self, names=(*knobs, *(f"timbre/{i}" for i in coordinates))),)
+                return (replace(self, names=knobs_of(knobs, size)),)
             case FromBank.COORDINATE:
                 return (replace(self, low=0, high=size - 1, from_bank=None),)
             case FromBank.EMBEDDING:
                 return tuple(
-                    replace(self, name=f"{self.name} {i}", from_bank=None) for i in coordinates
+                    replace(self, name=f"{self.name} {i}", from_bank=None) for i in range(size)
                 )
             case _:
                 return (self,)

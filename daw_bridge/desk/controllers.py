@@ -21,7 +21,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from daw_bridge import events
-from daw_bridge.desk.desk import COORDINATE_KNOB, Desk
+from daw_bridge.desk.desk import Desk
+from daw_bridge.desk.learn import COORDINATE_KNOB
 from daw_bridge.desk.settings import BEND, BEND_RANGE, NO_PARAMETER, Settings
 from daw_bridge.events import Event, Pedal
 

@@ -4,7 +4,7 @@ Each change posts one `Timbre`, `Level` or `Bend` that carries the whole setting
 sees only embeddings, decibels and semitones. A change that is scheduled for later counts here at
 once: what is sent after it includes it, even if it is sent for an earlier time.
 
-Numbers must be in range: those from outside have been checked (daw_bridge/commands.py), and MIDI
+Numbers must be in range: those from outside have been checked (daw_bridge/commands), and MIDI
 cannot say others. Names of patches are checked here, because patches are saved while we play.
 """
 
@@ -18,13 +18,10 @@ from types import MappingProxyType
 
 from common.checks import brief
 from common.window import PARTS
-from daw_bridge.desk.learn import MidiMap
+from daw_bridge.desk.learn import MidiMap, knobs_of
 from daw_bridge.desk.patch_book import PatchBook
 from daw_bridge.desk.settings import Embedding, Settings
 from daw_bridge.events import Bend, Event, Level, Timbre
-
-COORDINATE_KNOB = "timbre/"
-"""A coordinate of the embedding can be named like a knob: timbre/0, timbre/1 and so on."""
 
 
 class Desk:
@@ -192,5 +189,4 @@ class Desk:
 
     def _has_knob(self, knob: str) -> bool:
         """Whether a controller could turn this: a knob, or a coordinate as timbre/<i>."""
-        coordinates = {f"{COORDINATE_KNOB}{i}" for i in range(self.book.embedding_size)}
-        return knob in self.book.knobs or knob in coordinates
+        return knob in knobs_of(self.book.knobs, self.book.embedding_size)

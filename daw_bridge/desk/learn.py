@@ -10,7 +10,7 @@ be written by hand; comments in it are lost when something is learnt.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,18 @@ from common.files import write_whole
 
 TAKEN = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}
 """Controllers that keep their meaning: bank select, data entry, pedals, parameters, modes."""
+
+COORDINATE_KNOB = "timbre/"
+"""A coordinate of the embedding can be learnt like a knob: timbre/0, timbre/1 and so on."""
+
+
+def knobs_of(knobs: Iterable[str], size: int) -> tuple[str, ...]:
+    """What a controller can turn in a bank with these knobs and an embedding of that size.
+
+    >>> knobs_of(["brightness"], 2)
+    ('brightness', 'timbre/0', 'timbre/1')
+    """
+    return (*knobs, *(f"{COORDINATE_KNOB}{i}" for i in range(size)))
 
 
 class MidiMap:
