@@ -76,8 +76,10 @@ def checked(content: Any, shape: type[T]) -> T:
     """content made into a `shape`; raises `Unfit`."""
     from pydantic import ValidationError
 
+    # A cache asks for something hashable, which every class is, but mypy denies it of type[T].
+    key: type = shape
     try:
-        return _adapter(shape).validate_python(content)
+        return _adapter(key).validate_python(content)
     except ValidationError as error:
         raise _unfit(error.errors(include_url=False)[0], shape) from None
 
