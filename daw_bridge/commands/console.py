@@ -55,8 +55,8 @@ class Console:
 
     def read(self, address: str, values: Sequence[object]) -> Call:
         """The call that an address and its arguments make. ValueError, in one line, if none."""
-        command, place = self._found(address)
-        if Access.TRIGGER in command.access:
+        command, place, is_button = self._found(address)
+        if is_button:
             # Only the first counts: liblo's oscsendfile repeats arguments of messages before.
             (pressed,) = check_all(command.arguments, values[:1])
             does = Does.ASK if command.ask else Does.ACT
@@ -77,10 +77,11 @@ class Console:
             answer = command.act(self._session, time, *call.place, *call.values)
         return None if answer is None else (command.reply or call.address, answer)
 
-    def _find(self, address: str) -> tuple[Command, tuple[Value, ...]]:
-        """The command of an address, for this bank, and the arguments written in the address."""
+    def _find(self, address: str) -> tuple[Command, tuple[Value, ...], bool]:
+        """A command of this bank, the arguments in its address, and whether it is a button."""
         command, written = find(address)
         book = self._session.desk.book
         command = command.for_bank(list(book.knobs), book.embedding_size)
         places = zip(command.place, written, strict=True)
-        return command, tuple(argument.check_written(text) for argument, text in places)
+        place = tuple(argument.check_written(text) for argument, text in places)
+        return command, place, Access.TRIGGER in command.access
