@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from common.names import VOCODERS
-from player.bounce import Lookahead
 from player.flags import DEFAULT_BANK, MOST_LOOKAHEAD
+
+if TYPE_CHECKING:
+    from player.bounce import Lookahead
 
 DATA = Path("runs/data")
 """Where `python -m trainer render` puts a data set by default."""
@@ -46,7 +48,7 @@ def add_lookahead_flag(
     nargs: str | None = None,
     full: bool = True,
 ) -> None:
-    """--lookahead. full: whether the whole piece may be asked for; a live server knows none."""
+    """--lookahead. full: whether "full" is allowed, for the whole piece; not for a live server."""
     parser.add_argument(
         "--lookahead",
         type=lookahead if full else whole(0, MOST_LOOKAHEAD),

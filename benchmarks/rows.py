@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-import torch
-
 from common.files import write_whole
 
 Value = str | int | float | bool | None
@@ -87,6 +85,9 @@ def machine() -> str:
     if cpuinfo.exists():
         models = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
         name = models[0].partition(":")[2].strip() if models else name
+    # Here, so that reading rows does not load it.
+    import torch
+
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{name}, {os.cpu_count()} cores{gpu}"
 

@@ -62,9 +62,7 @@ def headline(rows: Mapping[str, Sequence[Row]]) -> list[Panel]:
 
 
 def _fidelity(rows: Sequence[Row]) -> Iterable[Line]:
-    # The lookaheads between these are in the table.
-    rows = [row for row in rows if row.get("lookahead") in ENDS] or rows
-    for label, group in _groups(rows, ("condition", "bank", "loss"), "mean_r"):
+    for label, group in _groups(_at_ends(rows), ("condition", "bank", "loss"), "mean_r"):
         whole = [row for row in group if row.get("instrument") in WHOLE] or group
         # A quick run and a long one may both be kept: the longer one counts.
         most = max(_number(row.get("seconds")) or 0.0 for row in whole)
@@ -81,7 +79,7 @@ def _tuning(rows: Sequence[Row]) -> Iterable[Line]:
 
 
 def _latency(rows: Sequence[Row]) -> Iterable[Line]:
-    for label, group in _groups(rows, ("path", "timing"), "median_ms"):
+    for label, group in _groups(_at_ends(rows), ("path", "timing"), "median_ms"):
         yield Line(label, f"{fmean(_numbers(group, 'median_ms')):.0f} ms")
 
 
@@ -93,6 +91,11 @@ def _speed(rows: Sequence[Row]) -> Iterable[Line]:
         # From a hundredth of real time to a hundred times it: real time is in the middle.
         length = (math.log10(max(factor, 1e-9)) + 2) / 4
         yield Line(label, f"{factor:.{1 if factor >= 10 else 2}f}×", length, 0.5)
+
+
+def _at_ends(rows: Sequence[Row]) -> Sequence[Row]:
+    """Without the lookaheads in between, which are in the table."""
+    return [row for row in rows if row.get("lookahead") in ENDS] or rows
 
 
 def _groups(

@@ -10,7 +10,6 @@ it, and a rule in its head forbids everything else.
 from __future__ import annotations
 
 import argparse
-import ast
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmarks.commands import MODULES, about
 from benchmarks.flags import above, add_bank_flag, add_data_flag
 from benchmarks.report.headline import Panel, headline
-from benchmarks.report.sounds import KINDS, Example, examples
+from benchmarks.report.sounds import KINDS, Example, Kind, examples
 from benchmarks.report.tables import Table, stated, tables
 from benchmarks.rows import Row, read_rows
 from benchmarks.rows import stated as stated_now
@@ -30,10 +30,7 @@ from synth.bank.bank import Bank, load_bank
 SUMMARY = "everything that was kept, on one page, with sounds to play"
 HERE = Path(__file__).parent
 RESULTS = Path("benchmarks/results")
-NAMES = (
-    *("fidelity", "transcription", "tuning", "latency"),
-    *("sampler", "soak", "embedding"),
-)
+NAMES = [name for name, room in MODULES.items() if room.startswith("measures.")]
 """In the order of the page; other files in the folder follow."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -92,10 +89,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The sound examples. about: what made them; command: what makes test pieces, if there are
-    none."""
+    """The sound examples. kinds: those that are among them; about: what made them; command: what
+    makes test pieces, if there are none."""
 
     examples: list[Example]
+    kinds: list[Kind]
     about: str
     command: str = ""
 
@@ -123,7 +121,6 @@ def measure(options: argparse.Namespace) -> list[Row]:
     page = render(
         made=_made(),
         listening=listening,
-        kinds=KINDS,
         headlines=headlines(kept),
         sections=[*sections, *_other_pictures(kept, names)],
     )
@@ -192,24 +189,6 @@ def section(name: str, kept: Sequence[Kept], folder: Path) -> Section:
     return Section(name, summary, method, results, command)
 
 
-def about(name: str) -> tuple[str, str]:
-    """A benchmark's SUMMARY and docstring, read without running it; empty if there is none.
-
-    So the libraries of a benchmark need not be installed to show its results.
-    """
-    path = HERE.parent / "measures" / f"{name}.py"
-    # The name may be that of any file, so it must not become a path.
-    if not name.isidentifier() or not path.is_file():
-        return "", ""
-    module = ast.parse(path.read_text(encoding="utf-8"))
-    summary = ""
-    for line in module.body:
-        match line:
-            case ast.Assign([ast.Name("SUMMARY")], ast.Constant(str(text))):
-                summary = text
-    return summary, ast.get_docstring(module) or ""
-
-
 def _read(folder: Path) -> Kept:
     rows = {path.stem: read_rows(path) for path in sorted(folder.glob("*.json"))}
     pictures = {}
@@ -244,9 +223,12 @@ def _listening(options: argparse.Namespace) -> Listening:
     for patch in patches:
         bank.patch(patch)
     if not (options.data / "test").is_dir():
-        return Listening([], "", f"python -m trainer render --out {options.data} ...")
+        return Listening([], [], "", f"python -m trainer render --out {options.data} ...")
     made = list(examples(bank, options.data, patches, options.seconds))
-    return Listening(made, f"Bank {bank.path.resolve().name} ({_training(bank)}). {_made()}")
+    titles = {sound.title for example in made for sound in example.sounds}
+    kinds = [kind for kind in KINDS if kind.title in titles]
+    about_bank = f"Bank {bank.path.resolve().name} ({_training(bank)}). {_made()}"
+    return Listening(made, kinds, about_bank)
 
 
 def _training(bank: Bank) -> str:

@@ -18,7 +18,7 @@ import soundfile
 from benchmarks.__main__ import main
 from benchmarks.report import report
 from benchmarks.report.headline import Line, headline
-from benchmarks.report.report import about, gather
+from benchmarks.report.report import gather
 from benchmarks.report.sounds import BEFORE_FRAMES
 from benchmarks.report.tables import tables
 from tests.toy_bank import ANALYSIS
@@ -264,13 +264,6 @@ def test_a_data_set_or_flag_that_does_not_fit_is_refused(toy_bank, data, tmp_pat
     (other / "manifest.yaml").write_text(text)
     assert "rate: expected 16000" in complaint("--data", other)
     assert not (tmp_path / "report.html").exists()
-
-
-def test_a_benchmark_is_described_without_being_run():
-    summary, method = about("tuning")
-    assert summary.startswith("is every patch in tune")
-    assert "50 cents" in method
-    assert about("../run_server") == ("", "")
 
 
 def test_of_a_quick_look_and_a_long_one_the_headline_takes_the_long_one():
