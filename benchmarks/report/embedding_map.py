@@ -201,16 +201,18 @@ def _mark(panel: Axes, bank: Bank, plane: Plane, flat: np.ndarray) -> None:
     """The patches, and the whole range of every knob as an arrow through their middle."""
     panel.scatter(flat[:, 0], flat[:, 1], s=36, color=PAPER, edgecolor=INK, linewidth=1.2, zorder=5)
     taken = [Bbox.from_extents(*(p - 5), *(p + 5)) for p in panel.transData.transform(flat)]
-    tips = []
-    for direction in bank.knobs.values():
+    tips = {}
+    for name, direction in bank.knobs.items():
         travel = plane.axes @ np.array(direction)
+        if not np.abs(travel).max() > 1e-6:
+            continue  # It leaves the embedding alone, such as a tilt of the spectrum.
         start, end = flat.mean(0) - travel / 2, flat.mean(0) + travel / 2
         arrow = {"arrowstyle": "-|>", "color": KNOB, "lw": 2.2, "path_effects": HALO}
         panel.annotate("", tuple(end), tuple(start), arrowprops=arrow, zorder=4)
-        tips.append(end)
+        tips[name] = end
         for point in panel.transData.transform(np.linspace(start, end, 30)):
             taken.append(Bbox.from_extents(*(point - 3), *(point + 3)))
-    for name, tip in zip(bank.knobs, tips, strict=True):
+    for name, tip in tips.items():
         _label(panel, name, tip, taken, {"color": KNOB, "fontstyle": "italic"})
     for name, point in zip(bank.names, flat, strict=True):
         _label(panel, name, point, taken, {"color": PAPER})
@@ -240,7 +242,8 @@ def _label(
         overlaps = [Bbox.intersection(box, other) for other in taken]
         covered = lost + sum(o.width * o.height for o in overlaps if o)
         tried.append((covered, written, box))
-        written.set_visible(False)
-    _, written, box = min(tried, key=lambda place: place[0])
-    written.set_visible(True)
+    _, best, box = min(tried, key=lambda place: place[0])
+    for _, written, _ in tried:
+        if written is not best:
+            written.remove()
     taken.append(box)

@@ -39,8 +39,8 @@ COLOURS = {
 """By condition, then by bank, in their order; repeated if there are more."""
 PAPER = "#000000"
 LOSS_MARKERS = {"tanh-log-abs": "o", "log-abs": "^", "abs": "v"}
-Row = Mapping[str, Any]
-"""A row of the fidelity table."""
+FidelityRow = Mapping[str, Any]
+"""A row of the fidelity table, with its columns' own types."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
 
 
-def measure(options: argparse.Namespace) -> Sequence[Row]:
+def measure(options: argparse.Namespace) -> Sequence[FidelityRow]:
     """Draw both figures; a row for each picture."""
     table = fidelity.measured(options)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,9 @@ def measure(options: argparse.Namespace) -> Sequence[Row]:
     return [{"picture": str(p), "kilobytes": round(p.stat().st_size / 1000)} for p in drawn]
 
 
-def by_frequency(path: Path, rows: Sequence[Row], curves: Sequence[Sequence[float | None]]) -> None:
+def by_frequency(
+    path: Path, rows: Sequence[FidelityRow], curves: Sequence[Sequence[float | None]]
+) -> None:
     """Draw r over frequency as a PNG.
 
     rows: of the fidelity table, one for each curve; curves: r of each of 84 bins. If there are
@@ -100,7 +102,7 @@ def by_frequency(path: Path, rows: Sequence[Row], curves: Sequence[Sequence[floa
     save_picture(figure, path)
 
 
-def by_instrument(path: Path, rows: Sequence[Row]) -> None:
+def by_instrument(path: Path, rows: Sequence[FidelityRow]) -> None:
     """Draw mean r by instrument as bars, as a PNG: from notes, at the last lookahead.
 
     rows: of the fidelity table, with those of "all". Without rows from notes nothing is drawn.
@@ -175,16 +177,16 @@ def _ends(lookaheads: list[Any]) -> list[Any]:
     return list(dict.fromkeys([lookaheads[0], lookaheads[-1]])) if lookaheads else []
 
 
-def _banks(condition: str, rows: Sequence[Row]) -> list[str]:
+def _banks(condition: str, rows: Sequence[FidelityRow]) -> list[str]:
     return list(dict.fromkeys(row["bank"] for row in rows if row["condition"] == condition))
 
 
-def _colour(row: Row, rows: Sequence[Row]) -> str:
+def _colour(row: FidelityRow, rows: Sequence[FidelityRow]) -> str:
     shades = COLOURS[row["condition"]]
     return shades[_banks(row["condition"], rows).index(row["bank"]) % len(shades)]
 
 
-def _name(row: Row, rows: Sequence[Row]) -> str:
+def _name(row: FidelityRow, rows: Sequence[FidelityRow]) -> str:
     """What a line or bar is called; with its bank only if there are several."""
     name = row["condition"].replace(NOTES, "notes -> ")
     if len({r["bank"] for r in rows} - {"-"}) > 1 and row["bank"] != "-":
