@@ -52,7 +52,7 @@ def bin_of(hertz: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PiecePair:
     """One piece twice. ours, original (samples,) float32; onsets: where notes begin, samples."""
 
     ours: np.ndarray
@@ -75,7 +75,7 @@ class Figures:
     r: tuple[float | None, ...]
 
 
-def compare(pairs: Sequence[Pair], analysis: Analysis) -> Figures:
+def compare(pairs: Sequence[PiecePair], analysis: Analysis) -> Figures:
     """All figures of one instrument's pieces, one or more."""
     spectra = [[_cqt(x, analysis.rate) for x in (p.ours, p.original)] for p in pairs]
     ours, original = (np.concatenate(s, axis=1) for s in zip(*spectra, strict=True))
@@ -104,7 +104,7 @@ def correlation(ours: np.ndarray, original: np.ndarray) -> np.ndarray:
     return np.where(sounds, r, np.nan)
 
 
-def stft_distance(pairs: Sequence[Pair], rate: int) -> float:
+def stft_distance(pairs: Sequence[PiecePair], rate: int) -> float:
     """The multi-resolution STFT distance."""
     total = 0.0
     for window in WINDOWS:
@@ -120,7 +120,7 @@ def stft_distance(pairs: Sequence[Pair], rate: int) -> float:
     return total / len(WINDOWS)
 
 
-def log_mel_distance(pairs: Sequence[Pair], analysis: Analysis) -> float:
+def log_mel_distance(pairs: Sequence[PiecePair], analysis: Analysis) -> float:
     """Mean absolute difference of log mel bands, natural log."""
     difference = count = 0.0
     for pair in pairs:
@@ -132,7 +132,7 @@ def log_mel_distance(pairs: Sequence[Pair], analysis: Analysis) -> float:
     return difference / count
 
 
-def onset_lags(pair: Pair, rate: int) -> np.ndarray:
+def onset_lags(pair: PiecePair, rate: int) -> np.ndarray:
     """By how many seconds ours is late, at each onset that both sounds have: (onsets,)."""
     ours, original = flux(pair.ours, rate), flux(pair.original, rate)
     around, most = round(AROUND_S / FLUX_HOP_S), round(MOST_S / FLUX_HOP_S)

@@ -35,7 +35,7 @@ from tqdm import tqdm
 import synth
 from benchmarks.flags import above, add_data_flag, add_lookahead_flag, whole
 from benchmarks.measures import comparison, conditions, takes
-from benchmarks.measures.comparison import Pair, compare
+from benchmarks.measures.comparison import PiecePair, compare
 from benchmarks.measures.conditions import CONDITIONS, NETWORKS, NOTES, make_remake
 from benchmarks.measures.embedding import embedding
 from benchmarks.measures.published import HERTZ, published
@@ -105,7 +105,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FidelityTable:
     """rows: one for each instrument; means: the rows of "all"; curves: for each of means, r of
     every bin."""
 
@@ -114,7 +114,7 @@ class Table:
     curves: list[list[float | None]]
 
 
-def measured(options: argparse.Namespace) -> Table:
+def measured(options: argparse.Namespace) -> FidelityTable:
     """What `measure` measures; as much as possible is taken from the work file."""
     banks = _banks(options.bank or [DEFAULT_BANK])
     tasks = list(_tasks(banks, options))
@@ -134,7 +134,7 @@ def measured(options: argparse.Namespace) -> Table:
         groups.setdefault((task.bank, task.condition, task.lookahead), []).append(task)
     means = {group[0]: mean_of([results[task] for task in group]) for group in groups.values()}
     overall = [_row(task, banks, "all", mean) for task, mean in means.items()]
-    return Table(rows, overall, [mean["r"] for mean in means.values()])
+    return FidelityTable(rows, overall, [mean["r"] for mean in means.values()])
 
 
 def mean_of(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def measure_task(task: Task) -> dict[str, Any]:
     remake = make_remake(task.condition, bank, task.lookahead or 0)
     heard = load_takes(bank, list(task.paths), task.instrument, task.seconds)
     hop = bank.analysis.hop
-    pairs = [Pair(remake(take), take.original, take.onsets * hop) for take in heard]
+    pairs = [PiecePair(remake(take), take.original, take.onsets * hop) for take in heard]
     seconds = sum(len(take.original) for take in heard) / bank.analysis.rate
     return asdict(compare(pairs, bank.analysis)) | {"seconds": seconds}
 

@@ -71,7 +71,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
     flags = ["--bank", str(options.bank.resolve()), "--vocoder", options.vocoder]
     flags += ["--lookahead", str(options.lookahead), "--buffer", options.buffer]
     seconds = 60 * options.minutes
-    packets = play(bank.names, list(bank.knobs), seconds, options)
+    packets = random_packets(bank.names, list(bank.knobs), seconds, options)
     servers, ours = _divided(options.core)
     with on_cores(servers):
         watch, server = StallWatch(), LiveServer(flags)
@@ -92,7 +92,7 @@ def _divided(core: int | None) -> tuple[list[int], list[int]]:
     return [core], [other for other in usable if other != core] or usable
 
 
-def play(
+def random_packets(
     patches: Sequence[str], knobs: Sequence[str], seconds: float, options: argparse.Namespace
 ) -> list[tuple[float, bytes]]:
     """All that is sent: (seconds from the beginning, OSC packet), in order of time."""

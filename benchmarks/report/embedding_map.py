@@ -67,7 +67,7 @@ class Plane:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Shading:
     """What is drawn as colour. values (grid, grid); scale: from values to colours, a palette's
     name."""
 
@@ -133,15 +133,15 @@ def draw_map(folder: Path, bank: Bank, grid: int) -> Path:
     figure = Figure((13.5, height), layout="compressed")
     panels = figure.subplots(1, 2)
     octaves = LogNorm(centroid.min(), max(centroid.max(), 1.001 * centroid.min()))
-    for panel, layer in zip(
+    for panel, shading in zip(
         panels,
         (
-            Layer("Spectral centroid", "Hz", centroid, octaves, "viridis"),
-            Layer("Mean energy", "dB", energy, _most(energy), "magma"),
+            Shading("Spectral centroid", "Hz", centroid, octaves, "viridis"),
+            Shading("Mean energy", "dB", energy, _most(energy), "magma"),
         ),
         strict=True,
     ):
-        _paint(figure, panel, sides, layer)
+        _paint(figure, panel, sides, shading)
         panel.set(xlabel=plane.labels[0], ylabel=plane.labels[1], aspect="equal")
         panel.spines[:].set_visible(False)
     figure.suptitle(
@@ -165,11 +165,11 @@ def _most(values: np.ndarray) -> Normalize:
     return Normalize(low, max(high, low + 0.1))
 
 
-def _paint(figure: Figure, panel: Axes, sides: np.ndarray, layer: Layer) -> None:
-    """A layer as colours with contours. sides: the grid's coordinates, (2, grid)."""
-    low, high = layer.scale.vmin, layer.scale.vmax
+def _paint(figure: Figure, panel: Axes, sides: np.ndarray, shading: Shading) -> None:
+    """A shading as colours with contours. sides: the grid's coordinates, (2, grid)."""
+    low, high = shading.scale.vmin, shading.scale.vmax
     assert low is not None and high is not None
-    if isinstance(layer.scale, LogNorm):
+    if isinstance(shading.scale, LogNorm):
         levels = np.geomspace(low, high, COLOURS)
         lines = np.array([n * 10**e for e in range(1, 5) for n in (1, 1.4, 2, 2.8, 4, 5.6, 8)])
     else:
@@ -177,12 +177,12 @@ def _paint(figure: Figure, panel: Axes, sides: np.ndarray, layer: Layer) -> None
         lines = np.array(MaxNLocator(8).tick_values(low, high))
     lines = lines[(lines > low) & (lines < high)]
     painted = panel.contourf(
-        *sides, layer.values, levels, norm=layer.scale, cmap=layer.colours, extend="both"
+        *sides, shading.values, levels, norm=shading.scale, cmap=shading.colours, extend="both"
     )
     if len(lines):
         drawn = panel.contour(
             *sides,
-            layer.values,
+            shading.values,
             lines,
             colors=PAPER,
             linewidths=0.6,
@@ -191,10 +191,10 @@ def _paint(figure: Figure, panel: Axes, sides: np.ndarray, layer: Layer) -> None
         )
         panel.clabel(drawn, fontsize=7, fmt=lambda v: f"{v:g}")
     bar = figure.colorbar(painted, ax=panel, pad=0.015, extendfrac=0, ticks=lines)
-    bar.ax.yaxis.set_major_formatter(lambda v, _: f"{v:g} {layer.unit}")
+    bar.ax.yaxis.set_major_formatter(lambda v, _: f"{v:g} {shading.unit}")
     bar.ax.minorticks_off()
     bar.outline.set_visible(False)
-    panel.set_title(f"{layer.title} ({layer.unit})", fontsize=12, fontweight="bold", loc="left")
+    panel.set_title(f"{shading.title} ({shading.unit})", fontsize=12, fontweight="bold", loc="left")
 
 
 def _mark(panel: Axes, bank: Bank, plane: Plane, flat: np.ndarray) -> None:

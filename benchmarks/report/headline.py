@@ -22,7 +22,7 @@ NOTHING = {None, "", "-"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Entry:
     """words: the figure as text; bar, notch: a length and a mark on it, in 0..1, or None."""
 
     label: str
@@ -37,7 +37,7 @@ class Panel:
 
     title: str
     note: str
-    lines: list[Line]
+    lines: list[Entry]
     stated: str
 
 
@@ -61,7 +61,7 @@ def headline(rows: Mapping[str, Sequence[Row]]) -> list[Panel]:
     return panels
 
 
-def _fidelity(rows: Sequence[Row]) -> Iterable[Line]:
+def _fidelity(rows: Sequence[Row]) -> Iterable[Entry]:
     for label, group in _groups(_at_ends(rows), ("condition", "bank", "loss"), "mean_r"):
         whole = [row for row in group if row.get("instrument") in WHOLE] or group
         # A quick run and a long one may both be kept: the longer one counts.
@@ -69,28 +69,28 @@ def _fidelity(rows: Sequence[Row]) -> Iterable[Line]:
         whole = [row for row in whole if (_number(row.get("seconds")) or 0.0) == most]
         r, published = fmean(_numbers(whole, "mean_r")), _numbers(whole, "published")
         notch = fmean(published) if published else None
-        yield Line(label, f"{r:.2f}" + ("" if notch is None else f" ({notch:.2f})"), r, notch)
+        yield Entry(label, f"{r:.2f}" + ("" if notch is None else f" ({notch:.2f})"), r, notch)
 
 
-def _tuning(rows: Sequence[Row]) -> Iterable[Line]:
+def _tuning(rows: Sequence[Row]) -> Iterable[Entry]:
     for label, group in _groups(rows, ("vocoder", "bank"), "in_tune"):
         share = fmean(_numbers(group, "in_tune"))
-        yield Line(label, f"{share:.0%}", share)
+        yield Entry(label, f"{share:.0%}", share)
 
 
-def _latency(rows: Sequence[Row]) -> Iterable[Line]:
+def _latency(rows: Sequence[Row]) -> Iterable[Entry]:
     for label, group in _groups(_at_ends(rows), ("path", "timing"), "median_ms"):
-        yield Line(label, f"{fmean(_numbers(group, 'median_ms')):.0f} ms")
+        yield Entry(label, f"{fmean(_numbers(group, 'median_ms')):.0f} ms")
 
 
-def _speed(rows: Sequence[Row]) -> Iterable[Line]:
+def _speed(rows: Sequence[Row]) -> Iterable[Entry]:
     alone = ("streams", "block_frames", "cores")
     single = [row for row in rows if all(row.get(name, 1) == 1 for name in alone)]
     for label, group in _groups(single, ("stage", "sampler"), "real_time_factor"):
         factor = fmean(_numbers(group, "real_time_factor"))
         # From a hundredth of real time to a hundred times it: real time is in the middle.
         length = (math.log10(max(factor, 1e-9)) + 2) / 4
-        yield Line(label, f"{factor:.{1 if factor >= 10 else 2}f}×", length, 0.5)
+        yield Entry(label, f"{factor:.{1 if factor >= 10 else 2}f}×", length, 0.5)
 
 
 def _at_ends(rows: Sequence[Row]) -> Sequence[Row]:

@@ -11,12 +11,12 @@ import pytest
 from pythonosc.osc_message import OscMessage
 
 from benchmarks.__main__ import main
-from benchmarks.measures.soak import play, resident_mb
+from benchmarks.measures.soak import random_packets, resident_mb
 
 
 def take(seconds: float, **flags: object) -> list:
     options = argparse.Namespace(**{"parts": 3, "density": 20.0, "seed": 0} | flags)
-    return play(["a", "b"], ["brightness"], seconds, options)
+    return random_packets(["a", "b"], ["brightness"], seconds, options)
 
 
 def test_a_take_is_dense_ordered_within_its_time_and_moves_everything():

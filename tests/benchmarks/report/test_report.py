@@ -17,7 +17,7 @@ import soundfile
 
 from benchmarks.__main__ import main
 from benchmarks.report import report
-from benchmarks.report.headline import Line, headline
+from benchmarks.report.headline import Entry, headline
 from benchmarks.report.report import gather
 from benchmarks.report.sounds import BEFORE_FRAMES
 from benchmarks.report.tables import tables
@@ -213,9 +213,9 @@ def test_the_headline_takes_whole_rows_before_means_and_names_what_differs():
     ]
     (panel,) = headline({"fidelity": rows})
     assert panel.lines == [
-        Line("notes, abs, lookahead 0", "0.62 (0.75)", 0.62, 0.75),
-        Line("notes, log, whole piece", "0.50", 0.5),
-        Line("mu-law", "0.98", 0.98),
+        Entry("notes, abs, lookahead 0", "0.62 (0.75)", 0.62, 0.75),
+        Entry("notes, log, whole piece", "0.50", 0.5),
+        Entry("mu-law", "0.98", 0.98),
     ]
     assert headline({"soak": rows}) == []
 
