@@ -10,14 +10,24 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import tyro
-from tyro.conf import DisallowNone, FlagCreatePairsOff, HelptextFromCommentsOff, OmitArgPrefixes
+from annotated_types import Interval
+from pydantic import AllowInfNan
+from tyro.conf import DisallowNone, FlagCreatePairsOff, HelptextFromCommentsOff, OmitArgPrefixes, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 T = TypeVar("T")
+
+Count = Annotated[int, Interval(ge=1), arg(metavar="N")]
+Seed = Annotated[int, Interval(ge=0, le=2**64 - 1), arg(metavar="N")]
+Share = Annotated[float, Interval(ge=0, le=1), arg(metavar="SHARE")]
+Positive = Annotated[float, AllowInfNan(False), Interval(ge=0)]
+Minutes = Annotated[Positive, arg(metavar="MINUTES")]
+"""Kinds of numbers that many flags take."""
 
 CONFIG = (DisallowNone, FlagCreatePairsOff, HelptextFromCommentsOff, OmitArgPrefixes)
 """No --no-... for each switch, no None to type, no name of a dataclass before its fields'."""
@@ -52,11 +62,31 @@ def read_flags(shape: type[T], arguments: Sequence[str], prog: str) -> T:
             options = tyro.cli(shape, prog=prog, args=arguments, config=CONFIG)
     except SystemExit as ended:
         if not ended.code:
-            print(shown.getvalue().rstrip())
+            print(re.sub(r" +$", "", shown.getvalue(), flags=re.MULTILINE).strip())
             raise
         raise ValueError(_one_line(said.getvalue())) from None
     # Only now: pydantic need not be loaded to print the help.
     return _checked(options)
+
+
+def worded(
+    read: Callable[[list[str]], T],
+    show: Callable[[Any], list[str]],
+    metavar: str,
+    count: int | Literal["*"] = "*",
+) -> PrimitiveConstructorSpec[T]:
+    """For the annotation of a field that is read from the words after its flag.
+
+    read: ValueError says what was expected; show: the words of a default; count: of words.
+    """
+    return PrimitiveConstructorSpec(
+        nargs=count,
+        metavar=metavar,
+        instance_from_str=read,
+        # Fields of any type: the type checker looks after their defaults.
+        is_instance=lambda value: True,
+        str_from_instance=show,
+    )
 
 
 def _checked(options: T) -> T:

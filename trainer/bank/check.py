@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daw_bridge.events import NoteOff, NoteOn
+from daw_bridge.events import Event, NoteOff, NoteOn
 from daw_bridge.windows import Windows
 from synth.bank.bank import Bank, load_bank
 from synth.engine import Engine
@@ -55,7 +55,7 @@ def play(bank: Bank, mel2mel: Mel2Mel, patch: str) -> np.ndarray:
     windows = Windows(analysis.hop, bank.point(patch))
     held = round(HELD_S * analysis.frame_rate)
     end = held * analysis.hop
-    events = [NoteOn(0, 1, KEY, VELOCITY), NoteOff(end, 1, KEY)]
+    events: list[Event] = [NoteOn(0, 1, KEY, VELOCITY), NoteOff(end, 1, KEY)]
     count = held + engine.delay + 1
     sound = engine.render(windows.frames(events, 0, count), count)
     return sound[engine.delay * analysis.hop :][:end].mean(axis=1)

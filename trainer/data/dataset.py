@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,9 +13,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
+from common.window import ROLL_CHANNELS
 from synth.mel import SINGLE_HZ, Analysis, windowed_magnitudes
-from synth.mel2mel.keys import KEYS, KeyTracks, initial_keys, play_keys
-from trainer.data.manifest import read_manifest
+from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
+from trainer.data.manifest import Manifest, read_manifest
 from trainer.data.storage import read_audio
 
 WINDOW_HOPS = 8
@@ -68,7 +67,7 @@ ALL = Share()
 
 
 class DataSet:
-    """One split of a data set folder, to draw sequences of so many frames from.
+    """One split of a data set folder, to draw sequences of a number of frames from.
 
     context: frames before and after a sequence whose roll comes along. Raises ValueError when
     there is no data set, no excerpt of one of its instruments, or an excerpt is shorter than
@@ -81,7 +80,7 @@ class DataSet:
         self.context = context
         self._keys: dict[tuple[int, int], KeyTracks] = {}
         self.manifest, self.frames = read_manifest(folder), frames
-        self.patches = list(self.manifest["programs"])
+        self.patches = list(self.manifest.programs)
         self.analysis = analysis_of(self.manifest)
         self.hop, self.rate = self.analysis.hop, self.analysis.rate
         paths = sorted((folder / split).glob("*.npz"))
@@ -100,7 +99,8 @@ class DataSet:
         shortest = min(len(e.roll) for e in self.excerpts)
         if frames > shortest:
             raise ValueError(
-                f"frames is {frames}, but an excerpt in {folder / split} has only {shortest}"
+                f"--frames: expected at most {shortest}, the shortest excerpt in "
+                f"{folder / split}, got {frames}"
             )
 
     def draw(
@@ -121,8 +121,9 @@ class DataSet:
             chosen.append((excerpt, start))
         own = chosen[share.rank :: share.ranks]
         drawn = [self._cut(excerpt, start, window) for excerpt, start in own]
-        columns = [torch.cat(parts) for parts in zip(*drawn, strict=True)]
-        return Sequences(*columns, torch.tensor([excerpt.instrument for excerpt, _ in own]))
+        audio, roll, velocity, age, rest = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        instruments = torch.tensor([excerpt.instrument for excerpt, _ in own])
+        return Sequences(audio, roll, velocity, age, rest, instruments)
 
     def _cut(self, excerpt: Excerpt, start: int, window: int) -> tuple[Tensor, ...]:
         hop, frames = self.hop, self.frames
@@ -161,22 +162,23 @@ def _roll_between(roll: np.ndarray, start: int, stop: int) -> Tensor:
     return pad(part, (0, 0, 0, stop - start - part.shape[1]))
 
 
-def analysis_of(manifest: Mapping[str, Any]) -> Analysis:
+def analysis_of(manifest: Manifest) -> Analysis:
     """What networks see of a data set: windows of eight hops, 64 ms at any rate, and wide bands
     above 8 kHz if it goes so far."""
-    rate, hop = manifest["rate"], manifest["hop"]
-    wide = WIDE_BANDS if rate > 2 * SINGLE_HZ else 0
-    return Analysis(rate=rate, hop=hop, window=WINDOW_HOPS * hop, wide_bands=wide)
+    wide = WIDE_BANDS if manifest.rate > 2 * SINGLE_HZ else 0
+    window = WINDOW_HOPS * manifest.hop
+    return Analysis(rate=manifest.rate, hop=manifest.hop, window=window, wide_bands=wide)
 
 
 def load_excerpt(path: Path, patches: list[str]) -> Excerpt:
-    """Read one excerpt; its instrument is counted in patches. ValueError names a bad file."""
+    """Read one excerpt; patches: in the order that its instrument counts. ValueError names a bad
+    file."""
     try:
         with np.load(path) as file:
             audio, roll, patch = read_audio(file), file["roll"], str(file["patch"])
     except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not an excerpt ({error})") from None
-    if roll.ndim != 2 or roll.shape[1] != 2 * KEYS or audio.ndim != 1:
+    if roll.ndim != 2 or roll.shape[1] != ROLL_CHANNELS or audio.ndim != 1:
         raise ValueError(f"{path}: not an excerpt (audio {audio.shape}, roll {roll.shape})")
     if patch not in patches:
         raise ValueError(f"{path}: patch {patch!r} is not one of {', '.join(patches)}")

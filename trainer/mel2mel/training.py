@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -21,42 +20,28 @@ from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
 from trainer.mel2mel.grow import grow
 from trainer.mel2mel.losses import SpectralLoss
+from trainer.mel2mel.settings import Mel2MelSettings
 from trainer.run.checkpoint import LAST
-from trainer.run.loop import Plan, Run
+from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work
+from trainer.run.plan import TrainingPlan
 
-FRAMES = 256
-"""Length of a sequence, unless the plan says otherwise."""
 LOOKAHEADS = (0, 1, 2, 4, 8, None)
 LOOKAHEAD_SHARES = (0.2, 0.1, 0.15, 0.25, 0.1, 0.2)
-LEARNING_RATE = 1e-3
-TEMPLATE_RATE = 3e-2
-HALVE_EVERY = 40_000
 VALIDATION_BATCHES = 8
 VALIDATION_LOOKAHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Teaching:
-    """loss: what is descended; rate, template_rate: Adam's, of the network and of its key
-    templates; grow: weights of another Mel2Mel, of which a new run takes what fits."""
-
-    loss: SpectralLoss = SpectralLoss()
-    rate: float = LEARNING_RATE
-    template_rate: float = TEMPLATE_RATE
-    grow: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """A batch: sequences, and of each its lookahead in frames, None for all there are."""
+class Mel2MelBatch:
+    """Sequences, and the lookahead of each in frames, None for all there are."""
 
     sequences: Sequences
     lookaheads: tuple[int | None, ...]
 
 
 class Mel2MelObjective(nn.Module):
-    """See `task.Objective`."""
+    """See `run.objective.Objective`."""
 
     unit = "frame"
     session: Mapping[str, Any] = {}
@@ -72,6 +57,7 @@ class Mel2MelObjective(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
+        self.filters: Tensor
         self.register_buffer("filters", mel_filters(network.config.analysis), persistent=False)
         self.seen = batch * data.frames
         words = loss.in_words(network.config.fine)
@@ -79,14 +65,14 @@ class Mel2MelObjective(nn.Module):
         self._data, self._held_out, self._batch = data, held_out, batch
         self._loss, self._machine = loss, machine
 
-    def draw(self, random: torch.Generator) -> Lesson:
+    def draw(self, random: torch.Generator) -> Mel2MelBatch:
         share = Share(self._machine.rank, self._machine.ranks)
         window = self.network.config.analysis.window
         sequences = self._data.draw(self._batch, window, random, share)
         lookaheads = draw_lookaheads(self._batch * share.ranks, random)
-        return Lesson(sequences, lookaheads[share.rank :: share.ranks])
+        return Mel2MelBatch(sequences, lookaheads[share.rank :: share.ranks])
 
-    def forward(self, batch: Lesson) -> Tensor:
+    def forward(self, batch: Mel2MelBatch) -> Tensor:
         return self._compare(batch.sequences, batch.lookaheads, self._machine.mixed_precision())
 
     def validate(self) -> float:
@@ -112,34 +98,34 @@ class Mel2MelObjective(nn.Module):
         return self._loss(heard, mel, fine)
 
 
-def train(plan: Plan, teaching: Teaching | None = None) -> None:
+def train(plan: TrainingPlan, settings: Mel2MelSettings) -> None:
     """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
-    teaching = teaching or Teaching()
+    sizes = settings.sizes.config()
     with at_work(plan.device, plan.threads) as machine:
         torch.manual_seed(plan.seed)
-        frames = plan.frames or FRAMES
-        data, held_out = (DataSet(plan.data, split, frames) for split in ("train", "val"))
+        data, held_out = (DataSet(plan.data, split, plan.frames) for split in ("train", "val"))
         count = len(data.patches)
-        config = Mel2MelConfig(instruments=count, analysis=data.analysis, **plan.sizes)
+        config = Mel2MelConfig(instruments=count, analysis=data.analysis, **sizes)
         network = Mel2Mel(config)
         _spread(network)
-        objective = Mel2MelObjective(network, data, held_out, plan.batch, teaching.loss, machine)
+        loss = SpectralLoss(**asdict(settings.loss))
+        objective = Mel2MelObjective(network, data, held_out, plan.batch, loss, machine)
         objective.to(machine.device)
         named = list(network.named_parameters())
         fast = [p for n, p in named if n.startswith("templates.")]
         slow = [p for n, p in named if not n.startswith("templates.")]
         groups = [
-            {"params": slow, "lr": teaching.rate},
-            {"params": fast, "lr": teaching.template_rate},
+            {"params": slow, "lr": plan.learning_rate},
+            {"params": fast, "lr": settings.template_rate},
         ]
         begun = (plan.run / LAST).exists()
-        if teaching.grow and not begun:
-            told = grow(network, teaching.grow)
+        if settings.grow and not begun:
+            report = grow(network, settings.grow)
             if machine.first:
-                print(told, file=sys.stderr)
-        run = Run(plan, objective, groups, HALVE_EVERY, machine)
-        if teaching.grow and not begun:
-            run.progress.begin_with(teaching.grow)
+                print(report, file=sys.stderr)
+        run = Run(plan, objective, groups, machine)
+        if settings.grow and not begun:
+            run.progress.begin_with(settings.grow)
         run.go()
 
 

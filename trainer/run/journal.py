@@ -1,4 +1,4 @@
-"""What a run tells of itself as it goes: log.jsonl, and TensorBoard if it is asked for."""
+"""A run's log: log.jsonl, and TensorBoard if it is asked for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Journal:
                 raise ValueError("--tensorboard: needs `pip install tensorboard`") from None
             self._board = SummaryWriter(str(run / "tensorboard"))
 
-    def tell(
+    def write(
         self,
         counters: Mapping[str, float],
         values: Mapping[str, float],
