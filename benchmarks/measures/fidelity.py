@@ -37,9 +37,9 @@ from benchmarks.measures.conditions import CONDITIONS, LEARNT, NOTES, check_look
 from benchmarks.measures.published import HERTZ, published
 from benchmarks.measures.takes import instruments, load_takes, take_paths
 from benchmarks.measures.work_file import WorkFile, digest
+from common.threads import end_with_parent
 from player.flags import DEFAULT_BANK, MOST_LOOKAHEAD
 from synth.bank.bank import Bank, load_bank
-from trainer.data.worker import end_with_parent
 
 SUMMARY = "how close is the sound to the original, bin by bin?"
 DEFAULT_LOSS = "tanh-log-abs"

@@ -37,7 +37,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> list[Row]:
     """A row for each run. ValueError for a folder that is none."""
     manifest = read_manifest(options.data)
-    rate, hop = manifest["rate"], manifest["hop"]
+    rate, hop = manifest.rate, manifest.hop
     rows, loaded = [], [_load(run) for run in options.runs]
     with pinned(1), torch.inference_mode():
         for wavenet, best in tqdm(loaded, desc="ladder", unit="run"):

@@ -40,12 +40,12 @@ def instruments(bank: Bank, data: Path) -> list[str]:
     """
     manifest = read_manifest(data)
     for name in ("rate", "hop"):
-        stated = getattr(bank.analysis, name)
-        if manifest[name] != stated:
+        found, stated = getattr(manifest, name), getattr(bank.analysis, name)
+        if found != stated:
             raise ValueError(
-                f"{data / 'manifest.yaml'}: {name} is {manifest[name]}, but {stated} in {bank.path}"
+                f"{data / 'manifest.yaml'}: {name} is {found}, but {stated} in {bank.path}"
             )
-    known = [patch for patch in bank.names if patch in manifest["programs"]]
+    known = [patch for patch in bank.names if patch in manifest.programs]
     if not known:
         raise ValueError(f"{data}: none of its instruments is in {bank.path}")
     return known
@@ -56,7 +56,7 @@ def take_paths(data: Path, patch: str, pieces: int) -> list[Path]:
 
     Raises ValueError when there is none.
     """
-    programs = list(read_manifest(data)["programs"])
+    programs = list(read_manifest(data).programs)
     paths = [p for p in sorted((data / "test").glob("*.npz")) if _patch_of(p, programs) == patch]
     if not paths:
         raise ValueError(f"{data / 'test'}: no test piece of {patch}; let `render` finish")

@@ -65,9 +65,9 @@ def examples(bank: Bank, data: Path, patches: list[str], seconds: float) -> Iter
     """
     manifest, analysis = read_manifest(data), bank.analysis
     for size in ("rate", "hop"):
-        if manifest[size] != getattr(analysis, size):
+        if getattr(manifest, size) != getattr(analysis, size):
             raise ValueError(
-                f"{data / 'manifest.yaml'}: {size} is {manifest[size]}, but the bank "
+                f"{data / 'manifest.yaml'}: {size} is {getattr(manifest, size)}, but the bank "
                 f"{bank.path} plays at {getattr(analysis, size)}"
             )
     mel2mel = bank.mel2mel()
@@ -77,7 +77,7 @@ def examples(bank: Bank, data: Path, patches: list[str], seconds: float) -> Iter
         if not paths:
             continue
         path = paths[number % len(paths)]
-        excerpt = load_excerpt(path, list(manifest["programs"]))
+        excerpt = load_excerpt(path, list(manifest.programs))
         struck = np.flatnonzero(excerpt.roll.any(1))
         first = max((int(struck[0]) if len(struck) else 0) - BEFORE_FRAMES, 0)
         frames = min(round(seconds * analysis.frame_rate), len(excerpt.roll) - first)

@@ -13,8 +13,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-from common.threads import go_before_others
-from trainer.data.worker import end_with_parent
+from common.threads import end_with_parent, go_before_others
 
 STEP_S = 0.001
 SHORTEST_MS = 1.0
