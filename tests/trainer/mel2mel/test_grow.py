@@ -15,8 +15,10 @@ from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from tests.trainer.tiny_data import SIZES
 from trainer.bank.bank import make_bank
 from trainer.bank.check import check_bank
+from trainer.bank.plan import BankPlan
 from trainer.mel2mel.grow import grow
-from trainer.mel2mel.training import Teaching, train
+from trainer.mel2mel.settings import Mel2MelSettings
+from trainer.mel2mel.training import train
 from trainer.run.checkpoint import save_weights
 from trainer.run.weights import read_history
 
@@ -108,13 +110,14 @@ def test_what_is_no_mel2mel_is_refused(tmp_path, content):
 
 def test_a_48_khz_bank_from_a_16_khz_run_plays_in_tune(plan, data48, tmp_path):
     narrow = plan("mel2mel", "narrow", 3)
-    train(narrow)
-    told = plan("mel2mel", "run", 2, data=data48, sizes=SIZES["mel2mel"])
-    teaching = Teaching(grow=narrow.run / "weights.safetensors")
-    train(told, teaching)
-    train(replace(told, iterations=4), teaching)  # goes on, and does not begin again
-    assert read_history(told.run / "weights.safetensors")["iterations"] == 3 + 4
-    make_bank(told.run, None, data48, tmp_path / "bank")
+    settings = Mel2MelSettings(SIZES["mel2mel"])
+    train(narrow, settings)
+    wide = plan("mel2mel", "run", 2, data=data48)
+    settings = replace(settings, grow=narrow.run / "weights.safetensors")
+    train(wide, settings)
+    train(replace(wide, iterations=4), settings)  # goes on, and does not begin again
+    assert read_history(wide.run / "weights.safetensors")["iterations"] == 3 + 4
+    make_bank(BankPlan(mel2mel=wide.run, wavenet=None, data=data48, out=tmp_path / "bank"))
     bank = load_bank(tmp_path / "bank")
     about = bank.about["mel2mel"]
     assert about["begun_with"] == "narrow/weights.safetensors"
