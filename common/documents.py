@@ -116,7 +116,7 @@ def _expected(error: ErrorDetails) -> str:
         text = text.removeprefix(opening)
     for theirs, ours in WORDS.items():
         text = text.replace(theirs, ours)
-    return text.partition(" or an instance of")[0]
+    return text.partition(" or an instance of")[0].partition(", unable to parse")[0]
 
 
 def _reason(error: Exception) -> str:

@@ -16,8 +16,13 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 import tyro
 from annotated_types import Interval
-from pydantic import AllowInfNan
-from tyro.conf import DisallowNone, FlagCreatePairsOff, HelptextFromCommentsOff, OmitArgPrefixes, arg
+from tyro.conf import (
+    DisallowNone,
+    FlagCreatePairsOff,
+    HelptextFromCommentsOff,
+    OmitArgPrefixes,
+    arg,
+)
 from tyro.constructors import PrimitiveConstructorSpec
 
 T = TypeVar("T")
@@ -25,7 +30,7 @@ T = TypeVar("T")
 Count = Annotated[int, Interval(ge=1), arg(metavar="N")]
 Seed = Annotated[int, Interval(ge=0, le=2**64 - 1), arg(metavar="N")]
 Share = Annotated[float, Interval(ge=0, le=1), arg(metavar="SHARE")]
-Positive = Annotated[float, AllowInfNan(False), Interval(ge=0)]
+Positive = Annotated[float, Interval(ge=0, le=1e6)]
 Minutes = Annotated[Positive, arg(metavar="MINUTES")]
 """Kinds of numbers that many flags take."""
 
