@@ -97,14 +97,17 @@ class RenderPlan:
     seed: Seed = 0
     """Random seed. Another one chooses other excerpts."""
 
+    def check(self) -> None:
+        """Raises ValueError for a length of music that is stated twice."""
+        if self.hours is not None and self.minutes is not None:
+            raise ValueError("--hours: expected alone, got --minutes too")
+
     @property
     def train_minutes(self) -> float:
-        """Training music for each instrument. Raises ValueError if it is stated twice."""
-        if self.hours is None:
-            return MINUTES if self.minutes is None else self.minutes
-        if self.minutes is not None:
-            raise ValueError("--hours: expected alone, got --minutes too")
-        return self.hours * 60 / len(self.programs)
+        """Training music for each instrument."""
+        if self.hours is not None:
+            return self.hours * 60 / len(self.programs)
+        return MINUTES if self.minutes is None else self.minutes
 
     @property
     def hop(self) -> int:

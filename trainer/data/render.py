@@ -46,6 +46,7 @@ def render(plan: RenderPlan, workers: int, max_minutes: float = math.inf) -> Pat
     missing or bad corpus or SoundFont, or when the folder holds a data set of another plan,
     OSError when the disk is full.
     """
+    plan.check()
     listed = _listed(plan)  # what is quick to find wrong comes first
     synth = FluidSynth(plan.soundfont, plan.render_rate)
     with worker_pool(plan, workers) as pool:

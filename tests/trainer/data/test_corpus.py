@@ -33,12 +33,18 @@ def test_pieces_are_sorted_into_their_splits(corpus):
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ("train-piece.mid,Piece,6.0,dev", "line 5: split is 'dev', but must be train, val or test"),
-        ("train-piece.mid,Piece,long,train", "line 5: seconds is 'long', but must be a number"),
-        ("train-piece.mid,Piece,-1,train", "line 5: seconds is '-1', but must be a number"),
-        ("train-piece.mid,Piece,inf,train", "line 5: seconds is 'inf', but must be a number"),
-        ("absent.mid,Piece,6.0,train", "line 5: .*absent.mid is no file"),
-        ("train-piece.mid", "line 5: split is None"),
+        ("train-piece.mid,Piece,6.0,dev", "line 5: split: expected train, val or test, got 'dev'"),
+        (
+            "train-piece.mid,Piece,long,train",
+            "line 5: seconds: expected a number above 0, got 'long'",
+        ),
+        ("train-piece.mid,Piece,-1,train", "line 5: seconds: expected a number above 0, got '-1'"),
+        (
+            "train-piece.mid,Piece,inf,train",
+            "line 5: seconds: expected a number above 0, got 'inf'",
+        ),
+        ("absent.mid,Piece,6.0,train", "line 5: .*absent.mid: no such file"),
+        ("train-piece.mid", "line 5: split: expected train, val or test, got None"),
     ],
 )
 def test_a_bad_row_is_named(corpus, row, complaint):

@@ -141,7 +141,7 @@ def test_a_sequence_may_be_as_long_as_its_excerpt(data):
 
 
 def test_longer_sequences_than_excerpts_are_refused(data):
-    with pytest.raises(ValueError, match="frames is 501, but an excerpt in .*val has only 500"):
+    with pytest.raises(ValueError, match="--frames: expected at most 500, .*val, got 501"):
         DataSet(data, "val", frames=501)
 
 
@@ -161,12 +161,18 @@ def test_what_is_missing_is_named(data, tmp_path):
     ("text", "complaint"),
     [
         ("programs: {reed: 20}\nrate: 16000\n", "hop is missing"),
-        ("programs: {reed: 200}\nrate: 16000\nhop: 128\n", "programs: reed is 200"),
-        ("programs: [reed]\nrate: 16000\nhop: 128\n", "programs is .'reed'., but must map"),
+        (
+            "programs: {reed: 200}\nrate: 16000\nhop: 128\n",
+            "programs: reed: expected at most 127",
+        ),
+        ("programs: [reed]\nrate: 16000\nhop: 128\n", "programs: expected a mapping, got .'reed'."),
         ("programs: {../reed: 2}\nrate: 16000\nhop: 128\n", "patch name '../reed'"),
-        ("programs: {reed: 20}\nrate: fast\nhop: 128\n", "rate is 'fast'"),
+        (
+            "programs: {reed: 20}\nrate: fast\nhop: 128\n",
+            "rate: expected a whole number, got",
+        ),
         ("programs: {reed: 20\n", "not valid YAML"),
-        ("", "must be a mapping"),
+        ("", "expected a mapping, got None"),
     ],
 )
 def test_a_bad_manifest_is_told_in_one_line(tmp_path, text, complaint):
