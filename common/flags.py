@@ -48,7 +48,7 @@ WORDS = {
         r"\2: expected one of \3, got \1"
     ),
     r"Missing value for argument '(\S+)'\..*": r"\1: expected a value, got none",
-    r"Missing from .*?: (--\S+).*": r"\1 is missing",
+    r"Missing from .*?: (\S+).*": r"\1 is missing",
     r"Unrecognized options: (.*)": r"not understood: \1",
 }
 """What tyro says, and what we say."""
