@@ -11,8 +11,9 @@ from safetensors.torch import save
 from torch import nn
 
 from common.files import remove_partials, write_whole
+from common.names import VOCODERS
 from common.patch import Patch, save_patch
-from synth.bank.bank import MAY_STATE, SIZES, VOCODERS
+from synth.bank.bank import MAY_STATE, SIZES
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig

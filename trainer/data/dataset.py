@@ -56,8 +56,8 @@ class Sequences:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which rows of a batch are drawn: every `ranks`-th from `rank` on, so that processes that
-    draw with the same generator have a whole batch between them."""
+    """Which rows of a batch are drawn: every `ranks`-th from `rank` on, so that processes which
+    draw with the same generator get different rows of one batch."""
 
     rank: int = 0
     ranks: int = 1
@@ -69,9 +69,9 @@ ALL = Share()
 class DataSet:
     """One split of a data set folder, to draw sequences of a number of frames from.
 
-    context: frames before and after a sequence whose roll comes along. Raises ValueError when
-    there is no data set, no excerpt of one of its instruments, or an excerpt is shorter than
-    a sequence.
+    context: frames before and after a sequence for which the roll is given, too. Raises
+    ValueError when there is no data set, no excerpt of one of its instruments, or an excerpt is
+    shorter than a sequence.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class DataSet:
         before, after = self.context
         first, stop = start - before, start + frames + after
         roll = _roll_between(excerpt.roll, max(first, 0), stop)
-        # As a player hears it from the excerpt's start: a key may have been held for long.
+        # Keys are followed from the excerpt's start: one may have been held for long.
         keys = self._keys_at(excerpt, max(first, 0))
         tracks, _ = play_keys(roll, keys)
         untouched = (0, 0, max(-first, 0), 0)

@@ -1,4 +1,4 @@
-"""The teacher: FluidSynth, reached by ctypes, turns a score into the sound to be learnt.
+"""FluidSynth, called through ctypes, turns a score into the sound to be learnt.
 
 The library comes with the pygame-ce wheel (pinned, so that a data set can be made again)
 or from the system. Every render uses a fresh synth: a reused one is not bit-identical.
@@ -21,7 +21,7 @@ from trainer.data.score import to_message
 GAIN = 0.5
 POLYPHONY = 1024
 INSTALL = "pip install pygame-ce==2.5.8"
-"""What brings the library, the same one on every machine."""
+"""Installs the library, the same one on every machine."""
 
 
 class FluidSynth:

@@ -32,7 +32,7 @@ PIECES_KEPT = 256
 
 @contextmanager
 def worker_pool(plan: RenderPlan, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes that end with this one, whatever ends it; what is begun is finished."""
+    """Worker processes that end when this one ends. Excerpts that were begun are finished."""
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process
     pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(plan,))
     try:
@@ -45,13 +45,14 @@ def worker_pool(plan: RenderPlan, workers: int) -> Iterator[ProcessPoolExecutor]
             "fewer --workers"
         ) from None
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second one would leave halves
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave halves
         pool.shutdown(cancel_futures=True)
         signal.signal(signal.SIGINT, previous)
 
 
 def loudest_sample(program: int, pieces: list[tuple[str, float]]) -> float:
-    """Of a program, at its own level, in the second half minute of (path, seconds) each."""
+    """The loudest sample of a program, before any gain, in the second half minute of pieces,
+    each (path, seconds)."""
     loudest = 0.0
     for path, length in pieces:
         played = min(CALIBRATION_S, length)
@@ -85,7 +86,7 @@ def render_excerpt(job: ExcerptJob, gains_db: Mapping[str, float]) -> None:
 
 
 _plan: RenderPlan
-"""Of the worker that this process is."""
+"""What this worker process renders."""
 
 
 def _start(plan: RenderPlan) -> None:

@@ -93,10 +93,10 @@ def _retell(weights: dict[str, Tensor], count: int) -> None:
     counts = torch.ones(len(places), 1)
     counts[len(points) :] = MIXTURE_WEIGHT
     linear = (weights["timbre.linear.weight"], weights["timbre.linear.bias"])
-    told = torch.nn.functional.linear(places, *linear).tanh()
-    fewer = torch.cat([torch.ones(len(places), 1), told[:, :count]], 1)
+    features = torch.nn.functional.linear(places, *linear).tanh()
+    fewer = torch.cat([torch.ones(len(places), 1), features[:, :count]], 1)
     # Functions that are alike leave more than one solution: the smallest.
-    share = torch.linalg.lstsq(fewer * counts, told * counts, driver="gelsd").solution
+    share = torch.linalg.lstsq(fewer * counts, features * counts, driver="gelsd").solution
     for still, moving in (("base", "by_timbre"), ("tilt", "tilt_by_timbre")):
         still, moving = f"templates.{still}", f"templates.{moving}"
         moved = torch.tensordot(share, weights[moving], 1)

@@ -1,4 +1,4 @@
-"""How Mel2Mel is made and taught, as its command is told. No torch: the help must be quick."""
+"""Sizes of Mel2Mel and how it is taught: flags of its command. No torch, so that help is quick."""
 
 from __future__ import annotations
 

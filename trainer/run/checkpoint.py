@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on exactly, and weights that a bank is made of.
+"""Checkpoints: all that a run needs to resume exactly, and weights that a bank is made of.
 
 last.pt holds weights, their average, optimiser, schedule, random state and counters.
 weights.safetensors and best.safetensors hold averaged weights in half precision, the latest
@@ -44,7 +44,7 @@ class Progress:
     begun_with: str = ""
 
     def begin_with(self, weights: Path) -> None:
-        """Count what a file of weights tells of its history as earlier."""
+        """Count what these weights had seen before as earlier."""
         history = read_history(weights)
         self.begun_with = f"{weights.resolve().parent.name}/{weights.name}"
         self.earlier_iterations = history.get("iterations", 0)
@@ -68,7 +68,7 @@ def save_weights(
     taught: Mapping[str, Any],
     history: Mapping[str, Any],
 ) -> None:
-    """Write averaged weights; taught, history: what a bank shall tell of how they came about."""
+    """Write averaged weights; taught, history: for the provenance of a bank made of them."""
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in average.items()}
     notes = {"config": asdict(config), "taught": dict(taught), "history": dict(history)}
     write_whole(path, save(half, {name: json.dumps(note) for name, note in notes.items()}))
@@ -122,7 +122,7 @@ def check_config(weights: Path, config: Any, taught: Mapping[str, Any]) -> None:
 
 
 def taught_alike(weights: Path, taught: Mapping[str, Any]) -> bool:
-    """Whether there are such weights, taught in the same way, by however many iterations."""
+    """Whether these weights exist and were taught in the same way; iterations may differ."""
     return weights.exists() and read_taught(weights) | {"iteration": 0} == {
         **taught,
         "iteration": 0,

@@ -34,8 +34,8 @@ class Journal:
         values: Mapping[str, float],
         notes: Mapping[str, Any],
     ) -> None:
-        """One line. counters: where the run stands, `iteration` among them; values: what
-        TensorBoard draws; notes: what else the log says."""
+        """Add one line. counters: where the run stands, `iteration` among them; values: for
+        TensorBoard, too; notes: for the log only."""
         with self._path.open("a") as file:
             file.write(json.dumps({**counters, **values, **notes}) + "\n")
         if self._board:
@@ -50,7 +50,7 @@ class Journal:
 
 
 class Recent:
-    """Losses since the last report. They are looked at together: to read one waits for a GPU."""
+    """Losses since the last report, read together, because reading one waits for the GPU."""
 
     def __init__(self, run: Path) -> None:
         self._run = run

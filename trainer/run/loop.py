@@ -175,7 +175,7 @@ class Run:
         }
         save_checkpoint(plan.run, whole, progress)
         save_weights(run / LATEST, weights, config, taught, progress.history())
-        # Logged once it is on disk: the log's last validation belongs to these weights.
+        # Logged only now: the log's last validation belongs to the weights on the disk.
         session = {"device": self.machine.name} | dict(self.objective.session)
         self._log(session, validation=round(progress.validation, 5))
 
@@ -209,9 +209,9 @@ class Run:
             check_config(run / LATEST, self.network.config, self.objective.taught)
         self.progress = whole["progress"]
         if not taught_alike(run / BEST, self.objective.taught):
-            # A loss of another kind would never be beaten, or always.
+            # Losses of different kinds cannot be compared.
             self.progress.best = float("inf")
-        # Whatever the session before used, its rates included.
+        # The rates are this session's, whatever the last one used.
         schedule.base_lrs = [*rates]
         for group, rate, factor in zip(
             self.optimiser.param_groups, rates, schedule.lr_lambdas, strict=True
@@ -229,7 +229,7 @@ class Run:
 
 
 def _check_moments(optimiser: torch.optim.Optimizer) -> None:
-    """Adam takes moments of other weights without a word, and then writes beyond their ends."""
+    """Adam accepts moments of other shapes, and would then write beyond their ends."""
     for group in optimiser.param_groups:
         for weight in group["params"]:
             state = optimiser.state[weight]

@@ -35,7 +35,7 @@ class Machine:
 
     @property
     def precision(self) -> torch.dtype:
-        """Of matrix products: bfloat16 where there are units for them, else float32."""
+        """Of matrix products: bfloat16 where the hardware has units for it, else float32."""
         quick = self.device.type == "cuda" or torch.cpu._is_amx_tile_supported()
         return torch.bfloat16 if quick else torch.float32
 
@@ -49,7 +49,7 @@ class Machine:
         return each_tensor(batch, lambda t: t.to(self.device, non_blocking=True))
 
     def pin(self, batch: Any) -> Any:
-        """A dataclass with its tensors where a GPU fetches them fastest, if there is one."""
+        """A dataclass with its tensors in memory that a GPU copies fastest, if there is one."""
         if self.device.type != "cuda":
             return batch
         return each_tensor(batch, Tensor.pin_memory)

@@ -1,4 +1,4 @@
-"""How the WaveNet is made and taught, as its command is told. No torch: the help must be quick."""
+"""Sizes of the WaveNet and how it is taught: flags of its command. No torch: help is quick."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Teaches the WaveNet, teacher-forced, to follow mel frames: cross-entropy of each sample.
 
-First it hears true frames; later a share of Mel2Mel's own, at lookaheads drawn as in play, so
-that it knows what it will be given.
+First it hears true frames; later also frames that Mel2Mel predicts, at random lookaheads, as
+it will get them in play.
 """
 
 from __future__ import annotations
