@@ -6,28 +6,28 @@ import sys
 from collections.abc import Sequence
 
 from common.flags import read_flags
-from trainer.commands.bank import Bank
-from trainer.commands.render import Render
-from trainer.commands.training import Mel2Mel, WaveNet
+from trainer.commands.bank import BankCommand
+from trainer.commands.render import RenderCommand
+from trainer.commands.training import Mel2MelCommand, WaveNetCommand
 
 PROGRAM = "python -m trainer"
-COMMANDS: dict[str, type[Render | Mel2Mel | WaveNet | Bank]] = {
-    "render": Render,
-    "mel2mel": Mel2Mel,
-    "wavenet": WaveNet,
-    "bank": Bank,
+COMMANDS: dict[str, type[RenderCommand | Mel2MelCommand | WaveNetCommand | BankCommand]] = {
+    "render": RenderCommand,
+    "mel2mel": Mel2MelCommand,
+    "wavenet": WaveNetCommand,
+    "bank": BankCommand,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: 0 when done, 2 for bad input (in one line), 130 on Ctrl-C."""
-    name, *flags = (sys.argv[1:] if arguments is None else arguments) or ("--help",)
+    name, *flags = (sys.argv[1:] if arguments is None else arguments) or ("",)
     if name in ("-h", "--help"):
         print(_overview())
         return 0
     try:
         if name not in COMMANDS:
-            raise ValueError(f"expected one of {', '.join(COMMANDS)} first, got {name!r}")
+            raise ValueError(f"expected a command ({', '.join(COMMANDS)}), got {name!r}")
         read_flags(COMMANDS[name], flags, f"{PROGRAM} {name}").run()
     except (ValueError, OSError) as error:
         print(f"trainer: {error}", file=sys.stderr)

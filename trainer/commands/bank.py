@@ -8,7 +8,7 @@ from trainer.bank.plan import BankPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Bank:
+class BankCommand:
     """Make a bank of the trained networks, as they stand in their checkpoints."""
 
     bank: BankPlan = BankPlan()

@@ -14,7 +14,7 @@ from trainer.data.plan import RenderPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Render:
+class RenderCommand:
     """Render MIDI files into a data set; go on with one that was interrupted."""
 
     data_set: RenderPlan

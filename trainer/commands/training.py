@@ -14,7 +14,7 @@ WAVENET = TrainingPlan(run=Path("runs/wavenet"), batch=5, frames=64, halve_every
 
 
 @dataclass(frozen=True, slots=True)
-class Mel2Mel:
+class Mel2MelCommand:
     """Train the network from notes to spectra; go on with a run that was stopped.
 
     The method's ten instruments in two dimensions need no flags.
@@ -38,7 +38,7 @@ class Mel2Mel:
 
 
 @dataclass(frozen=True, slots=True)
-class WaveNet:
+class WaveNetCommand:
     """Train the vocoder network from mel spectra to samples; go on with a stopped run.
 
     On each of several GPUs or cores: torchrun --nproc-per-node N -m -- trainer wavenet ...

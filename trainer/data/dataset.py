@@ -55,7 +55,7 @@ class Sequences:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Shard:
     """Which rows of a batch are drawn: every `ranks`-th from `rank` on, so that processes which
     draw with the same generator get different rows of one batch."""
 
@@ -63,7 +63,7 @@ class Share:
     ranks: int = 1
 
 
-ALL = Share()
+ALL = Shard()
 
 
 class DataSet:
@@ -104,13 +104,13 @@ class DataSet:
             )
 
     def draw(
-        self, batch: int, window: int, random: torch.Generator, share: Share = ALL
+        self, batch: int, window: int, random: torch.Generator, shard: Shard = ALL
     ) -> Sequences:
         """Random sequences, the instruments in turn so that each has the same share.
 
         batch: sequences of each process; may be called from many threads.
         """
-        rows = batch * share.ranks
+        rows = batch * shard.ranks
         first = _below(len(self.patches), random)
         chosen = []
         for row in range(rows):
@@ -119,7 +119,7 @@ class DataSet:
             excerpt = choices[_below(len(choices), random)]
             start = _below(len(excerpt.roll) - self.frames + 1, random)
             chosen.append((excerpt, start))
-        own = chosen[share.rank :: share.ranks]
+        own = chosen[shard.rank :: shard.ranks]
         drawn = [self._cut(excerpt, start, window) for excerpt, start in own]
         audio, roll, velocity, age, rest = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         instruments = torch.tensor([excerpt.instrument for excerpt, _ in own])

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from synth.mel import FLOOR, fold, mel_filters, mel_from_magnitudes
 from synth.mel2mel.bilstm import Lookahead
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
-from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
+from trainer.data.dataset import DataSet, Sequences, Shard, framed_magnitudes
 from trainer.mel2mel.grow import grow
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.settings import Mel2MelSettings
@@ -66,11 +66,11 @@ class Mel2MelObjective(nn.Module):
         self._loss, self._machine = loss, machine
 
     def draw(self, random: torch.Generator) -> Mel2MelBatch:
-        share = Share(self._machine.rank, self._machine.ranks)
+        shard = Shard(self._machine.rank, self._machine.ranks)
         window = self.network.config.analysis.window
-        sequences = self._data.draw(self._batch, window, random, share)
-        lookaheads = draw_lookaheads(self._batch * share.ranks, random)
-        return Mel2MelBatch(sequences, lookaheads[share.rank :: share.ranks])
+        sequences = self._data.draw(self._batch, window, random, shard)
+        lookaheads = draw_lookaheads(self._batch * shard.ranks, random)
+        return Mel2MelBatch(sequences, lookaheads[shard.rank :: shard.ranks])
 
     def forward(self, batch: Mel2MelBatch) -> Tensor:
         return self._compare(batch.sequences, batch.lookaheads, self._machine.mixed_precision())

@@ -19,7 +19,7 @@ from synth.mel import mel_filters, mel_from_magnitudes
 from synth.mel2mel.network import Mel2Mel
 from synth.vocoders.wavenet.mulaw import encode
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
-from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
+from trainer.data.dataset import DataSet, Sequences, Shard, framed_magnitudes
 from trainer.mel2mel.training import draw_lookaheads
 from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work, each_tensor
@@ -122,7 +122,7 @@ class WaveNetObjective(nn.Module):
     def _draw(
         self, data: DataSet, batch: int, random: torch.Generator, rank: int, ranks: int
     ) -> WaveNetBatch:
-        sequences = data.draw(batch, data.analysis.window, random, Share(rank, ranks))
+        sequences = data.draw(batch, data.analysis.window, random, Shard(rank, ranks))
         if not self._share:
             return WaveNetBatch(sequences)
         guided = torch.rand(batch * ranks, generator=random)[rank::ranks] < self._share

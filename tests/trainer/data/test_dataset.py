@@ -13,7 +13,7 @@ import torch
 from synth.mel import Analysis, magnitudes
 from synth.mel2mel.keys import initial_keys, play_keys
 from tests.trainer.tiny_data import HOP, INSTRUMENTS, write_excerpt, write_manifest
-from trainer.data.dataset import DataSet, Share, framed_magnitudes, load_excerpt
+from trainer.data.dataset import DataSet, Shard, framed_magnitudes, load_excerpt
 
 ANALYSIS = Analysis()
 WINDOW, HALF = ANALYSIS.window, ANALYSIS.window // 2
@@ -200,7 +200,7 @@ def test_a_bad_excerpt_is_named(data, tmp_path):
 def test_processes_have_a_whole_batch_between_them(train, ranks):
     whole = train.draw(6, WINDOW, generator(4))
     for rank in range(ranks):
-        part = train.draw(6 // ranks, WINDOW, generator(4), Share(rank, ranks))
+        part = train.draw(6 // ranks, WINDOW, generator(4), Shard(rank, ranks))
         assert torch.equal(part.audio, whole.audio[rank::ranks])
         assert torch.equal(part.age, whole.age[rank::ranks])
         assert torch.equal(part.instrument, whole.instrument[rank::ranks])
