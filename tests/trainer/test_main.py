@@ -38,9 +38,9 @@ def test_from_data_to_a_bank_by_commands_alone(data, tmp_path, capsys):
         flags = [f"--data={data}", f"--run={tmp_path / network}", "--batch=3", "--iterations=2"]
         assert main([network, *flags, *sizes]) == 0
     runs = [f"--mel2mel={tmp_path / 'mel2mel'}", f"--wavenet={tmp_path / 'wavenet'}"]
-    told = ["--fidelity", "spectral=0.71", "wavenet=0.2", "--midi-credit", "mine"]
-    told += ["--weights=best", "--check"]
-    assert main(["bank", *runs, f"--data={data}", f"--out={tmp_path / 'bank'}", *told]) == 0
+    more = ["--fidelity", "spectral=0.71", "wavenet=0.2", "--midi-credit", "mine"]
+    more += ["--weights=best", "--check"]
+    assert main(["bank", *runs, f"--data={data}", f"--out={tmp_path / 'bank'}", *more]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == str(tmp_path / "bank" / "bank.yaml")
     assert shown[1:] == ["bell: plays", "reed: plays", "string: plays"]
@@ -50,14 +50,14 @@ def test_from_data_to_a_bank_by_commands_alone(data, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"),
+    ("broken", "message"),
     [
         ("corpus", "nowhere: no such folder"),
         ("soundfont", "nowhere.sf2: no such SoundFont"),
         ("noise", "noise.sf2: not a SoundFont that FluidSynth can read"),
     ],
 )
-def test_a_render_of_what_is_not_there(broken, told, corpus, soundfont, tmp_path, capsys):
+def test_a_render_of_what_is_not_there(broken, message, corpus, soundfont, tmp_path, capsys):
     noise = tmp_path / "noise.sf2"
     noise.write_bytes(b"noise" * 100)
     flags = {
@@ -66,7 +66,7 @@ def test_a_render_of_what_is_not_there(broken, told, corpus, soundfont, tmp_path
         "--out": tmp_path / "data",
     }
     flat = [str(part) for pair in flags.items() for part in pair]
-    assert told in complaint(capsys, "render", *flat)
+    assert message in complaint(capsys, "render", *flat)
     assert not (tmp_path / "data").exists()
 
 
@@ -74,8 +74,8 @@ def test_the_module_itself_exits_with_2_and_one_line(tmp_path):
     command = [sys.executable, "-m", "trainer", "render", "--midi", str(tmp_path)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stdout == ""
-    told = f"trainer: {tmp_path}: no MIDI files (.mid, .midi) in it or below"
-    assert done.stderr.splitlines() == [told]
+    message = f"trainer: {tmp_path}: no MIDI files (.mid, .midi) in it or below"
+    assert done.stderr.splitlines() == [message]
 
 
 @pytest.mark.parametrize("network", TINY)
@@ -105,7 +105,7 @@ def test_a_wavenet_on_a_data_set_of_another_hop(data, tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["mel2mel", "--batch", "0"], "--batch: expected at least 1, got 0"),
         (["wavenet", "--threads", "0"], "--threads: expected at least 1, got 0"),
@@ -129,8 +129,8 @@ def test_a_wavenet_on_a_data_set_of_another_hop(data, tmp_path, capfd):
         ([], "expected a command (render, mel2mel, wavenet, bank), got ''"),
     ],
 )
-def test_flags_that_make_no_sense_are_named(arguments, told, capsys):
-    assert complaint(capsys, *arguments).startswith(f"trainer: {told}")
+def test_flags_that_make_no_sense_are_named(arguments, message, capsys):
+    assert complaint(capsys, *arguments).startswith(f"trainer: {message}")
 
 
 def test_help_shows_the_commands(capsys):

@@ -134,9 +134,9 @@ def test_a_bank_without_a_wavenet_says_so(runs, data, tmp_path):
 
 
 def test_measured_fidelity_is_stated_and_an_older_banks_is_dropped(runs, data, tmp_path):
-    told = {"spectral": 0.71, "wavenet": 0.2}
-    make(runs, data, tmp_path / "bank", fidelity=told)
-    assert load_bank(tmp_path / "bank").fidelity == told
+    measured = {"spectral": 0.71, "wavenet": 0.2}
+    make(runs, data, tmp_path / "bank", fidelity=measured)
+    assert load_bank(tmp_path / "bank").fidelity == measured
     make(runs, data, tmp_path / "bank")
     assert load_bank(tmp_path / "bank").fidelity == {}
 
@@ -215,8 +215,8 @@ def test_a_bank_may_be_of_the_best_weights(runs, data, tmp_path):
         config = read_config(best)
         tensors = {name: value * 0.5 for name, value in load_file(best).items()}
         taught = read_taught(best) | {"iteration": 1}
-        told = {"config": json.dumps(config), "taught": json.dumps(taught)}
-        save_file(tensors, best, told)
+        notes = {"config": json.dumps(config), "taught": json.dumps(taught)}
+        save_file(tensors, best, notes)
     about = make(copy, data, tmp_path / "best", weights="best")["about"]
     assert about["mel2mel"]["iterations"] == about["wavenet"]["iterations"] == 1
     assert about["mel2mel"]["frames_seen"] == 7 and about["mel2mel"]["device"] == "gpu"
@@ -224,8 +224,8 @@ def test_a_bank_may_be_of_the_best_weights(runs, data, tmp_path):
     assert torch.equal(
         kept["mel.bias"], load_file(best.parents[1] / "mel2mel" / best.name)["mel.bias"]
     )
-    told |= {"history": json.dumps({"iterations": 100, "seen": 900, "hours": 1.5})}
-    save_file(tensors, best, told)
+    notes |= {"history": json.dumps({"iterations": 100, "seen": 900, "hours": 1.5})}
+    save_file(tensors, best, notes)
     about = make(copy, data, tmp_path / "begun", weights="best")["about"]
     learnt = [
         about["wavenet"][name] for name in ("iterations", "samples_seen", "hours_of_training")

@@ -96,12 +96,12 @@ def test_spectra_of_a_sequence_are_those_of_the_whole_excerpt(train):
                 (magnitudes(torch.from_numpy(e.audio) / 32767, ANALYSIS), e.roll)
                 for e in train.by_instrument[instrument]
             ]
-            told = (drawn.roll[row] * 127).round().byte().numpy()
+            drawn_roll = (drawn.roll[row] * 127).round().byte().numpy()
             assert any(
                 torch.allclose(cut[row], whole[start : start + 40], atol=1e-6)
                 for whole, roll in wholes
                 for start in range(len(roll) - 39)
-                if np.array_equal(roll[start : start + 40], told)
+                if np.array_equal(roll[start : start + 40], drawn_roll)
             )
 
 
@@ -221,10 +221,10 @@ def test_context_comes_along_with_silence_beyond_the_ends(data):
         for row, instrument in enumerate(one.instrument.tolist()):
             rolls = [e.roll for e in wide.by_instrument[instrument]]
             padded = [np.pad(roll, ((before, after), (0, 0))) for roll in rolls]
-            told = (other.roll[row] * 127).round().byte().numpy()
+            drawn_roll = (other.roll[row] * 127).round().byte().numpy()
             length = before + 40 + after
             assert any(
-                np.array_equal(roll[start : start + length], told)
+                np.array_equal(roll[start : start + length], drawn_roll)
                 for roll in padded
                 for start in range(len(roll) - length + 1)
             )

@@ -121,9 +121,9 @@ def test_the_folder_of_another_plan_is_refused_and_left_alone(plan, change, fiel
 
 def test_a_data_set_from_before_corpora_were_told_apart_is_gone_on_with(plan):
     manifest = render(plan, 1)
-    told = yaml.safe_load(manifest.read_text())
-    del told["corpus_sha256"]
-    manifest.write_text(yaml.safe_dump(told, sort_keys=False))
+    stated = yaml.safe_load(manifest.read_text())
+    del stated["corpus_sha256"]
+    manifest.write_text(yaml.safe_dump(stated, sort_keys=False))
     assert render(plan, 1) == manifest
 
 

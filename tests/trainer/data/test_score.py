@@ -126,8 +126,8 @@ def test_an_excerpt_of_whole_notes_is_whole_and_ends_in_silence(start):
 
 
 def test_a_file_becomes_notes_and_pedal_of_one_part():
-    def timed(seconds: float, kind: str, **told: int) -> TimedMessage:
-        return TimedMessage(seconds, mido.Message(kind, **told))
+    def timed(seconds: float, kind: str, **fields: int) -> TimedMessage:
+        return TimedMessage(seconds, mido.Message(kind, **fields))
 
     messages = [
         timed(0.0, "program_change", program=5),

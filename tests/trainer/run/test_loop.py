@@ -266,10 +266,10 @@ def test_what_a_killed_session_left_is_removed(plan):
 
 
 def test_the_weights_of_the_lowest_validation_are_kept(plan):
-    told = iter([0.5, 0.3, 0.4])
+    losses = iter([0.5, 0.3, 0.4])
     for iterations in (20, 40, 60):
         run = make_run(replace(plan, iterations=iterations))
-        run.objective.validate = lambda: next(told)
+        run.objective.validate = lambda: next(losses)
         assert run.go().validation == pytest.approx({20: 0.5, 40: 0.3, 60: 0.4}[iterations])
         if iterations == 40:
             lowest = load_file(plan.run / "weights.safetensors")
