@@ -32,13 +32,15 @@ QUIET = float(torch.tensor(FLOOR).log())
 @dataclass(frozen=True, slots=True)
 class Mel2MelConfig:
     """Sizes. fine: has the fine head; timbre_features: how many functions of the embedding
-    shape the templates (0: no templates, the paper's plain layers)."""
+    shape the templates (0: no templates, the paper's plain layers); decay_bands: bands in which
+    held keys fade at rates of their own (0: what they are after four seconds holds)."""
 
     instruments: int = 10
     embedding: int = 2
     hidden: int = 256
     fine: bool = True
     timbre_features: int = 12
+    decay_bands: int = 0
     analysis: Analysis = field(default_factory=Analysis)
 
 
@@ -100,7 +102,7 @@ class Mel2Mel(nn.Module):
             if not config.fine:
                 raise ValueError("timbre_features: key templates need the fine head")
             self.timbre = TimbreFeatures(config.embedding, config.timbre_features)
-            self.templates = KeyTemplates(analysis, config.timbre_features)
+            self.templates = KeyTemplates(analysis, config.timbre_features, config.decay_bands)
             self.register_buffer("filters", band_filters(analysis), persistent=False)
             for head in (self.mel, self.fine):
                 nn.init.zeros_(head.weight)

@@ -11,19 +11,35 @@ It has a tilt, too: how much brighter it gets the harder it is struck.
 The fill is the share of a tone that is there in the first frames after its onset: windows that
 see its beginning see less of it, and a bow needs time to speak. The release is what is left of a
 tone that has been let go.
+
+With decay bands each key has one moment more, and in each band of an octave its tone fades all
+the while, at a rate of its own that may be nothing: the moments say the rest. So a key can be
+held for ever, and between late moments a tone that dies away does so evenly. Without them, as in
+older banks, the last moment holds.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.mel import FLOOR, Analysis, fold
+from synth.mel import FLOOR, Analysis, band_centres, fold
 from synth.mel2mel.keys import KEYS, LOWEST_KEY, KeyTracks
 
 MOMENTS_S = (0.0, 0.016, 0.032, 0.056, 0.096, 0.192, 0.384, 0.768, 1.536, 4.0)
 """Seconds after its onset at which a key has a spectrum of its own; the last one holds."""
+LATER_S = 8.0
+"""One moment more where there are decay bands. Slow beats make a single late moment a bad guess
+of what comes after."""
+LOWEST_DECAY_HZ = 62.5
+"""Up to here reaches the lowest decay band; the others are an octave wide, but for the highest."""
+FASTEST_DECAY = 1.5
+"""Nepers a second, 13 dB: the moments alone say what dies sooner."""
+FIRST_DECAY = -4.0
+"""Of the rate's logit at first: 0.2 dB a second."""
 FILL_FRAMES = 16
 """Frames from an onset on that have a fill of their own; a window ends after four."""
 RELEASES_S = (0.02, 0.06, 0.2, 0.6, 1.8)
@@ -44,12 +60,14 @@ class KeyTemplates(nn.Module):
     """Natural logs of magnitudes: base (88, moments, bands) + features . by_timbre; of their
     tilt: tilt (88, bands) + features . tilt_by_timbre. Bands are the analysis's fine ones.
 
-    features (rows, features): what the timbre embedding has been expanded to.
+    features (rows, features): what the timbre embedding has been expanded to. decay_bands: how
+    many there are, 0 for none.
     """
 
-    def __init__(self, analysis: Analysis, features: int) -> None:
+    def __init__(self, analysis: Analysis, features: int, decay_bands: int = 0) -> None:
         super().__init__()
-        moments = len(MOMENTS_S)
+        self.moments_s = (*MOMENTS_S, LATER_S) if decay_bands else MOMENTS_S
+        moments = len(self.moments_s)
         self.base = nn.Parameter(_combs(analysis)[:, None].repeat(1, moments, 1))
         self.by_timbre = nn.Parameter(torch.zeros(features, KEYS, moments, analysis.bands))
         self.tilt = nn.Parameter(torch.full((KEYS, analysis.bands), FIRST_TILT))
@@ -61,7 +79,11 @@ class KeyTemplates(nn.Module):
         with torch.no_grad():
             self.release.bias.view(KEYS, -1).copy_(torch.tensor(FIRST_RELEASES))
         self.floor = _constant(features, analysis.bands, -9.0)
-        self.register_buffer("shares", _shares(analysis.frame_rate), persistent=False)
+        self.decay = _constant(features, KEYS * decay_bands, FIRST_DECAY) if decay_bands else None
+        self.decay_edges = decay_edges(analysis, decay_bands)
+        self.frame_s = 1 / analysis.frame_rate
+        shares = _shares(self.moments_s, analysis.frame_rate)
+        self.register_buffer("shares", shares, persistent=False)
         falls = -1 / (analysis.frame_rate * torch.tensor(RELEASES_S))
         self.register_buffer("falls", falls, persistent=False)
 
@@ -72,16 +94,19 @@ class KeyTemplates(nn.Module):
         """
         rows = len(features)
         spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
-        spectra = spectra.view(rows, KEYS, len(MOMENTS_S), -1)
+        spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
         tilt = self.tilt + (features @ self.tilt_by_timbre)[:, None]
         plain, hard = self.strengths(keys, features)
         share = self.share(keys.age)
-        parts = (plain, hard, share, spectra, tilt)
-        if spectra.is_cuda:
-            power = _mixed(*parts)
-        else:
-            power = torch.stack([_mixed_of_heard(*row) for row in zip(*parts, strict=True)])
-        return (power + self.noise(features)[:, None]).sqrt()
+        parts = []
+        for band, (low, high) in enumerate(pairwise(self.decay_edges)):
+            tables = (spectra[..., low:high], tilt[..., low:high])
+            tones = (plain, hard)
+            if self.decay is not None:
+                left = self.undecayed(keys.age, features, band)
+                tones = (plain * left, hard * left)
+            parts.append(_mixed_rows(*tones, share, *tables))
+        return (torch.cat(parts, -1) + self.noise(features)[:, None]).sqrt()
 
     def share(self, age: Tensor) -> Tensor:
         """What share each moment has in the spectrum of a key: (..., 88, moments), of sum 1.
@@ -107,10 +132,41 @@ class KeyTemplates(nn.Module):
         plain = (level * power).exp() * filled * left
         return plain, plain * (level * extra).exp()
 
+    def undecayed(self, age: Tensor, features: Tensor, band: int) -> Tensor:
+        """What share of its magnitude a tone has kept in a decay band: (rows, frames, 88).
+
+        age (rows, frames, 88), frames.
+        """
+        logits = self.decay(features).float().view(len(features), 1, KEYS, -1)[..., band]
+        return (-FASTEST_DECAY * self.frame_s * logits.sigmoid() * age).exp()
+
     def noise(self, features: Tensor) -> Tensor:
         """Powers (rows, bands) of the noise floor, at least that of `FLOOR`: their square roots
         have slopes."""
         return (2 * self.floor(features).float().clamp(max=0)).exp() + FLOOR**2
+
+
+def decay_edges(analysis: Analysis, bands: int) -> list[int]:
+    """The first fine band of each decay band, and the number of fine bands at last.
+
+    Raises ValueError when a decay band would be empty.
+    """
+    hertz = LOWEST_DECAY_HZ * 2.0 ** np.arange(bands - 1) if bands else []
+    inner = np.searchsorted(band_centres(analysis, "fine"), hertz).tolist()
+    edges = [0, *inner, analysis.bands]
+    if any(low >= high for low, high in pairwise(edges)):
+        raise ValueError(f"decay_bands is {bands}, too many octaves for {analysis.rate} Hz")
+    return edges
+
+
+def _mixed_rows(
+    plain: Tensor, hard: Tensor, share: Tensor, spectra: Tensor, tilt: Tensor
+) -> Tensor:
+    """`_mixed` in the way that is fast on the device."""
+    parts = (plain, hard, share, spectra, tilt)
+    if spectra.is_cuda:
+        return _mixed(*parts)
+    return torch.stack([_mixed_of_heard(*row) for row in zip(*parts, strict=True)])
 
 
 def _mixed(plain: Tensor, hard: Tensor, share: Tensor, spectra: Tensor, tilt: Tensor) -> Tensor:
@@ -135,11 +191,11 @@ def _mixed_of_heard(
     return _mixed(*tracks, *tables)
 
 
-def _shares(frame_rate: float) -> Tensor:
+def _shares(moments_s: tuple[float, ...], frame_rate: float) -> Tensor:
     """Hats over the logarithm of time: (frames to the last moment + 1, moments) in 0..1."""
-    ages = np.arange(round(MOMENTS_S[-1] * frame_rate) + 1)
+    ages = np.arange(round(moments_s[-1] * frame_rate) + 1)
     place = np.log(1 + ages)
-    knots = np.log(1 + np.array(MOMENTS_S) * frame_rate)
+    knots = np.log(1 + np.array(moments_s) * frame_rate)
     columns = [np.interp(place, knots, hat) for hat in np.eye(len(knots))]
     return torch.from_numpy(np.stack(columns, 1)).float()
 
