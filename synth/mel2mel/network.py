@@ -46,10 +46,15 @@ class Mel2MelConfig:
 
 @dataclass(frozen=True, slots=True)
 class Spectra:
-    """Natural-log magnitudes: mel (batch, frames, mels), fine (batch, frames, bands) or None."""
+    """Natural-log magnitudes: mel (batch, frames, mels), fine (batch, frames, bands) or None.
+
+    correction (batch, frames, bands): what the network has added to what its templates ask for;
+    None without templates, and in streams.
+    """
 
     mel: Tensor
     fine: Tensor | None
+    correction: Tensor | None = None
 
 
 class Film(nn.Module):
@@ -151,8 +156,9 @@ class Mel2Mel(nn.Module):
         mel = self.mel(hidden)
         if start is None:
             return Spectra(mel, self.fine(hidden) if self.fine is not None else None)
-        fine = (start + FLOOR).log() + self.fine(hidden)
+        correction = self.fine(hidden)
+        fine = (start + FLOOR).log() + correction
         # The exponential of a wild correction would blow the mel bands up: +2 is 17 dB over
         # full scale, more than any part reaches.
         bands = (fine.clamp(max=2.0).exp() @ self.filters + FLOOR).log()
-        return Spectra(bands + mel, fine)
+        return Spectra(bands + mel, fine, correction)

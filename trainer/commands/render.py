@@ -74,8 +74,8 @@ def add_render(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Make or go on with the data set; prints its manifest's path."""
     programs = read_programs(options.programs) if options.programs else PROGRAMS
-    from trainer.data.render import render
     from trainer.data.plan import Recipe
+    from trainer.data.render import render
 
     releases = dict(options.release)
     general = releases.pop(None, RELEASE_S)

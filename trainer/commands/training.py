@@ -28,6 +28,11 @@ def add_mel2mel(parser: argparse.ArgumentParser) -> None:
             "functions of the timbre that shape its key templates, 0 for plain layers without "
             "templates; default: 12",
         ),
+        "decay_bands": (
+            0,
+            "bands, an octave each, in which held keys fade at rates of their own, 0 for none; "
+            "default: 8",
+        ),
     }
     _add_training(parser, Path("runs/mel2mel"), 20, 256, sizes)
     add, weight = parser.add_argument, {"type": number(0), "metavar": "W"}

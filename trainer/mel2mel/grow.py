@@ -24,8 +24,10 @@ BAND_AXES = {"fine.weight": 0, "fine.bias": 0, "templates.base": 2, "templates.b
 BAND_AXES |= {"templates.tilt": 1, "templates.tilt_by_timbre": 1}
 BAND_AXES |= {"templates.floor.weight": 0, "templates.floor.bias": 0}
 """Weights with a row for each fine band, and where."""
-LAYERS = ("power", "extra_power", "fill", "release", "floor")
-"""Linear layers of the templates, read at functions of the timbre."""
+LAYERS = ("power", "extra_power", "fill", "release", "floor", "decay")
+"""Linear layers of the templates, read at functions of the timbre; the last is not in all."""
+MOMENT_AXES = {"templates.base": 1, "templates.by_timbre": 2}
+"""Weights with a row for each moment, and where."""
 
 
 def grow(network: Mel2Mel, path: Path) -> str:
@@ -47,6 +49,9 @@ def grow(network: Mel2Mel, path: Path) -> str:
             weights[name] = _stretched(weights[name], axis, kept, after.bands)
         # Other mel bands lie elsewhere.
         weights = {k: v for k, v in weights.items() if not k.startswith("mel.")}
+    moments = len(network.templates.moments_s)
+    for name, axis in MOMENT_AXES.items():
+        weights[name] = _stretched(weights[name], axis, weights[name].shape[axis], moments)
     network.load_state_dict(network.state_dict() | weights)
     return (
         f"begun with {path}: {kept} of {after.bands} fine bands, {new.timbre_features} of "
@@ -72,6 +77,8 @@ def _check(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
         ("frames a second", before.frame_rate, after.frame_rate),
         ("hertz between bins", before.rate / before.window, after.rate / after.window),
     ]
+    if old.decay_bands:
+        pairs.append(("decay_bands", old.decay_bands, new.decay_bands))
     for name, there, here in pairs:
         if there != here:
             raise ValueError(f"{path}: cannot be grown ({name}: {there} there, {here} here)")
@@ -103,6 +110,8 @@ def _retell(weights: dict[str, Tensor], count: int) -> None:
         weights[still] = weights[still] + moved[0]
         weights[moving] = moved[1:]
     for layer in LAYERS:
+        if f"templates.{layer}.bias" not in weights:
+            continue
         still, moving = f"templates.{layer}.bias", f"templates.{layer}.weight"
         moved = share @ weights[moving].T
         weights[still] = weights[still] + moved[0]

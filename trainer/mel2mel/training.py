@@ -19,7 +19,9 @@ from synth.mel import FLOOR, fold, mel_filters, mel_from_magnitudes
 from synth.mel2mel.bilstm import Lookahead
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
-from trainer.mel2mel import grow
+from trainer.mel2mel.between import Mixtures, draw_mixtures, points_of, wanted_between
+from trainer.mel2mel.grow import grow
+from trainer.mel2mel.keys_alone import has_keys, measure_keys, settle
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.run.checkpoint import LAST
 from trainer.run.loop import Plan, Run
@@ -32,6 +34,16 @@ LOOKAHEAD_SHARES = (0.2, 0.1, 0.15, 0.25, 0.1, 0.2)
 LEARNING_RATE = 1e-3
 TEMPLATE_RATE = 3e-2
 HALVE_EVERY = 40_000
+DECAY_BANDS = 8
+"""Octaves of a key that fade at rates of their own, unless the plan says otherwise."""
+STRETCHES, STRETCH_SHARES = (1, 4, 8), (0.65, 0.2, 0.15)
+"""So many times longer, and fewer, are the sequences of a batch: in two seconds nobody learns what
+becomes of a key that is held for ten."""
+BETWEEN_SHARE = 0.2
+"""Share of the sequences that are played between the instruments."""
+CORRECTION_WEIGHT = 0.003
+"""Of the correction's mean square: templates and correction could otherwise drift apart for ever,
+each undoing what the other says."""
 VALIDATION_BATCHES = 8
 VALIDATION_LOOKAHEAD = 4
 
@@ -49,10 +61,12 @@ class Teaching:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A batch: sequences, and of each its lookahead in frames, None for all there are."""
+    """A batch: sequences, of each its lookahead in frames, None for all there are, and mixtures
+    that the last of the sequences are played with; their sound does not count."""
 
     sequences: Sequences
     lookaheads: tuple[int | None, ...]
+    mixtures: Mixtures
 
 
 class Mel2MelObjective(nn.Module):
@@ -82,12 +96,37 @@ class Mel2MelObjective(nn.Module):
     def draw(self, random: torch.Generator) -> Lesson:
         share = Share(self._machine.rank, self._machine.ranks)
         window = self.network.config.analysis.window
-        sequences = self._data.draw(self._batch, window, random, share)
-        lookaheads = draw_lookaheads(self._batch * share.ranks, random)
-        return Lesson(sequences, lookaheads[share.rank :: share.ranks])
+        stretch = self._stretch(random)
+        rows = max(self._batch // stretch, 1)
+        frames = self._data.frames * stretch
+        sequences = self._data.draw(rows, window, random, share, frames)
+        lookaheads = draw_lookaheads(rows * share.ranks, random)[share.rank :: share.ranks]
+        between = round(BETWEEN_SHARE * rows) if self.network.templates is not None else 0
+        mixtures = draw_mixtures(between * share.ranks, len(self._data.patches), random)
+        own = slice(share.rank, None, share.ranks)
+        return Lesson(sequences, lookaheads, Mixtures(mixtures.chosen[own], mixtures.shares[own]))
+
+    def _stretch(self, random: torch.Generator) -> int:
+        """How many times longer the sequences of a batch are, as far as excerpts reach."""
+        drawn = int(torch.multinomial(torch.tensor(STRETCH_SHARES), 1, generator=random))
+        most = min(self._data.shortest // self._data.frames, self._batch)
+        return min(STRETCHES[drawn], most)
 
     def forward(self, batch: Lesson) -> Tensor:
-        return self._compare(batch.sequences, batch.lookaheads, self._machine.mixed_precision())
+        rows, between = len(batch.lookaheads), len(batch.mixtures.chosen)
+        real = rows - between
+        precision = self._machine.mixed_precision()
+        loss = self._compare(batch.sequences.at(slice(real)), batch.lookaheads[:real], precision)
+        if not between:
+            return loss
+        last = batch.sequences.at(slice(real, None))
+        score = (last.roll, last.keys, batch.lookaheads[real:])
+        with precision:
+            wanted = wanted_between(self.network, batch.mixtures, *score)
+            points = points_of(batch.mixtures, self.network.instruments.weight.detach())
+            heard = self.network(last.roll, points, score[2], last.keys)
+        middle = self._loss(heard, wanted.mel, wanted.fine)
+        return (loss * real + middle * between) / rows
 
     def validate(self) -> float:
         random = torch.Generator().manual_seed(1)
@@ -109,7 +148,10 @@ class Mel2MelObjective(nn.Module):
         with precision:
             embedding = self.network.instruments(batch.instrument)[:, None]
             heard = self.network(batch.roll, embedding, lookahead, batch.keys)
-        return self._loss(heard, mel, fine)
+        loss = self._loss(heard, mel, fine)
+        if heard.correction is None or not torch.is_grad_enabled():
+            return loss
+        return loss + CORRECTION_WEIGHT * heard.correction.float().square().mean()
 
 
 def train(plan: Plan, teaching: Teaching | None = None) -> None:
@@ -120,12 +162,18 @@ def train(plan: Plan, teaching: Teaching | None = None) -> None:
         frames = plan.frames or FRAMES
         data, held_out = (DataSet(plan.data, split, frames) for split in ("train", "val"))
         count = len(data.patches)
-        config = Mel2MelConfig(instruments=count, analysis=data.analysis, **plan.sizes)
+        sizes = {"decay_bands": DECAY_BANDS} | plan.sizes
+        if not sizes.get("timbre_features", 1):
+            sizes["decay_bands"] = 0
+        config = Mel2MelConfig(instruments=count, analysis=data.analysis, **sizes)
         network = Mel2Mel(config)
         _spread(network)
+        placed = network.templates is not None and has_keys(plan.data)
+        # Where instruments were placed by what is heard of them, there they stay.
+        network.instruments.requires_grad_(not placed)
         objective = Mel2MelObjective(network, data, held_out, plan.batch, teaching.loss, machine)
         objective.to(machine.device)
-        named = list(network.named_parameters())
+        named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         fast = [p for n, p in named if n.startswith("templates.")]
         slow = [p for n, p in named if not n.startswith("templates.")]
         groups = [
@@ -135,6 +183,10 @@ def train(plan: Plan, teaching: Teaching | None = None) -> None:
         begun = (plan.run / LAST).exists()
         if teaching.grow and not begun:
             told = grow(network, teaching.grow)
+            if machine.first:
+                print(told, file=sys.stderr)
+        if placed and not begun and not plan.init:
+            told = settle(network, measure_keys(plan.data, data.patches, network))
             if machine.first:
                 print(told, file=sys.stderr)
         run = Run(plan, objective, groups, HALVE_EVERY, machine)
