@@ -43,7 +43,8 @@ class HearingWeights(NamedTuple):
 
 class HeadWeights(NamedTuple):
     """Both heads; fine has no rows where there is none. filters (mels, bands), and the first
-    band and the one after the last that each hears: (mels, 2)."""
+    band and the one after the last that each hears: (mels, 2). floor: added to what the templates
+    ask for."""
 
     mel: np.ndarray
     mel_bias: np.ndarray
@@ -51,6 +52,7 @@ class HeadWeights(NamedTuple):
     fine_bias: np.ndarray
     filters: np.ndarray
     spans: np.ndarray
+    floor: np.float32
 
 
 compiled = numba.njit(
@@ -138,7 +140,7 @@ def speak(w, hidden, start, age, lookahead, mel, fine):
     _add_product(w.fine, hidden, fine)
     for b in range(batch):
         for f in range(bands):
-            fine[b, f] += np.log(start[b, f] + f32(FLOOR))
+            fine[b, f] += np.log(start[b, f] + w.floor)
             linear[f] = exp(min(fine[b, f], LOUDEST))
         if bands:
             for m in range(len(w.mel)):

@@ -43,6 +43,12 @@ class Mel2MelConfig:
     decay_bands: int = 0
     analysis: Analysis = field(default_factory=Analysis)
 
+    @property
+    def start_floor(self) -> float:
+        """Added to the templates' magnitudes. They hold that of silence already, and in older
+        banks, without decay bands, twice."""
+        return 0.0 if self.decay_bands else FLOOR
+
 
 @dataclass(frozen=True, slots=True)
 class Spectra:
@@ -157,7 +163,7 @@ class Mel2Mel(nn.Module):
         if start is None:
             return Spectra(mel, self.fine(hidden) if self.fine is not None else None)
         correction = self.fine(hidden)
-        fine = (start + FLOOR).log() + correction
+        fine = (start + self.config.start_floor).log() + correction
         # The exponential of a wild correction would blow the mel bands up: +2 is 17 dB over
         # full scale, more than any part reaches.
         bands = (fine.clamp(max=2.0).exp() @ self.filters + FLOOR).log()

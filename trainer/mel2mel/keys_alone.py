@@ -39,9 +39,9 @@ SLOWEST_DECAY, QUICKEST_DECAY = 1e-3, 0.97 * FASTEST_DECAY
 """Nepers a second: what a logit can say well."""
 FILLS = (-4.0, 2.0)
 """Natural log of the least and the most that a fill is taken for."""
-SILENT_FLOOR = -11.0
+SILENT_FLOOR = -14.0
 """Natural log of the noise floor to begin with, that of silence."""
-MIXTURES, MIXTURE_WEIGHT = 400, 0.03
+MIXTURES, MIXTURE_WEIGHT = 400, 0.05
 """Timbres between two or three instruments that count as well, and how much each."""
 RIDGE = 1e-4
 """Of least squares, so that no function of the timbre counts more than it must."""

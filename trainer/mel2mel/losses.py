@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.mel2mel.network import Spectra
+from synth.mel2mel.network import QUIET, Spectra
 
 CEILING = 3.0
 """Natural log, +26 dB: a wild guess counts as no louder, or `abs` would know nothing else."""
@@ -77,7 +77,8 @@ class SpectralLoss:
             return loss
 
         def away(guess: Tensor, true: Tensor) -> Tensor:
-            guess = guess.float()
+            # Below the floor is silence, too.
+            guess = torch.where(true > QUIET, guess.float(), guess.float().clamp(min=QUIET))
             error = self.fine_weight * (measure(guess) - measure(true)).abs().mean()
             if self.logs:
                 error = error + self.logs * (guess - true).abs().mean() / 4
