@@ -50,6 +50,8 @@ def add_render(parser: argparse.ArgumentParser) -> None:
     add("--seconds", type=number(2), metavar="S", default=20.0, help=told)
     told = f"play no others than these; default: {KEYS[0]}-{KEYS[1]}, all there are"
     add("--keys", type=key_range, metavar="LOW-HIGH", default=KEYS, help=told)
+    told = "hold each key alone for so long, 0 for none: templates begin with them; default: 13"
+    add("--key-seconds", type=number(0), metavar="S", default=13.0, help=told)
     known = " ".join(f"{p}={low}-{high}" for p, (low, high) in PROGRAM_KEYS.items())
     told = f"keys that single programs sound, others are left out; default: {known}"
     add("--program-keys", nargs="*", type=program_keys, metavar="PROGRAM=LOW-HIGH", help=told)
@@ -99,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
         release_s=general,
         program_release_s={p: max(s, general) for p, s in PROGRAM_RELEASE_S.items()} | releases,
         gains_db=read_mapping_file(options.gains) if options.gains else None,
+        key_s=options.key_seconds,
         seed=options.seed,
     )
     print(render(recipe, options.workers, options.max_minutes))

@@ -11,7 +11,7 @@ from common.patch import check_name
 NEEDED = ("programs", "rate", "hop")
 TOLD = (
     *("train_minutes", "val_minutes", "etude_share", "seconds", "seed"),
-    *("keys", "release_s", "rendered_at", "test_pieces", "val_fraction", "test_fraction"),
+    *("keys", "release_s", "key_s", "rendered_at", "test_pieces", "val_fraction", "test_fraction"),
     *("soundfont", "soundfont_sha256", "fluidsynth", "corpus_sha256", "gains_db"),
 )
 """What `render` also tells. Older data sets do without some of it."""

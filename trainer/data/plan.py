@@ -12,11 +12,16 @@ import numpy as np
 
 from trainer.data.fluidsynth import RENDER_RATE
 from trainer.data.programs import KEYS, PROGRAM_KEYS, PROGRAM_RELEASE_S, RELEASE_S
+from trainer.data.score import KEY_ONSET_S
 
 FRAME_S = 0.008
 """One hop, at any rate."""
 TEST_S = 60.0
 """Of each test piece, from its start."""
+KEYS_ALONE = "keys"
+"""Folder of excerpts that are one key each, from which templates begin."""
+TURNS = {KEYS_ALONE: 0, "train": 1, "val": 1, "test": 2}
+"""Split -> when it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,8 @@ class Recipe:
     etude_share: of the training music, 0..1; seconds: length of an excerpt, release included;
     rate: of the data set; direct: render at that rate instead of 48 kHz; keys: the lowest and
     the highest; program_keys: the same for single programs; release_s, program_release_s:
-    sound kept after the last note; test_pieces: at most; val_fraction, test_fraction: of a
+    sound kept after the last note; key_s: how long each key alone is held, 0 for no such
+    excerpts; test_pieces: at most; val_fraction, test_fraction: of a
     corpus without a manifest.csv; gains_db: patch name -> gain, None to calibrate.
     """
 
@@ -48,6 +54,7 @@ class Recipe:
     program_keys: Mapping[int, tuple[int, int]] = field(default_factory=PROGRAM_KEYS.copy)
     release_s: float = RELEASE_S
     program_release_s: Mapping[int, float] = field(default_factory=PROGRAM_RELEASE_S.copy)
+    key_s: float = 13.0
     gains_db: Mapping[str, float] | None = None
     seed: int = 0
 
@@ -83,7 +90,7 @@ class Recipe:
 @dataclass(frozen=True, slots=True)
 class Excerpt:
     """One file to make. piece: a MIDI path, or None for an etude; start, and the length of
-    what is played, in seconds: the release comes on top."""
+    what is played, in seconds: the release comes on top; key: it alone, instead of an etude."""
 
     split: str
     name: str
@@ -93,6 +100,7 @@ class Excerpt:
     start: float
     played_s: float
     seed: int
+    key: int | None = None
 
 
 def plan_excerpts(recipe: Recipe, pieces: Mapping[str, list[tuple[str, float]]]) -> list[Excerpt]:
@@ -131,8 +139,13 @@ def plan_excerpts(recipe: Recipe, pieces: Mapping[str, list[tuple[str, float]]])
             name, length = f"{name}-{patch}", min(TEST_S, length)
             job = Excerpt("test", name, patch, program, path, 0.0, length, 0)
             plan.append((number, job))
+        low, high = recipe.keys_of(program)
+        for key in range(low, high + 1) if recipe.key_s else ():
+            name, length = f"{key:03d}-{patch}", KEY_ONSET_S + recipe.key_s
+            job = Excerpt(KEYS_ALONE, name, patch, program, None, 0.0, length, 0, key)
+            plan.append((key, job))
     # Instruments in turn, so that what an interrupted run leaves is a balanced set.
-    plan.sort(key=lambda turn: (turn[1].split == "test", turn[0]))
+    plan.sort(key=lambda turn: (TURNS[turn[1].split], turn[0]))
     return [job for _, job in plan]
 
 

@@ -26,7 +26,7 @@ from trainer.data import corpus
 from trainer.data.corpus import SPLITS, Piece
 from trainer.data.fluidsynth import FluidSynth
 from trainer.data.manifest import read_manifest
-from trainer.data.plan import Recipe, plan_excerpts
+from trainer.data.plan import KEYS_ALONE, Recipe, plan_excerpts
 from trainer.data.storage import write_whole
 from trainer.data.worker import loudest_sample, render_excerpt, worker_pool
 
@@ -67,7 +67,7 @@ def render(recipe: Recipe, workers: int, max_minutes: float = math.inf) -> Path:
                 write_whole(recipe.out / "pieces.csv", table)
             text = yaml.safe_dump(stated | {"gains_db": dict(gains_db)}, sort_keys=False)
             write_whole(manifest_path, text.encode())
-        for split in SPLITS:
+        for split in (*SPLITS, KEYS_ALONE):
             (recipe.out / split).mkdir(exist_ok=True)
             for half in (recipe.out / split).glob("*.part"):  # of a run that was killed
                 half.unlink()
@@ -120,6 +120,7 @@ def _stated(recipe: Recipe, version: str, sha256: str) -> dict[str, Any]:
         "rendered_at": recipe.render_rate,
         "keys": {patch: list(recipe.keys_of(program)) for patch, program in programs.items()},
         "release_s": {patch: recipe.release_of(program) for patch, program in programs.items()},
+        "key_s": recipe.key_s,
         "seed": recipe.seed,
         "soundfont": recipe.soundfont.name,
         "soundfont_sha256": hashlib.sha256(recipe.soundfont.read_bytes()).hexdigest(),

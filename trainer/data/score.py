@@ -81,6 +81,8 @@ REGISTERS = ((21, 46), (48, 85), (21, 109))
 """Low keys, the middle, all: an etude keeps to one of them."""
 REGISTER_SHARES = (0.3, 0.35, 0.35)
 VELOCITIES = (10, 127)
+KEY_ONSET_S, KEY_VELOCITY = 0.2, 80
+"""Of a key that is played alone."""
 STEPS = {"chromatic": range(12), "major": (0, 2, 4, 5, 7, 9, 11), "random": range(12)}
 
 
@@ -123,6 +125,11 @@ def etude(
         strikes += [(at, min(at + length, seconds), key, velocity()) for key in struck]
         at += pace
     return _events_of(strikes, rate)
+
+
+def key_alone(rate: int, seconds: float, key: int) -> list[Event]:
+    """One key, struck at `KEY_ONSET_S` and held to the end."""
+    return _events_of([(KEY_ONSET_S, seconds, key, KEY_VELOCITY)], rate)
 
 
 def _velocities(random: np.random.Generator) -> Callable[[], int]:

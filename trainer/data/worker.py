@@ -20,7 +20,7 @@ from daw_bridge.midi.file import read_midi_file
 from daw_bridge.piano_roll import PianoRoll
 from trainer.data.fluidsynth import FluidSynth
 from trainer.data.plan import Excerpt, Recipe
-from trainer.data.score import etude, excerpt, score_events, within
+from trainer.data.score import etude, excerpt, key_alone, score_events, within
 from trainer.data.storage import excerpt_bytes, write_whole
 
 CALIBRATION_S = 30.0
@@ -64,7 +64,9 @@ def loudest_sample(program: int, pieces: list[tuple[str, float]]) -> float:
 def render_excerpt(job: Excerpt, gains_db: Mapping[str, float]) -> None:
     """Make one file of the data set. Raises ValueError for a piece that is no MIDI file."""
     recipe = _recipe
-    if job.piece is None:
+    if job.key is not None:
+        events = key_alone(recipe.rate, job.played_s, job.key)
+    elif job.piece is None:
         random, keys = np.random.default_rng(job.seed), recipe.keys_of(job.program)
         events = etude(random, recipe.rate, job.played_s, keys)
     else:

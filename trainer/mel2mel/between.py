@@ -43,7 +43,7 @@ class Mixtures:
 
 
 def draw_mixtures(count: int, instruments: int, random: torch.Generator) -> Mixtures:
-    """Random mixtures of two or three instruments."""
+    """Random mixtures of two or three instruments, of which there are two at least."""
     several = min(SEVERAL, instruments)
     chosen = torch.rand(count, instruments, generator=random).argsort(1)[:, :several]
     parts = -torch.rand(count, several, generator=random).clamp(min=1e-9).log()

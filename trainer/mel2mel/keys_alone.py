@@ -25,10 +25,9 @@ from synth.mel2mel.keys import KEYS
 from synth.mel2mel.network import Mel2Mel
 from synth.mel2mel.templates import FASTEST_DECAY, FILL_FRAMES, KeyTemplates
 from trainer.data.dataset import audio_around, framed_magnitudes, load_excerpt
+from trainer.data.plan import KEYS_ALONE
 from trainer.mel2mel.between import draw_mixtures
 
-FOLDER = "keys"
-"""Of a data set."""
 DECAY_FROM_S = 2.0
 """Seconds after the onset from where on a decay is measured, if the tone lasts so long."""
 STEADY_DB = 3.0
@@ -66,7 +65,7 @@ class KeySounds:
 
 def has_keys(folder: Path) -> bool:
     """Whether a data set holds single keys."""
-    return any((folder / FOLDER).glob("*.npz"))
+    return any((folder / KEYS_ALONE).glob("*.npz"))
 
 
 def measure_keys(folder: Path, patches: list[str], network: Mel2Mel) -> KeySounds:
@@ -84,7 +83,7 @@ def measure_keys(folder: Path, patches: list[str], network: Mel2Mel) -> KeySound
     known = torch.zeros(count, KEYS, dtype=torch.bool)
     heard: list[list[tuple[float, float]]] = [[] for _ in patches]
     velocity = 0.0
-    for path in tqdm(sorted((folder / FOLDER).glob("*.npz")), "keys", unit="key"):
+    for path in tqdm(sorted((folder / KEYS_ALONE).glob("*.npz")), "keys", unit="key"):
         excerpt = load_excerpt(path, patches)
         onset, channel = np.argwhere(excerpt.roll[:, KEYS:])[0]
         held = int(np.flatnonzero(excerpt.roll[:, channel])[-1]) + 1
@@ -100,7 +99,7 @@ def measure_keys(folder: Path, patches: list[str], network: Mel2Mel) -> KeySound
     for i, patch in enumerate(patches):
         there = known[i].nonzero()[:, 0]
         if not len(there):
-            raise ValueError(f"{folder / FOLDER}: no key of {patch}; let `render` finish")
+            raise ValueError(f"{folder / KEYS_ALONE}: no key of {patch}; let `render` finish")
         nearest = there[(torch.arange(KEYS)[:, None] - there).abs().argmin(1)]
         for table in (spectra, decay, fill):
             table[i] = table[i, nearest]
@@ -125,9 +124,11 @@ def _measure(linear: Tensor, templates: KeyTemplates) -> tuple[Tensor, Tensor, T
     spectra = weights.T @ (log - kept.log())
     quiet = weights.T @ log < np.log(DEAD)
     for moment in range(1, len(spectra)):
-        # What is silent must not grow again by the decay that is taken out of it.
-        lower = torch.minimum(spectra[moment], spectra[moment - 1])
-        spectra[moment] = torch.where(quiet[moment], lower, spectra[moment])
+        # What is silent must not grow again by the decay that is taken out of it, and a moment
+        # after the key's release is as the one before.
+        before = spectra[moment - 1]
+        now = spectra[moment] if hats[:, moment].any() else before
+        spectra[moment] = torch.where(quiet[moment], torch.minimum(now, before), now)
     made = (hats[:FILL_FRAMES] @ (2 * spectra).exp()) * kept[:FILL_FRAMES].square()
     true = linear[:FILL_FRAMES].square().sum(1)
     fill = (true.clamp(min=FLOOR**2) / made.sum(1).clamp(min=FLOOR**2)).log() / 2

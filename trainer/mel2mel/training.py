@@ -101,8 +101,11 @@ class Mel2MelObjective(nn.Module):
         frames = self._data.frames * stretch
         sequences = self._data.draw(rows, window, random, share, frames)
         lookaheads = draw_lookaheads(rows * share.ranks, random)[share.rank :: share.ranks]
-        between = round(BETWEEN_SHARE * rows) if self.network.templates is not None else 0
-        mixtures = draw_mixtures(between * share.ranks, len(self._data.patches), random)
+        instruments = len(self._data.patches)
+        between = round(BETWEEN_SHARE * rows)
+        if self.network.templates is None or instruments < 2:
+            between = 0
+        mixtures = draw_mixtures(between * share.ranks, instruments, random)
         own = slice(share.rank, None, share.ranks)
         return Lesson(sequences, lookaheads, Mixtures(mixtures.chosen[own], mixtures.shares[own]))
 

@@ -30,6 +30,7 @@ def recipe(corpus: Path, soundfont: Path, tmp_path: Path) -> Recipe:
         val_minutes=0.05,
         etude_share=0.5,
         seconds=3.0,
+        key_s=0.0,
     )
 
 
@@ -55,6 +56,19 @@ def test_a_recipe_becomes_a_data_set_that_training_can_load(recipe):
             assert len(found.audio) == seconds * 16_000
             assert len(found.roll) == -(-len(found.audio) // 128)
             assert np.abs(found.audio).max() > 1_000 and found.roll.max() > 20
+
+
+def test_each_key_alone_is_held_by_every_program(recipe):
+    recipe = replace(recipe, train_minutes=0, val_minutes=0, test_pieces=0)
+    recipe = replace(recipe, keys=(60, 61), key_s=2.0)
+    render(recipe, 1)
+    made = sorted(path.stem for path in (recipe.out / "keys").iterdir())
+    assert made == [f"0{key}-{patch}" for key in (60, 61) for patch in sorted(PROGRAMS)]
+    for path in (recipe.out / "keys").iterdir():
+        found = load_excerpt(path, list(PROGRAMS))
+        onset = np.argwhere(found.roll[:, 88:])
+        assert onset.tolist() == [[25, int(path.stem[:3]) - 21]]
+        assert (found.roll[:, :88] > 0).sum() == 250 and np.abs(found.audio).max() > 1_000
 
 
 def test_the_roll_is_what_the_audio_plays(recipe):
@@ -106,6 +120,7 @@ def new_corpus(recipe: Recipe) -> Recipe:
     [
         (set_field("seed", 2), "seed"),
         (set_field("etude_share", 0.1), "etude_share"),
+        (set_field("key_s", 9.0), "key_s"),
         (set_field("programs", {"soft-wave": 0}), "programs"),
         (new_corpus, "corpus_sha256"),
     ],

@@ -15,7 +15,7 @@ from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from tests.trainer.tiny_data import SIZES
 from trainer.bank.bank import make_bank
 from trainer.bank.check import check_bank
-from trainer.mel2mel import grow
+from trainer.mel2mel.grow import grow
 from trainer.mel2mel.training import Teaching, train
 from trainer.run.checkpoint import save_weights
 from trainer.run.weights import read_history
