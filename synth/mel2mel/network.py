@@ -33,7 +33,8 @@ QUIET = float(torch.tensor(FLOOR).log())
 class Mel2MelConfig:
     """Sizes. fine: has the fine head; timbre_features: how many functions of the embedding
     shape the templates (0: no templates, the paper's plain layers); decay_bands: bands in which
-    held keys fade at rates of their own (0: what they are after four seconds holds)."""
+    held keys fade at rates of their own (0: what they are after four seconds holds); blend: 1 where
+    the functions are shares of sum 1 and templates have levels, 0 as in older banks."""
 
     instruments: int = 10
     embedding: int = 2
@@ -41,6 +42,7 @@ class Mel2MelConfig:
     fine: bool = True
     timbre_features: int = 12
     decay_bands: int = 0
+    blend: int = 0
     analysis: Analysis = field(default_factory=Analysis)
 
     @property
@@ -81,17 +83,21 @@ class TimbreFeatures(nn.Module):
     """Smooth functions of the embedding: ten instruments differ in more ways than two.
 
     Linear in a 2-D embedding, spectra could span two directions only; tanh(A e + b) gives the
-    templates as many as there are features, and stays smooth for morphing.
+    templates as many as there are features, and stays smooth for morphing. Where timbres blend
+    it is the softmax: shares of sum 1, so that what is linear in them stays between what it is at
+    the corners, however far away a point lies.
     """
 
-    def __init__(self, embedding: int, features: int) -> None:
+    def __init__(self, embedding: int, features: int, blend: bool) -> None:
         super().__init__()
+        self.blend = blend
         self.linear = nn.Linear(embedding, features)
         nn.init.normal_(self.linear.weight, std=2.0)
         nn.init.uniform_(self.linear.bias, -1.0, 1.0)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        return self.linear(embedding).tanh()
+        told = self.linear(embedding)
+        return told.softmax(-1) if self.blend else told.tanh()
 
 
 class Mel2Mel(nn.Module):
@@ -112,8 +118,9 @@ class Mel2Mel(nn.Module):
         if config.timbre_features:
             if not config.fine:
                 raise ValueError("timbre_features: key templates need the fine head")
-            self.timbre = TimbreFeatures(config.embedding, config.timbre_features)
-            self.templates = KeyTemplates(analysis, config.timbre_features, config.decay_bands)
+            blend, features = bool(config.blend), config.timbre_features
+            self.timbre = TimbreFeatures(config.embedding, features, blend)
+            self.templates = KeyTemplates(analysis, features, config.decay_bands, blend)
             self.register_buffer("filters", band_filters(analysis), persistent=False)
             for head in (self.mel, self.fine):
                 nn.init.zeros_(head.weight)

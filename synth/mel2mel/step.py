@@ -123,6 +123,7 @@ def _pack_hearing(net: Mel2Mel) -> HearingWeights:
         *_arrays(lstm.backward_w_in, lstm.backward_bias, lstm.backward_w_state),
         *_arrays(*_film(net.film_out)),
         *_arrays(*((timbre.weight, timbre.bias) if timbre else (nothing, torch.zeros(0)))),
+        blend=bool(net.config.blend),
     )
 
 

@@ -35,8 +35,9 @@ class TemplateWeights(NamedTuple):
     base (88, moments, bands), by_timbre (88, moments, features, bands), tilt (88, bands),
     tilt_by_timbre (features, bands), floor (features, bands); powers (features, 2): power and
     extra power; fill (88, features, FILL_FRAMES); release (88, features, releases); decay (88,
-    features, decay bands), of no decay bands where there are none. shares, falls and edges as in
-    `KeyTemplates`; frame_s in seconds.
+    features, decay bands), of no decay bands where there are none; level (88, features, moments),
+    of no moments where there are none. shares, falls, widths and edges as in `KeyTemplates`;
+    frame_s in seconds.
     """
 
     base: np.ndarray
@@ -53,8 +54,11 @@ class TemplateWeights(NamedTuple):
     release_bias: np.ndarray
     decay: np.ndarray
     decay_bias: np.ndarray
+    level: np.ndarray
+    level_bias: np.ndarray
     shares: np.ndarray
     falls: np.ndarray
+    widths: np.ndarray
     edges: np.ndarray
     frame_s: float
 
@@ -75,7 +79,7 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     powers = (templates.power, templates.extra_power)
     features = len(templates.by_timbre)
     by_key = []
-    for layer in (templates.fill, templates.release, templates.decay):
+    for layer in (templates.fill, templates.release, templates.decay, templates.level):
         if layer is None:
             by_key += [torch.zeros(KEYS, features, 0), torch.zeros(KEYS, 0)]
         else:
@@ -93,6 +97,7 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
         *by_key,
         templates.shares,
         templates.falls,
+        templates.widths,
     )
     copies = (a.detach().float().clone(memory_format=torch.contiguous_format) for a in arrays)
     edges = np.array(templates.decay_edges)
@@ -156,6 +161,8 @@ def _mix(w, velocity, age, rest, features, spectra, made, made_for, power):
                 if not made[k, j]:
                     made[k, j] = True
                     _shape(w.base[k, j], w.by_timbre[k, j], features, row)
+                    if w.level_bias.shape[1]:
+                        _bring_to_level(w, k, j, features, row)
                 for f in range(bands):
                     tone[f] += share * row[f]
         row = spectra[k, moments]
@@ -225,6 +232,19 @@ def _strengths(w, key, velocity, age, features, powers):
             fill += features[m] * w.fill[key, m, age]
     plain = exp(level * power + fill)
     return plain, plain * exp(level * extra)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _bring_to_level(w, key, moment, features, row):
+    """Scale a row of powers as `KeyTemplates.gain` says."""
+    level, total = w.level_bias[key, moment], f32(0)
+    for m in range(features.size):
+        level += features[m] * w.level[key, m, moment]
+    for f in range(row.size):
+        total += w.widths[f] * row[f]
+    gain = exp(f32(2) * level) / total
+    for f in range(row.size):
+        row[f] *= gain
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

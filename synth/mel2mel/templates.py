@@ -16,6 +16,10 @@ With decay bands each key has one moment more, and in each band of an octave its
 the while, at a rate of its own that may be nothing: the moments say the rest. So a key can be
 held for ever, and between late moments a tone that dies away does so evenly. Without them, as in
 older banks, the last moment holds.
+
+With levels, a spectrum is a shape of unit power times a level of its own. Between two timbres the
+shapes mix in the log, which alone would lose power wherever their partials differ; the levels mix
+apart from them, so a key half way is as loud as half way in dB.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.mel import FLOOR, Analysis, band_centres, fold
+from synth.mel import FLOOR, Analysis, band_centres, band_widths, fold
 from synth.mel2mel.keys import KEYS, LOWEST_KEY, KeyTracks
 
 MOMENTS_S = (0.0, 0.016, 0.032, 0.056, 0.096, 0.192, 0.384, 0.768, 1.536, 4.0)
@@ -38,6 +42,8 @@ LOWEST_DECAY_HZ = 62.5
 """Up to here reaches the lowest decay band; the others are an octave wide, but for the highest."""
 FASTEST_DECAY = 1.5
 """Nepers a second, 13 dB: the moments alone say what dies sooner."""
+FIRST_LEVEL = -2.0
+"""Natural log of a key's level at first."""
 FIRST_DECAY = -4.0
 """Of the rate's logit at first: 0.2 dB a second."""
 FILL_FRAMES = 16
@@ -61,10 +67,12 @@ class KeyTemplates(nn.Module):
     tilt: tilt (88, bands) + features . tilt_by_timbre. Bands are the analysis's fine ones.
 
     features (rows, features): what the timbre embedding has been expanded to. decay_bands: how
-    many there are, 0 for none.
+    many there are, 0 for none; levels: whether shapes have levels of their own.
     """
 
-    def __init__(self, analysis: Analysis, features: int, decay_bands: int = 0) -> None:
+    def __init__(
+        self, analysis: Analysis, features: int, decay_bands: int = 0, levels: bool = False
+    ) -> None:
         super().__init__()
         self.moments_s = (*MOMENTS_S, LATER_S) if decay_bands else MOMENTS_S
         moments = len(self.moments_s)
@@ -80,6 +88,8 @@ class KeyTemplates(nn.Module):
             self.release.bias.view(KEYS, -1).copy_(torch.tensor(FIRST_RELEASES))
         self.floor = _constant(features, analysis.bands, -9.0)
         self.decay = _constant(features, KEYS * decay_bands, FIRST_DECAY) if decay_bands else None
+        self.level = _constant(features, KEYS * moments, FIRST_LEVEL) if levels else None
+        self.register_buffer("widths", band_widths(analysis), persistent=False)
         self.decay_edges = decay_edges(analysis, decay_bands)
         self.frame_s = 1 / analysis.frame_rate
         shares = _shares(self.moments_s, analysis.frame_rate)
@@ -95,6 +105,8 @@ class KeyTemplates(nn.Module):
         rows = len(features)
         spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
         spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
+        if self.level is not None:
+            spectra = spectra + self.gain(spectra, features)[..., None]
         tilt = self.tilt + (features @ self.tilt_by_timbre)[:, None]
         plain, hard = self.strengths(keys, features)
         share = self.share(keys.age)
@@ -131,6 +143,15 @@ class KeyTemplates(nn.Module):
         left = left * ((left > INAUDIBLE) & (keys.velocity > 0))
         plain = (level * power).exp() * filled * left
         return plain, plain * (level * extra).exp()
+
+    def gain(self, spectra: Tensor, features: Tensor) -> Tensor:
+        """Nepers that bring each spectrum to its level: (rows, 88, moments).
+
+        spectra (rows, 88, moments, bands), natural logs; features (rows, n).
+        """
+        power = (2 * spectra).float().exp() @ self.widths
+        wanted = self.level(features).float().view(len(features), KEYS, -1)
+        return wanted - power.log() / 2
 
     def undecayed(self, age: Tensor, features: Tensor, band: int) -> Tensor:
         """What share of its magnitude a tone has kept in a decay band: (rows, frames, 88).

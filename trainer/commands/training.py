@@ -33,6 +33,11 @@ def add_mel2mel(parser: argparse.ArgumentParser) -> None:
             "bands, an octave each, in which held keys fade at rates of their own, 0 for none; "
             "default: 8",
         ),
+        "blend": (
+            0,
+            "1: timbres mix as shares of sum 1, and levels apart from spectra; 0: as in older "
+            "banks; default: 1",
+        ),
     }
     _add_training(parser, Path("runs/mel2mel"), 20, 256, sizes)
     add, weight = parser.add_argument, {"type": number(0), "metavar": "W"}
@@ -51,7 +56,8 @@ def add_mel2mel(parser: argparse.ArgumentParser) -> None:
     add("--log-weight", **weight, help=told)
     told = "weight of the error of its slopes over frequency and time, by loudness; "
     add("--slope-weight", **weight, help=told + "default: 1 with tanh-log-abs, else 0")
-    told = "Adam's of the key templates; default: 0.03"
+    told = "Adam's of the key templates; default: 0.003 where the data set holds single keys, "
+    told += "from which they begin, else 0.03"
     add("--template-rate", type=number(0), metavar="R", help=told)
     parser.set_defaults(run=_train_mel2mel)
 

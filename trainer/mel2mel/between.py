@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.mel import FLOOR, Analysis, wide_edges
+from synth.mel import FLOOR, Analysis, band_widths
 from synth.mel2mel.bilstm import Lookahead
 from synth.mel2mel.keys import KeyTracks
 from synth.mel2mel.network import Mel2Mel, Spectra
@@ -90,9 +90,7 @@ def mix(logs: Tensor, shares: Tensor) -> Tensor:
 
 def _level_gap(fine: Tensor, shares: Tensor, analysis: Analysis) -> Tensor:
     """Nepers from the mixture's level up to the line between its parts': (rows, 1, 1)."""
-    widths = torch.ones(analysis.bands)
-    if analysis.wide_bands:
-        widths[analysis.single :] = torch.from_numpy(np.diff(wide_edges(analysis))).float()
+    widths = band_widths(analysis)
 
     def level(logs: Tensor) -> Tensor:
         power = (2 * logs).exp() @ widths.to(logs)

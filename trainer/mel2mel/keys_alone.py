@@ -27,6 +27,7 @@ from synth.mel2mel.templates import FASTEST_DECAY, FILL_FRAMES, KeyTemplates
 from trainer.data.dataset import audio_around, framed_magnitudes, load_excerpt
 from trainer.data.plan import KEYS_ALONE
 from trainer.mel2mel.between import draw_mixtures
+from trainer.mel2mel.grow import place_functions
 
 DECAY_FROM_S = 2.0
 """Seconds after the onset from where on a decay is measured, if the tone lasts so long."""
@@ -40,12 +41,10 @@ FILLS = (-4.0, 2.0)
 """Natural log of the least and the most that a fill is taken for."""
 SILENT_FLOOR = -14.0
 """Natural log of the noise floor to begin with, that of silence."""
-MIXTURES, MIXTURE_WEIGHT = 400, 0.05
+MIXTURES, MIXTURE_WEIGHT = 400, 0.03
 """Timbres between two or three instruments that count as well, and how much each."""
 RIDGE = 1e-4
 """Of least squares, so that no function of the timbre counts more than it must."""
-FEATURE_STEPS, FEATURE_RATE = 400, 0.02
-"""Of Adam, to choose these functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,18 +162,13 @@ def _impression(linear: Tensor, analysis: Analysis) -> tuple[float, float]:
 
 
 def place(network: Mel2Mel, sounds: KeySounds) -> None:
-    """Put the instruments where they are heard: x by brightness, y by level, -1..1.
+    """Put the instruments where they are heard: x by brightness, y by level, evenly from -1 to 1.
 
-    Half by rank, so that none stand too close. Only in two dimensions.
+    Only in two dimensions.
     """
-
-    def spread(values: Tensor) -> Tensor:
-        ranks = values.argsort().argsort() / (len(values) - 1)
-        share = (values - values.min()) / (values.max() - values.min())
-        return ranks + share - 1
-
+    ranks = [values.argsort().argsort() for values in (sounds.centroid, sounds.level)]
+    places = torch.stack(ranks, 1) * 2 / max(len(sounds.level) - 1, 1) - 1
     with torch.no_grad():
-        places = torch.stack([spread(sounds.centroid), spread(sounds.level)], 1)
         network.instruments.weight.copy_(places)
 
 
@@ -195,7 +189,8 @@ def settle(network: Mel2Mel, sounds: KeySounds) -> str:
         if points.shape[1] == 2:
             place(network, sounds)
     mixtures, shares = _mixtures(points.detach())
-    _choose_features(network, mixtures, shares)
+    if network.config.blend:
+        place_functions(network.timbre, mixtures)
     with torch.no_grad():
         told = _with_one(network.timbre(mixtures))
         counts = _counts(len(mixtures), len(points))
@@ -219,6 +214,11 @@ def settle(network: Mel2Mel, sounds: KeySounds) -> str:
             moved = solution @ values
             layer.bias.copy_(moved[0])
             layer.weight.copy_(moved[1:].T)
+        if templates.level is not None:
+            power = (2 * base).exp() @ templates.widths
+            moved = solution @ (power.log() / 2).flatten(1)
+            templates.level.bias.copy_(moved[0])
+            templates.level.weight.copy_(moved[1:].T)
         moved = torch.tensordot(solution, base, 1)
         templates.base.copy_(moved[0])
         templates.by_timbre.copy_(moved[1:])
@@ -247,25 +247,6 @@ def _mixtures(points: Tensor) -> tuple[Tensor, Tensor]:
     shares = torch.zeros(MIXTURES, len(points)).scatter_(1, drawn.chosen, drawn.shares)
     shares = torch.cat([torch.eye(len(points)), shares])
     return shares @ points, shares
-
-
-def _choose_features(network: Mel2Mel, points: Tensor, shares: Tensor) -> None:
-    """Turn the functions of the timbre so that linear layers behind them can say of every
-    instrument what is its own, and of mixtures the mixture."""
-    timbre = network.timbre.linear
-    weight = timbre.weight.detach().double().requires_grad_()
-    bias = timbre.bias.detach().double().requires_grad_()
-    wanted, counts = shares.double(), _counts(len(points), shares.shape[1])
-    optimiser = torch.optim.Adam([weight, bias], FEATURE_RATE)
-    for _ in range(FEATURE_STEPS):
-        told = _with_one((points.double() @ weight.T + bias).tanh())
-        away = (told @ _solve(told, wanted, counts) - wanted) * counts
-        optimiser.zero_grad()
-        away.square().sum().backward()
-        optimiser.step()
-    with torch.no_grad():
-        timbre.weight.copy_(weight)
-        timbre.bias.copy_(bias)
 
 
 def _solve(told: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:

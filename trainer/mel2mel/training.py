@@ -32,7 +32,11 @@ FRAMES = 256
 LOOKAHEADS = (0, 1, 2, 4, 8, None)
 LOOKAHEAD_SHARES = (0.2, 0.1, 0.15, 0.25, 0.1, 0.2)
 LEARNING_RATE = 1e-3
-TEMPLATE_RATE = 3e-2
+TEMPLATE_RATE, MEASURED_RATE = 3e-2, 3e-3
+"""Of key templates that begin with nothing, and of those that begin as measured."""
+MEASURED_BETAS = (0.9, 0.9)
+"""Adam's for the latter. With its usual memory of a thousand steps, what is heard once in a
+hundred steps, such as the late moments of low keys, moves by thirty times the rate at once."""
 HALVE_EVERY = 40_000
 DECAY_BANDS = 8
 """Octaves of a key that fade at rates of their own, unless the plan says otherwise."""
@@ -51,11 +55,12 @@ VALIDATION_LOOKAHEAD = 4
 @dataclass(frozen=True, slots=True)
 class Teaching:
     """loss: what is descended; rate, template_rate: Adam's, of the network and of its key
-    templates; grow: weights of another Mel2Mel, of which a new run takes what fits."""
+    templates, None for what suits their beginning; grow: weights of another Mel2Mel, of which a
+    new run takes what fits."""
 
     loss: SpectralLoss = SpectralLoss()
     rate: float = LEARNING_RATE
-    template_rate: float = TEMPLATE_RATE
+    template_rate: float | None = None
     grow: Path | None = None
 
 
@@ -165,9 +170,9 @@ def train(plan: Plan, teaching: Teaching | None = None) -> None:
         frames = plan.frames or FRAMES
         data, held_out = (DataSet(plan.data, split, frames) for split in ("train", "val"))
         count = len(data.patches)
-        sizes = {"decay_bands": DECAY_BANDS} | plan.sizes
-        if not sizes.get("timbre_features", 1):
-            sizes["decay_bands"] = 0
+        sizes = dict(plan.sizes)
+        if sizes.get("timbre_features", 1):
+            sizes = {"decay_bands": DECAY_BANDS, "blend": 1} | sizes
         config = Mel2MelConfig(instruments=count, analysis=data.analysis, **sizes)
         network = Mel2Mel(config)
         _spread(network)
@@ -179,9 +184,12 @@ def train(plan: Plan, teaching: Teaching | None = None) -> None:
         named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         fast = [p for n, p in named if n.startswith("templates.")]
         slow = [p for n, p in named if not n.startswith("templates.")]
+        template_rate = teaching.template_rate
+        if template_rate is None:
+            template_rate = MEASURED_RATE if placed else TEMPLATE_RATE
         groups = [
             {"params": slow, "lr": teaching.rate},
-            {"params": fast, "lr": teaching.template_rate},
+            {"params": fast, "lr": template_rate} | ({"betas": MEASURED_BETAS} if placed else {}),
         ]
         begun = (plan.run / LAST).exists()
         if teaching.grow and not begun:
