@@ -16,11 +16,11 @@ KEY = 40
 ANALYSIS = Analysis(window=256)
 
 
-@pytest.fixture(params=[0, 5])
+@pytest.fixture(params=[(0, False), (5, False), (5, True)])
 def templates(request) -> KeyTemplates:
-    """Of three features, each of which changes all there is, with and without decay bands."""
+    """Of three features, each of which changes all there is, with and without decays and levels."""
     torch.manual_seed(0)
-    made = KeyTemplates(ANALYSIS, 3, request.param).requires_grad_(False)
+    made = KeyTemplates(ANALYSIS, 3, *request.param).requires_grad_(False)
     for parameter in made.parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
     return made
@@ -125,6 +125,18 @@ def test_a_held_key_decays_for_ever_in_each_band_at_its_own_rate():
     torch.testing.assert_close(per_second[low:middle], rates[:1], atol=1e-4, rtol=0)
     torch.testing.assert_close(per_second[middle:high], rates[1:2], atol=1e-4, rtol=0)
     assert (heard[1_100:, high:] < -9).all()  # on the floor
+
+
+def test_a_level_is_half_way_in_db_however_the_spectra_differ():
+    templates = KeyTemplates(ANALYSIS, 2, 5, True).requires_grad_(False)
+    templates.tilt.fill_(-30.0)
+    templates.floor.bias.fill_(-30.0)
+    templates.by_timbre.normal_(std=3.0)
+    templates.level.weight[:, 0], templates.level.weight[:, 1] = 1.0, -0.5
+    shares = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    heard = torch.cat([templates(struck(1.0), share[None]) for share in shares])[:, 20]
+    level = heard.square().sum(1).log() / 2
+    torch.testing.assert_close(level, torch.tensor([-1.0, -1.75, -2.5]), atol=0.05, rtol=0)
 
 
 def test_too_many_decay_bands_are_refused():
