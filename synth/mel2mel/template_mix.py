@@ -209,7 +209,7 @@ def _left(w, key, rest, features):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _undecayed(w, key, age, band, features):
-    """`KeyTemplates.undecayed` of one key: 1 where there are no decay bands."""
+    """What share of its magnitude a key has kept in a decay band: 1 where there are none."""
     if w.decay_bias.shape[1] == 0:
         return f32(1)
     logit = w.decay_bias[key, band]
@@ -236,7 +236,7 @@ def _strengths(w, key, velocity, age, features, powers):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _bring_to_level(w, key, moment, features, row):
-    """Scale a row of powers as `KeyTemplates.gain` says."""
+    """Scale a row of powers so that together they have their level."""
     level, total = w.level_bias[key, moment], f32(0)
     for m in range(features.size):
         level += features[m] * w.level[key, m, moment]

@@ -105,20 +105,69 @@ class KeyTemplates(nn.Module):
         rows = len(features)
         spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
         spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
-        if self.level is not None:
-            spectra = spectra + self.gain(spectra, features)[..., None]
         tilt = self.tilt + (features @ self.tilt_by_timbre)[:, None]
-        plain, hard = self.strengths(keys, features)
-        share = self.share(keys.age)
-        parts = []
-        for band, (low, high) in enumerate(pairwise(self.decay_edges)):
-            tables = (spectra[..., low:high], tilt[..., low:high])
-            tones = (plain, hard)
+        tracks = (*self.strengths(keys, features), keys.age)
+        tables = (spectra, tilt, *self._levels_and_rates(features))
+        if spectra.is_cuda:
+            power = self._mixed(*tracks, *tables)
+        else:
+            power = torch.stack(
+                [
+                    self._mixed_of_heard([track[row] for track in tracks], [t[row] for t in tables])
+                    for row in range(rows)
+                ]
+            )
+        return (power + self.noise(features)[:, None]).sqrt()
+
+    def _levels_and_rates(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels of all spectra (rows, 88, moments) and nepers a second that keys lose (rows, 88,
+        decay bands); nothing of what these templates do not have."""
+        told = []
+        for layer in (self.level, self.decay):
+            values = features.new_zeros(len(features), 0) if layer is None else layer(features)
+            told.append(values.float().view(len(features), KEYS, -1))
+        return told[0], FASTEST_DECAY * told[1].sigmoid()
+
+    def _mixed(
+        self,
+        plain: Tensor,
+        hard: Tensor,
+        age: Tensor,
+        spectra: Tensor,
+        tilt: Tensor,
+        level: Tensor,
+        rate: Tensor,
+    ) -> Tensor:
+        """Powers (..., frames, bands) of keys together.
+
+        plain, hard, age (..., frames, keys); spectra (..., keys, moments, bands) and tilt (...,
+        keys, bands), natural logs; level (..., keys, moments) and rate (..., keys, decay bands).
+        """
+        power = (2 * spectra).exp()
+        if self.level is not None:
+            power = power * ((2 * level).exp() / (power.float() @ self.widths))[..., None]
+        tilted = (power * (2 * tilt).exp()[..., None, :]).flatten(-3, -2)
+        power, share = power.flatten(-3, -2), self.share(age)
+        widths = [high - low for low, high in pairwise(self.decay_edges)]
+        mixed = []
+        for band, tables in enumerate(
+            zip(power.split(widths, -1), tilted.split(widths, -1), strict=True)
+        ):
+            kept = share
             if self.decay is not None:
-                left = self.undecayed(keys.age, features, band)
-                tones = (plain * left, hard * left)
-            parts.append(_mixed_rows(*tones, share, *tables))
-        return (torch.cat(parts, -1) + self.noise(features)[:, None]).sqrt()
+                lost = rate[..., None, :, band] * age * self.frame_s
+                kept = share * (-2 * lost).exp()[..., None]
+            usual, extra = ((x.square()[..., None] * kept).flatten(-2) for x in (plain, hard))
+            mixed.append(usual @ tables[0] + extra @ tables[1])
+        return torch.cat(mixed, -1)
+
+    def _mixed_of_heard(self, tracks: list[Tensor], tables: list[Tensor]) -> Tensor:
+        """`_mixed` for one row, of those keys alone that are heard: some twenty of 88."""
+        heard = tracks[0].detach().any(0).nonzero()[:, 0]
+        return self._mixed(
+            *(track.index_select(1, heard) for track in tracks),
+            *(table.index_select(0, heard) for table in tables),
+        )
 
     def share(self, age: Tensor) -> Tensor:
         """What share each moment has in the spectrum of a key: (..., 88, moments), of sum 1.
@@ -144,23 +193,6 @@ class KeyTemplates(nn.Module):
         plain = (level * power).exp() * filled * left
         return plain, plain * (level * extra).exp()
 
-    def gain(self, spectra: Tensor, features: Tensor) -> Tensor:
-        """Nepers that bring each spectrum to its level: (rows, 88, moments).
-
-        spectra (rows, 88, moments, bands), natural logs; features (rows, n).
-        """
-        power = (2 * spectra).float().exp() @ self.widths
-        wanted = self.level(features).float().view(len(features), KEYS, -1)
-        return wanted - power.log() / 2
-
-    def undecayed(self, age: Tensor, features: Tensor, band: int) -> Tensor:
-        """What share of its magnitude a tone has kept in a decay band: (rows, frames, 88).
-
-        age (rows, frames, 88), frames.
-        """
-        logits = self.decay(features).float().view(len(features), 1, KEYS, -1)[..., band]
-        return (-FASTEST_DECAY * self.frame_s * logits.sigmoid() * age).exp()
-
     def noise(self, features: Tensor) -> Tensor:
         """Powers (rows, bands) of the noise floor, at least that of `FLOOR`: their square roots
         have slopes."""
@@ -178,38 +210,6 @@ def decay_edges(analysis: Analysis, bands: int) -> list[int]:
     if any(low >= high for low, high in pairwise(edges)):
         raise ValueError(f"decay_bands is {bands}, too many octaves for {analysis.rate} Hz")
     return edges
-
-
-def _mixed_rows(
-    plain: Tensor, hard: Tensor, share: Tensor, spectra: Tensor, tilt: Tensor
-) -> Tensor:
-    """`_mixed` in the way that is fast on the device."""
-    parts = (plain, hard, share, spectra, tilt)
-    if spectra.is_cuda:
-        return _mixed(*parts)
-    return torch.stack([_mixed_of_heard(*row) for row in zip(*parts, strict=True)])
-
-
-def _mixed(plain: Tensor, hard: Tensor, share: Tensor, spectra: Tensor, tilt: Tensor) -> Tensor:
-    """Powers (..., frames, bands) of keys together.
-
-    plain, hard (..., frames, keys), share (..., frames, keys, moments), and the logs spectra
-    (..., keys, moments, bands) and tilt (..., keys, bands).
-    """
-    spectra, tilt = (2 * spectra).exp(), (2 * tilt).exp()
-    plain, hard = ((level.square()[..., None] * share).flatten(-2) for level in (plain, hard))
-    tilted = spectra * tilt[..., None, :]
-    return plain @ spectra.flatten(-3, -2) + hard @ tilted.flatten(-3, -2)
-
-
-def _mixed_of_heard(
-    plain: Tensor, hard: Tensor, share: Tensor, spectra: Tensor, tilt: Tensor
-) -> Tensor:
-    """`_mixed` for one row, of those keys alone that are heard: some twenty of 88."""
-    heard = plain.detach().any(0).nonzero()[:, 0]
-    tracks = (track.index_select(1, heard) for track in (plain, hard, share))
-    tables = (table.index_select(0, heard) for table in (spectra, tilt))
-    return _mixed(*tracks, *tables)
 
 
 def _shares(moments_s: tuple[float, ...], frame_rate: float) -> Tensor:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from synth.mel import FLOOR, Analysis, band_widths
+from synth.mel import Analysis, band_widths
 from synth.mel2mel.bilstm import Lookahead
 from synth.mel2mel.keys import KeyTracks
-from synth.mel2mel.network import Mel2Mel, Spectra
+from synth.mel2mel.network import QUIET, Mel2Mel, Spectra
 
 SEVERAL = 3
 """Instruments in a mixture, at most."""
@@ -67,19 +66,22 @@ def wanted_between(
 
     roll, keys, lookaheads: of each mixture, as `Mel2Mel.forward` takes them.
     """
-    rows, several = mixtures.chosen.shape
-    again = torch.arange(rows).repeat_interleave(several)
-    ahead = [lookaheads[int(row)] for row in again]
-    ends = network.instruments(mixtures.chosen.flatten())[:, None]
-    heard = network(roll[again], ends, ahead, keys.at(again))
     shares = mixtures.shares.clamp(min=0)
     shares = shares / shares.sum(1, keepdim=True)
-    fine, mel = (x.float().unflatten(0, (rows, several)) for x in (heard.fine, heard.mel))
+    again, place = shares.nonzero(as_tuple=True)
+    ahead = [lookaheads[int(row)] for row in again]
+    ends = network.instruments(mixtures.chosen[again, place])[:, None]
+    heard = network(roll[again], ends, ahead, keys.at(again))
+    fine, mel = (_laid_out(x, shares) for x in (heard.fine, heard.mel))
     gain = _level_gap(fine, shares, network.config.analysis)
-    floor = float(np.log(FLOOR))
-    return Spectra(
-        (mix(mel, shares) + gain).clamp(min=floor), (mix(fine, shares) + gain).clamp(min=floor)
-    )
+    return Spectra(*((mix(x, shares) + gain).clamp(min=QUIET) for x in (mel, fine)))
+
+
+def _laid_out(logs: Tensor, shares: Tensor) -> Tensor:
+    """Logs of the ends that count, (ends, ...), as (rows, several, ...); others are silent."""
+    table = logs.new_full((*shares.shape, *logs.shape[1:]), QUIET, dtype=torch.float32)
+    table[shares > 0] = logs.float()
+    return table
 
 
 def mix(logs: Tensor, shares: Tensor) -> Tensor:
