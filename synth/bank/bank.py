@@ -41,7 +41,10 @@ SIZES = {
     },
 }
 """Whole numbers that bank.yaml must state, and what each may be."""
-MAY_STATE = {"audio": {"wide_bands": (0, 1_024)}}
+MAY_STATE = {
+    "audio": {"wide_bands": (0, 1_024)},
+    "mel2mel": {"decay_bands": (0, 16), "blend": (0, 1)},
+}
 """Those that it need not."""
 VOCODERS = ("spectral", "wavenet")
 

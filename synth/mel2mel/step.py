@@ -123,6 +123,7 @@ def _pack_hearing(net: Mel2Mel) -> HearingWeights:
         *_arrays(lstm.backward_w_in, lstm.backward_bias, lstm.backward_w_state),
         *_arrays(*_film(net.film_out)),
         *_arrays(*((timbre.weight, timbre.bias) if timbre else (nothing, torch.zeros(0)))),
+        blend=bool(net.config.blend),
     )
 
 
@@ -132,7 +133,8 @@ def _pack_heads(net: Mel2Mel) -> HeadWeights:
     filters = net.filters.T if net.templates is not None else torch.zeros(net.mel.out_features, 0)
     heard = [torch.cat([row.nonzero()[:, 0], torch.zeros(1)]).long() for row in filters]
     spans = np.array([(int(at[0]), int(at.max()) + 1) for at in heard], np.int64)
-    return HeadWeights(*_arrays(net.mel.weight, net.mel.bias, *fine_pair, filters), spans)
+    floor = np.float32(net.config.start_floor)
+    return HeadWeights(*_arrays(net.mel.weight, net.mel.bias, *fine_pair, filters), spans, floor)
 
 
 def _film(film: Film) -> tuple[Tensor, Tensor]:

@@ -53,6 +53,10 @@ class Sequences:
         """The three as the network takes them."""
         return KeyTracks(self.velocity, self.age, self.rest)
 
+    def at(self, rows: slice) -> Sequences:
+        """Some of them."""
+        return Sequences(*(getattr(self, name)[rows] for name in self.__slots__))
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -96,20 +100,27 @@ class DataSet:
         for patch, excerpts in zip(self.patches, self.by_instrument, strict=True):
             if not excerpts:
                 raise ValueError(f"{folder / split}: no excerpt of {patch}; let `render` finish")
-        shortest = min(len(e.roll) for e in self.excerpts)
-        if frames > shortest:
+        self.shortest = min(len(e.roll) for e in self.excerpts)
+        if frames > self.shortest:
             raise ValueError(
-                f"--frames: expected at most {shortest}, the shortest excerpt in "
+                f"--frames: expected at most {self.shortest}, the shortest excerpt in "
                 f"{folder / split}, got {frames}"
             )
 
     def draw(
-        self, batch: int, window: int, random: torch.Generator, shard: Shard = ALL
+        self,
+        batch: int,
+        window: int,
+        random: torch.Generator,
+        shard: Shard = ALL,
+        frames: int | None = None,
     ) -> Sequences:
         """Random sequences, the instruments in turn so that each has the same share.
 
-        batch: sequences of each process; may be called from many threads.
+        batch: sequences of each process; frames: another length than the data set's, no longer
+        than `shortest`; may be called from many threads.
         """
+        frames = frames or self.frames
         rows = batch * shard.ranks
         first = _below(len(self.patches), random)
         chosen = []
@@ -117,16 +128,16 @@ class DataSet:
             instrument = (first + row) % len(self.patches)
             choices = self.by_instrument[instrument]
             excerpt = choices[_below(len(choices), random)]
-            start = _below(len(excerpt.roll) - self.frames + 1, random)
+            start = _below(len(excerpt.roll) - frames + 1, random)
             chosen.append((excerpt, start))
         own = chosen[shard.rank :: shard.ranks]
-        drawn = [self._cut(excerpt, start, window) for excerpt, start in own]
+        drawn = [self._cut(excerpt, start, frames, window) for excerpt, start in own]
         audio, roll, velocity, age, rest = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         instruments = torch.tensor([excerpt.instrument for excerpt, _ in own])
         return Sequences(audio, roll, velocity, age, rest, instruments)
 
-    def _cut(self, excerpt: Excerpt, start: int, window: int) -> tuple[Tensor, ...]:
-        hop, frames = self.hop, self.frames
+    def _cut(self, excerpt: Excerpt, start: int, frames: int, window: int) -> tuple[Tensor, ...]:
+        hop = self.hop
         audio = audio_around(excerpt.audio, start * hop, frames * hop, window // 2)
         before, after = self.context
         first, stop = start - before, start + frames + after

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.data.plan import RenderPlan
+from trainer.data.plan import KEYS_ALONE, RenderPlan
+from trainer.data.score import KEY_ONSET_S
 
 TEST_S = 60.0
 """Of each test piece, from its start."""
+TURNS = {KEYS_ALONE: 0, "train": 1, "val": 1, "test": 2}
+"""Split -> when it is made."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExcerptJob:
     """One file to make. piece: a MIDI path, or None for an etude; start, and the length of
-    what is played, in seconds: the release comes on top."""
+    what is played, in seconds: the release comes on top; key: it alone, instead of an etude."""
 
     split: str
     name: str
@@ -29,6 +32,7 @@ class ExcerptJob:
     start: float
     played_s: float
     seed: int
+    key: int | None = None
 
     @property
     def file(self) -> Path:
@@ -72,8 +76,13 @@ def list_jobs(plan: RenderPlan, pieces: Mapping[str, list[tuple[str, float]]]) -
             name, length = f"{name}-{patch}", min(TEST_S, length)
             job = ExcerptJob("test", name, patch, program, path, 0.0, length, 0)
             jobs.append((number, job))
+        low, high = plan.keys_of(program)
+        for key in range(low, high + 1) if plan.key_seconds else ():
+            name, length = f"{key:03d}-{patch}", KEY_ONSET_S + plan.key_seconds
+            job = ExcerptJob(KEYS_ALONE, name, patch, program, None, 0.0, length, 0, key)
+            jobs.append((key, job))
     # Instruments in turn, so that what an interrupted run leaves is a balanced set.
-    jobs.sort(key=lambda turn: (turn[1].split == "test", turn[0]))
+    jobs.sort(key=lambda turn: (TURNS[turn[1].split], turn[0]))
     return [job for _, job in jobs]
 
 

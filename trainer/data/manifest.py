@@ -35,6 +35,7 @@ class Manifest:
     rendered_at: int | None = None
     keys: dict[str, list[int]] | None = None
     release_s: dict[str, float] | None = None
+    key_s: float | None = None
     seed: int | None = None
     soundfont: str | None = None
     soundfont_sha256: str | None = None

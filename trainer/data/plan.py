@@ -30,6 +30,8 @@ FRAME_S = 0.008
 """One hop, at any rate."""
 RENDER_RATE = 48_000
 """Rendered here and resampled down: at 16 kHz FluidSynth's interpolation dulls the top octave."""
+KEYS_ALONE = "keys"
+"""Folder of excerpts that are one key each, from which templates begin."""
 MINUTES = 60.0
 """Of training music for each instrument."""
 
@@ -84,6 +86,8 @@ class RenderPlan:
         worded(read_releases, show, "[PROGRAM=]SECONDS ..."),
     ] = field(default_factory=lambda: read_releases([]))
     """Sound kept after the last note, of all programs and of single ones that ring longer."""
+    key_seconds: Annotated[Positive, arg(metavar="SECONDS")] = 13.0
+    """Hold each key alone for so long; templates begin with these excerpts. 0 for none."""
     rate: Literal[16_000, 48_000] = 16_000
     """Samples a second. A frame is 8 ms at both: 128 or 384 samples."""
     direct: bool = False

@@ -25,7 +25,7 @@ from trainer.data.corpus import SPLITS, Piece
 from trainer.data.fluidsynth import FluidSynth
 from trainer.data.jobs import list_jobs
 from trainer.data.manifest import FILE, Manifest, read_manifest
-from trainer.data.plan import RenderPlan
+from trainer.data.plan import KEYS_ALONE, RenderPlan
 from trainer.data.programs import check_gains
 from trainer.data.worker import loudest_sample, render_excerpt, worker_pool
 
@@ -65,7 +65,7 @@ def render(plan: RenderPlan, workers: int, max_minutes: float = math.inf) -> Pat
             content = stated.stated() | {"gains_db": gains_db}
             write_whole(path, yaml.safe_dump(content, sort_keys=False))
         remove_partials(plan.out)  # of a run that was killed
-        for split in SPLITS:
+        for split in (*SPLITS, KEYS_ALONE):
             (plan.out / split).mkdir(exist_ok=True)
             remove_partials(plan.out / split)
         todo = [job for job in jobs if not (plan.out / job.file).exists()]
@@ -116,6 +116,7 @@ def _stated(plan: RenderPlan, version: str, sha256: str) -> Manifest:
         rendered_at=plan.render_rate,
         keys={patch: list(plan.keys_of(program)) for patch, program in plan.programs.items()},
         release_s={patch: plan.release_of(program) for patch, program in plan.programs.items()},
+        key_s=plan.key_seconds,
         seed=plan.seed,
         soundfont=plan.soundfont.name,
         soundfont_sha256=hashlib.sha256(plan.soundfont.read_bytes()).hexdigest(),

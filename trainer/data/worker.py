@@ -21,7 +21,7 @@ from daw_bridge.piano_roll import PianoRoll
 from trainer.data.fluidsynth import FluidSynth
 from trainer.data.jobs import ExcerptJob
 from trainer.data.plan import RenderPlan
-from trainer.data.score import etude, excerpt, score_events, within
+from trainer.data.score import etude, excerpt, key_alone, score_events, within
 from trainer.data.storage import excerpt_bytes
 
 CALIBRATION_S = 30.0
@@ -66,7 +66,9 @@ def loudest_sample(program: int, pieces: list[tuple[str, float]]) -> float:
 def render_excerpt(job: ExcerptJob, gains_db: Mapping[str, float]) -> None:
     """Make one file of the data set. Raises ValueError for a piece that is no MIDI file."""
     plan = _plan
-    if job.piece is None:
+    if job.key is not None:
+        events = key_alone(plan.rate, job.played_s, job.key)
+    elif job.piece is None:
         random, keys = np.random.default_rng(job.seed), plan.keys_of(job.program)
         events = etude(random, plan.rate, job.played_s, keys)
     else:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.mel2mel.network import Spectra
+from synth.mel2mel.network import QUIET, Spectra
 from trainer.mel2mel.settings import LossSettings
 
 CEILING = 3.0
@@ -65,7 +65,8 @@ class SpectralLoss(LossSettings):
             return loss
 
         def away(guess: Tensor, true: Tensor) -> Tensor:
-            guess = guess.float()
+            # Below the floor is silence, too.
+            guess = torch.where(true > QUIET, guess.float(), guess.float().clamp(min=QUIET))
             error = self.fine_weight * (measure(guess) - measure(true)).abs().mean()
             if self.logs:
                 error = error + self.logs * (guess - true).abs().mean() / 4

@@ -13,6 +13,7 @@ from common.flags import Count, Positive
 
 Weight = Annotated[Positive, arg(metavar="WEIGHT")]
 TIMBRE_FEATURES = 12
+DECAY_BANDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Mel2MelSizes:
         arg(metavar="N", help_behavior_hint=f"(default: {TIMBRE_FEATURES})"),
     ] = None
     """Functions of the timbre that shape its key templates; 0 for plain layers without them."""
+    decay_bands: Annotated[int, Interval(ge=0), arg(metavar="N")] = DECAY_BANDS
+    """Bands, an octave each, in which held keys fade at rates of their own; 0 for none."""
+    blend: Literal[0, 1] = 1
+    """1: timbres mix as shares of sum 1, and levels apart from spectra; 0: as in older banks."""
     no_fine: bool = False
     """Leave out the fine head, which the spectral vocoder needs, and with it the templates."""
 
@@ -37,11 +42,14 @@ class Mel2MelSizes:
         if self.no_fine and self.timbre_features:
             raise ValueError("--timbre-features: expected 0 with --no-fine, which leaves them out")
         features = 0 if self.no_fine else TIMBRE_FEATURES
-        return {
+        if self.timbre_features is not None:
+            features = self.timbre_features
+        templates = {"decay_bands": self.decay_bands, "blend": self.blend} if features else {}
+        return templates | {
             "embedding": self.embedding,
             "hidden": self.hidden,
             "fine": not self.no_fine,
-            "timbre_features": features if self.timbre_features is None else self.timbre_features,
+            "timbre_features": features,
         }
 
 
@@ -75,7 +83,13 @@ class Mel2MelSettings:
     """How large the network is."""
     loss: LossSettings = LossSettings()
     """What is compared with the rendered sound."""
-    template_rate: Annotated[Positive, arg(metavar="RATE")] = 3e-2
-    """Learning rate of the key templates."""
+    template_rate: Annotated[
+        Positive | None,
+        arg(
+            metavar="RATE",
+            help_behavior_hint="(default: 0.003 if the data set holds single keys, else 0.03)",
+        ),
+    ] = None
+    """Learning rate of the key templates, which begin as single keys if there are any."""
     grow: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
     """Weights (.safetensors) of another mel2mel, of which a new run takes what fits."""

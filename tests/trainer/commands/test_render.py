@@ -27,7 +27,7 @@ from trainer.data.words import read_programs
 
 REPOSITORY = Path(__file__).parents[3]
 TWO = [f"{name}={program}" for name, program in PROGRAMS.items()]
-SHORT = ["--minutes=0.2", "--val-minutes=0.1", "--seconds=3", "--workers=2"]
+SHORT = ["--minutes=0.2", "--val-minutes=0.1", "--seconds=3", "--workers=2", "--key-seconds=0"]
 
 
 @pytest.fixture

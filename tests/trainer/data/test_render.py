@@ -31,6 +31,7 @@ def plan(corpus: Path, soundfont: Path, tmp_path: Path) -> RenderPlan:
         val_minutes=0.05,
         etudes=0.5,
         seconds=3.0,
+        key_seconds=0.0,
     )
 
 
@@ -56,6 +57,19 @@ def test_a_plan_becomes_a_data_set_that_training_can_load(plan):
             assert len(found.audio) == seconds * 16_000
             assert len(found.roll) == -(-len(found.audio) // 128)
             assert np.abs(found.audio).max() > 1_000 and found.roll.max() > 20
+
+
+def test_each_key_alone_is_held_by_every_program(plan):
+    plan = replace(plan, minutes=0, val_minutes=0, test_pieces=0)
+    plan = replace(plan, keys=(60, 61), key_seconds=2.0)
+    render(plan, 1)
+    made = sorted(path.stem for path in (plan.out / "keys").iterdir())
+    assert made == [f"0{key}-{patch}" for key in (60, 61) for patch in sorted(PROGRAMS)]
+    for path in (plan.out / "keys").iterdir():
+        found = load_excerpt(path, list(PROGRAMS))
+        onset = np.argwhere(found.roll[:, 88:])
+        assert onset.tolist() == [[25, int(path.stem[:3]) - 21]]
+        assert (found.roll[:, :88] > 0).sum() == 250 and np.abs(found.audio).max() > 1_000
 
 
 def test_the_roll_is_what_the_audio_plays(plan):
@@ -107,6 +121,7 @@ def new_corpus(plan: RenderPlan) -> RenderPlan:
     [
         (set_field("seed", 2), "seed"),
         (set_field("etudes", 0.1), "etude_share"),
+        (set_field("key_seconds", 9.0), "key_s"),
         (set_field("programs", {"soft-wave": 0}), "programs"),
         (new_corpus, "corpus_sha256"),
     ],

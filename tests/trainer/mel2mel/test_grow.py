@@ -81,6 +81,13 @@ def test_fewer_functions_of_the_timbre_say_almost_the_same(taught):
     assert "3 of 5 functions of the timbre" in report
 
 
+def test_another_kind_of_functions_says_the_same_of_the_instruments(taught):
+    was = fine(grown(taught, NARROW)[0])
+    now = fine(grown(taught, replace(NARROW, decay_bands=8, blend=1))[0])
+    loud = was > was.amax() - 5
+    assert (now - was)[loud].abs().mean() < 0.3
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
