@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-KEYS = 88
-LOWEST_KEY = 21
+from common.window import KEYS
+
 LONG_AGO = 30_000
 """Frames, 4 minutes: where the counters stop. It fits 16 bits."""
 

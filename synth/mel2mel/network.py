@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.window import ROLL_CHANNELS
 from synth.mel import FLOOR, Analysis, band_filters
 from synth.mel2mel.bilstm import BiLSTM, Lookahead
-from synth.mel2mel.keys import KEYS, KeyTracks, initial_keys, play_keys
+from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.template_mix import initial_cache, mix_frame, pack_templates
 from synth.mel2mel.templates import KeyTemplates
 
-ROLL_CHANNELS = 2 * KEYS
 QUIET = float(torch.tensor(FLOOR).log())
 
 

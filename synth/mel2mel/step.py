@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.window import KEYS, ROLL_CHANNELS
 from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, speak
-from synth.mel2mel.keys import KEYS, initial_keys, play
-from synth.mel2mel.network import ROLL_CHANNELS, Film, Mel2Mel, Spectra
+from synth.mel2mel.keys import initial_keys, play
+from synth.mel2mel.network import Film, Mel2Mel, Spectra
 from synth.mel2mel.template_mix import (
     TemplateCache,
     TemplateWeights,

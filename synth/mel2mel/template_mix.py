@@ -13,9 +13,9 @@ import numba
 import numpy as np
 import torch
 
+from common.window import KEYS
 from synth.exponential import exp
 from synth.mel import FLOOR
-from synth.mel2mel.keys import KEYS
 from synth.mel2mel.templates import (
     EXTRA_POWERS,
     FILL_FRAMES,

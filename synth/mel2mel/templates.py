@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.window import KEYS, LOWEST_KEY
 from synth.mel import FLOOR, Analysis, fold
-from synth.mel2mel.keys import KEYS, LOWEST_KEY, KeyTracks
+from synth.mel2mel.keys import KeyTracks
 
 MOMENTS_S = (0.0, 0.016, 0.032, 0.056, 0.096, 0.192, 0.384, 0.768, 1.536, 4.0)
 """Seconds after its onset at which a key has a spectrum of its own; the last one holds."""

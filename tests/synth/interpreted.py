@@ -10,7 +10,7 @@ import json
 import torch
 from torch import Tensor
 
-from synth.vocoders.contract import select_rows
+from synth.rows import select_rows
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers import triton as sampler_triton

@@ -10,11 +10,11 @@ import json
 import numpy as np
 import torch
 
-from daw_bridge.windows import Window
+from common.window import Window
 from synth.engine import Engine
 from synth.mel import band_centres
 from synth.predictor import Streaming
-from synth.vocoders.contract import select_rows
+from synth.rows import select_rows
 from synth.vocoders.wavenet.conditioning import Conditioning
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder

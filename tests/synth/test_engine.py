@@ -22,11 +22,12 @@ from daw_bridge.events import (
     Pedal,
     Timbre,
 )
-from daw_bridge.windows import Window, Windows, stereo_gain
-from synth.engine import DECLICK_SAMPLES, Engine, cut_window
+from daw_bridge.windows import Windows, stereo_gain
+from synth.engine import Engine
 from synth.limiter import KNEE
 from synth.mel import band_centres
 from synth.mel2mel.network import Mel2Mel
+from synth.mixer import DECLICK_SAMPLES
 from synth.predictor import Foreseen, Streaming
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
@@ -184,7 +185,7 @@ def test_a_foreseen_piece_does_not_depend_on_blocks_either(net, vocoders):
         heard = []
         for start in range(0, 80, block):
             count = min(block, 80 - start)
-            heard.append(engine.render([cut_window(w, start, count) for w in whole], count))
+            heard.append(engine.render([w.span(start, count) for w in whole], count))
         takes.append(np.concatenate(heard))
     assert np.abs(takes[0]).max() > 0.01
     assert all(np.array_equal(take, takes[0]) for take in takes)
@@ -389,11 +390,3 @@ def test_nothing_to_play_is_silence(make):
     sound = engine.render([], 7)
     assert sound.shape == (7 * HOP, 2) and not sound.any()
     assert engine.frame == 7 and engine.awake == 0
-
-
-def test_a_cut_window_is_a_span_of_it():
-    (window,) = Windows(HOP, START).frames(busy_score()[:1], 0, 20)
-    cut = cut_window(window, 5, 3)
-    assert isinstance(window, Window) and cut.part == window.part
-    for name in ("roll", "embedding", "gain", "cut"):
-        assert np.array_equal(getattr(cut, name), getattr(window, name)[5:8])

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.vocoders.contract import Vocoder, select_rows
+from synth.rows import select_rows
+from synth.vocoders.contract import Vocoder
 
 FRAMES = 35
 """Length of the take: no multiple of the block sizes, so that a short block comes too."""

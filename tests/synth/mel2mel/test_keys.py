@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.mel2mel.keys import KEYS, LONG_AGO, initial_keys, play_keys
-from synth.mel2mel.network import ROLL_CHANNELS
+from common.window import KEYS, ROLL_CHANNELS
+from synth.mel2mel.keys import LONG_AGO, initial_keys, play_keys
 from tests.synth.rolls import make_roll
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from common.window import KEYS
 from synth.mel import Analysis
 from synth.mel2mel.bilstm import BiLSTM
-from synth.mel2mel.keys import KEYS
 from synth.mel2mel.network import QUIET, Mel2Mel, Mel2MelConfig, Spectra
 from synth.mel2mel.step import Mel2MelState, Mel2MelStep
-from synth.vocoders.contract import select_rows
+from synth.rows import select_rows
 from tests.synth.rolls import make_embedding, make_roll
 from tests.toy_bank import make_mel2mel
 

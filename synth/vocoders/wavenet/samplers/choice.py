@@ -6,13 +6,11 @@ from importlib.util import find_spec
 
 import torch
 
+from common.names import SAMPLERS, SamplerName
 from synth.vocoders.wavenet.network import WaveNetConfig
 from synth.vocoders.wavenet.samplers import cpu as sampler_cpu
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.contract import Sampler
-
-SAMPLERS = ("cpu", "reference", "triton")
-"""What --sampler takes, beside auto."""
 
 
 def load_sampler(name: str) -> tuple[Sampler, torch.device]:
@@ -34,7 +32,7 @@ def load_sampler(name: str) -> tuple[Sampler, torch.device]:
     return rooms[name], torch.device("cpu")
 
 
-def best_sampler(config: WaveNetConfig) -> str:
+def best_sampler(config: WaveNetConfig) -> SamplerName:
     """The fastest for such a network here: triton where a GPU can take it, else cpu."""
     if not torch.cuda.is_available() or find_spec("triton") is None:
         return "cpu"

@@ -7,7 +7,6 @@ between two classes: `python -m benchmarks divergence` says how often.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.threads import cores_here
 from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE
 from synth.vocoders.wavenet.network import WaveNetWeights
 from synth.vocoders.wavenet.samplers.contract import SamplerState, check_inputs, round_weights
@@ -41,13 +41,6 @@ PLAYED = 64
 
 NO_CLASSES = np.empty((0, 0), np.int64)
 NO_LOGITS = np.empty((0, 0, 0), np.float32)
-
-
-def cores_here() -> int:
-    """How many of the processor's cores this thread may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)

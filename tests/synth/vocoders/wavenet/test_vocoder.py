@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.vocoders.contract import select_rows
+from synth.rows import select_rows
 from synth.vocoders.wavenet.mulaw import decode, encode
 from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.samplers.contract import draw_class

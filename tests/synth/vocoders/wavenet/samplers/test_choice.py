@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.vocoders.contract import select_rows
+from synth.rows import select_rows
 from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig, WaveNetWeights
 from synth.vocoders.wavenet.samplers import cpu as sampler_cpu

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from daw_bridge.windows import Window
+from common.window import Window
 from synth.engine import Engine
 from synth.mel import Analysis, band_centres
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
