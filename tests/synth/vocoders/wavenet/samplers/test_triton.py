@@ -18,7 +18,8 @@ from tests.synth.lively_wavenet import SMALL, lively
 
 pytest.importorskip("triton", reason="triton comes with Linux on x86-64 only")
 
-from synth import linear_triton, sampler_triton  # noqa: E402
+from synth.vocoders.wavenet import linear_triton  # noqa: E402
+from synth.vocoders.wavenet.samplers import triton as sampler_triton  # noqa: E402
 from tests.synth.ahead import SHARED_KB, compile_ahead  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[5]
