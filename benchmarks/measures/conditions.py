@@ -25,7 +25,7 @@ from daw_bridge.windows import stereo_gain
 from player.flags import MOST_LOOKAHEAD
 from synth.bank.bank import Bank
 from synth.draws import SMALLEST_DRAW
-from synth.engine import Engine, cut_window
+from synth.engine import Engine
 from synth.mel import FLOOR, Analysis, band_centres, log_magnitudes, log_mel, mel_filters
 from synth.mel2mel.network import Mel2Mel
 from synth.predictor import Foreseen, Predictor, Streaming
@@ -111,7 +111,7 @@ def play(
     blocks = []
     for start in range(0, count, BLOCK_FRAMES):
         now = min(BLOCK_FRAMES, count - start)
-        blocks.append(engine.render([cut_window(window, start, now)], now)[:, 0])
+        blocks.append(engine.render([window.span(start, now)], now)[:, 0])
     return np.concatenate(blocks)[behind * vocoder.hop :][: len(take.original)]
 
 
