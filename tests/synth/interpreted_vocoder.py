@@ -15,7 +15,7 @@ from synth.engine import Engine
 from synth.mel import band_centres
 from synth.predictor import Streaming
 from synth.rows import select_rows
-from synth.vocoders.wavenet.conditioning import Conditioning
+from synth.vocoders.wavenet.conditioning import cpu_conditioning
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.synth.lively_wavenet import lively
@@ -35,7 +35,7 @@ def main() -> None:
 def conditioning() -> dict[str, bool | float]:
     """The kernels' conditioning beside the CPU's, whole, in blocks, and alone."""
     net = lively(WIDE)
-    twin, ours = Conditioning(net), WaveNetVocoder(net, "triton")
+    twin, ours = cpu_conditioning(net), WaveNetVocoder(net, "triton")
     frames = torch.randn(2, 3, WIDE.mels)
     states = [ours.initial_state(2) for _ in range(3)]
     wanted, whole = twin(frames, states[0]), ours.condition(frames, states[1])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.vocoders.wavenet.conditioning import Conditioning, WaveNetState
+from synth.vocoders.wavenet.conditioning import Conditioning, WaveNetState, cpu_conditioning
 from synth.vocoders.wavenet.mulaw import CLASSES, decode
 from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.samplers.choice import load_sampler
@@ -74,13 +74,13 @@ class WaveNetVocoder:
         return _fetch(self._waves[classes]), state
 
 
-def _conditioning(wavenet: WaveNet, sampler: str, device: torch.device) -> Any:
+def _conditioning(wavenet: WaveNet, sampler: str, device: torch.device) -> Conditioning:
     """The Conditioning that goes with a sampler."""
     if sampler != "triton":
-        return Conditioning(wavenet)
-    from synth.vocoders.wavenet import conditioning_triton
+        return cpu_conditioning(wavenet)
+    from synth.vocoders.wavenet.conditioning_triton import triton_conditioning
 
-    return conditioning_triton.Conditioning(wavenet, device)
+    return triton_conditioning(wavenet, device)
 
 
 def _send(tensor: Tensor, device: torch.device) -> Tensor:

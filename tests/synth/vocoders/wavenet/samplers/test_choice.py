@@ -48,10 +48,7 @@ def forward_conditions(net: WaveNet, frames: int) -> tuple[Tensor, Tensor, Tenso
     config, generator = net.config, torch.Generator().manual_seed(3)
     mel = torch.randn(1, frames, config.mels, generator=generator)
     classes = torch.randint(CLASSES, (1, frames * config.hop), generator=generator)
-    fine = mel
-    for upsampling in net.upsample:
-        fine = upsampling(fine, fine[:, :1])
-    return classes, net(mel, classes), fine
+    return classes, net(mel, classes), net.condition(mel)
 
 
 def as_meant(packed: PackedWeights, config: WaveNetConfig) -> WaveNetWeights:
