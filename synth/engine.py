@@ -113,13 +113,12 @@ class Engine(Generic[PredictorState, VocoderState]):
         part = self._parts.get(window.part)
         if part is None:
             part = self._parts[window.part] = _Part(self._sleep_after)
-        sounding = window.roll.any(axis=1)
         plan = []
-        for cut, sounds in zip(window.cut, sounding, strict=True):
+        for roll, cut in zip(window.roll, window.cut, strict=True):
             was_awake = part.rest < self._sleep_after
             if cut:
                 part.rest, was_awake = self._sleep_after, False
-            part.rest = 0 if sounds else min(part.rest + 1, self._sleep_after)
+            part.rest = 0 if roll.any() else min(part.rest + 1, self._sleep_after)
             if part.rest == self._sleep_after:
                 plan.append(Activity.ASLEEP)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 
@@ -13,10 +14,11 @@ from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.contract import Sampler
 
 
-def load_sampler(name: str) -> tuple[Sampler, torch.device]:
+def load_sampler(name: str) -> tuple[Sampler[Any], torch.device]:
     """A sampler, and the device where its state and inputs live.
 
-    Raises ValueError for a name that no sampler has, or what this machine lacks for it.
+    What it packs, only the sampler itself can read. Raises ValueError for a name that no
+    sampler has, or what this machine lacks for it.
     """
     if name == "triton":
         if find_spec("triton") is None:
@@ -25,11 +27,11 @@ def load_sampler(name: str) -> tuple[Sampler, torch.device]:
         from synth.vocoders.wavenet.samplers import triton as sampler_triton
 
         return sampler_triton, sampler_triton.device()
-    rooms: dict[str, Sampler] = {"cpu": sampler_cpu, "reference": sampler_reference}
-    if name not in rooms:
+    modules: dict[str, Sampler[Any]] = {"cpu": sampler_cpu, "reference": sampler_reference}
+    if name not in modules:
         allowed = ", ".join(SAMPLERS)
         raise ValueError(f"sampler {name!r} is not allowed: it must be one of {allowed}")
-    return rooms[name], torch.device("cpu")
+    return modules[name], torch.device("cpu")
 
 
 def best_sampler(config: WaveNetConfig) -> SamplerName:
