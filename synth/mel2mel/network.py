@@ -84,6 +84,8 @@ class TimbreFeatures(nn.Module):
 class Mel2Mel(nn.Module):
     """See the module's docstring; `instruments` holds the embeddings it was trained with."""
 
+    filters: Tensor
+
     def __init__(self, config: Mel2MelConfig) -> None:
         super().__init__()
         self.config = config
@@ -103,8 +105,9 @@ class Mel2Mel(nn.Module):
             self.templates = KeyTemplates(analysis, config.timbre_features)
             self.register_buffer("filters", band_filters(analysis), persistent=False)
             for head in (self.mel, self.fine):
-                nn.init.zeros_(head.weight)
-                nn.init.zeros_(head.bias)
+                if head is not None:
+                    nn.init.zeros_(head.weight)
+                    nn.init.zeros_(head.bias)
 
     def forward(
         self,
@@ -130,26 +133,27 @@ class Mel2Mel(nn.Module):
         if embedding.shape[1] == 1:
             start = self.templates(keys, self.timbre(embedding[:, 0]))
         else:
-            start = self._mix_frames(keys, embedding)
+            start = self._mix_frames(self.templates, keys, embedding)
         return self._heads(hidden, start)
 
-    def _mix_frames(self, keys: KeyTracks, embedding: Tensor) -> Tensor:
+    def _mix_frames(self, templates: KeyTemplates, keys: KeyTracks, embedding: Tensor) -> Tensor:
         """The templates' magnitudes where the timbre moves from frame to frame."""
-        weights = pack_templates(self.templates)
+        weights = pack_templates(templates)
         caches = [initial_cache(weights) for _ in embedding]
         score = (keys.velocity, keys.age, keys.rest, self.timbre(embedding).detach())
         made = []
         for t in range(embedding.shape[1]):
-            now = (x[:, t].contiguous().numpy() for x in score)
-            made.append(mix_frame(weights, *now, caches))
+            velocity, age, rest, features = (x[:, t].contiguous().numpy() for x in score)
+            made.append(mix_frame(weights, velocity, age, rest, features, caches))
         return torch.from_numpy(np.stack(made, 1))
 
     def _heads(self, hidden: Tensor, start: Tensor | None) -> Spectra:
         """Both heads; start: linear magnitudes that the templates ask for, if there are any."""
         mel = self.mel(hidden)
-        if start is None:
-            return Spectra(mel, self.fine(hidden) if self.fine is not None else None)
-        fine = (start + FLOOR).log() + self.fine(hidden)
+        correction = self.fine(hidden) if self.fine is not None else None
+        if start is None or correction is None:
+            return Spectra(mel, correction)
+        fine = (start + FLOOR).log() + correction
         # The exponential of a wild correction would blow the mel bands up: +2 is 17 dB over
         # full scale, more than any part reaches.
         bands = (fine.clamp(max=2.0).exp() @ self.filters + FLOOR).log()

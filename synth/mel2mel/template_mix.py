@@ -119,8 +119,9 @@ def mix_frame(
     """
     magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
     rows = zip(velocity, age, rest, features, caches, magnitudes, strict=True)
-    for *tracks, timbre, cache, out in rows:
-        _mix(weights, *tracks, timbre, cache.spectra, cache.made, cache.made_for, out)
+    for level, since, still, timbre, cache, out in rows:
+        made = (cache.spectra, cache.made, cache.made_for)
+        _mix(weights, level, since, still, timbre, *made, out)
     return magnitudes
 
 

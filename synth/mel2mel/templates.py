@@ -48,6 +48,9 @@ class KeyTemplates(nn.Module):
     features (rows, features): what the timbre embedding has been expanded to.
     """
 
+    shares: Tensor
+    falls: Tensor
+
     def __init__(self, analysis: Analysis, features: int) -> None:
         super().__init__()
         moments = len(MOMENTS_S)
