@@ -136,7 +136,10 @@ def _pack_heads(net: Mel2Mel) -> HeadWeights:
     filters = net.filters.T if net.templates is not None else torch.zeros(net.mel.out_features, 0)
     heard = [torch.cat([row.nonzero()[:, 0], torch.zeros(1)]).long() for row in filters]
     spans = np.array([(int(at[0]), int(at.max()) + 1) for at in heard], np.int64)
-    return HeadWeights(*_arrays(net.mel.weight, net.mel.bias, *fine_pair, filters), spans=spans)
+    mel, mel_bias, fine_weight, fine_bias, bands = _arrays(
+        net.mel.weight, net.mel.bias, *fine_pair, filters
+    )
+    return HeadWeights(mel, mel_bias, fine_weight, fine_bias, bands, spans)
 
 
 def _film(film: Film) -> tuple[Tensor, Tensor]:
