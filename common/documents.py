@@ -8,9 +8,10 @@ and what was got.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import yaml
 
@@ -77,13 +78,14 @@ def checked(content: Any, shape: type[T]) -> T:
     from pydantic import ValidationError
 
     try:
-        return _adapter(shape).validate_python(content)
+        adapter: TypeAdapter[T] = _adapter(shape)
+        return adapter.validate_python(content)
     except ValidationError as error:
         raise _unfit(error.errors(include_url=False)[0], shape) from None
 
 
 @functools.cache
-def _adapter(shape: type[T]) -> TypeAdapter[T]:
+def _adapter(shape: Hashable) -> TypeAdapter[Any]:
     # Here and not above: pydantic takes a twentieth of a second to load.
     from pydantic import TypeAdapter
 
@@ -103,10 +105,20 @@ def _unfit(error: ErrorDetails, shape: type) -> Unfit:
     return Unfit(place, f"expected {_expected(error)}, got {brief(value)}")
 
 
-def _allowed(place: Sequence[object], shape: type) -> str:
-    """The keys that a dataclass has, if it is one that is meant; "" deeper inside."""
+def _allowed(place: Sequence[object], shape: object) -> str:
+    """The keys of the dataclass that is meant at a place inside a shape; "" if it is none."""
+    for name in place:
+        shape = _field(shape, str(name))
     names = getattr(shape, "__dataclass_fields__", None)
-    return f"; allowed are {', '.join(names)}" if names and not place else ""
+    return f"; allowed are {', '.join(names)}" if names else ""
+
+
+def _field(shape: object, name: str) -> object:
+    """The dataclass that a dataclass's field holds, alone or as an alternative to None."""
+    if not isinstance(shape, type) or not is_dataclass(shape):
+        return None
+    hint = get_type_hints(shape).get(name)
+    return next((kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)), None)
 
 
 def _expected(error: ErrorDetails) -> str:
