@@ -8,7 +8,7 @@ and what was got.
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
@@ -78,14 +78,15 @@ def checked(content: Any, shape: type[T]) -> T:
     from pydantic import ValidationError
 
     try:
-        adapter: TypeAdapter[T] = _adapter(shape)
+        kind: type = shape
+        adapter: TypeAdapter[T] = _adapter(kind)
         return adapter.validate_python(content)
     except ValidationError as error:
         raise _unfit(error.errors(include_url=False)[0], shape) from None
 
 
 @functools.cache
-def _adapter(shape: Hashable) -> TypeAdapter[Any]:
+def _adapter(shape: type) -> TypeAdapter[Any]:
     # Here and not above: pydantic takes a twentieth of a second to load.
     from pydantic import TypeAdapter
 
