@@ -96,7 +96,7 @@ def _adapter(shape: type) -> TypeAdapter[Any]:
 def _unfit(error: ErrorDetails, shape: type) -> Unfit:
     """pydantic's first complaint, in our words."""
     kind, place, value = error["type"], list(error["loc"]), error["input"]
-    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+    if kind in ("unexpected_keyword_argument", "extra_forbidden", "invalid_key"):
         name = place.pop()
         return Unfit(place, f"unknown key {brief(name)}{_allowed(place, shape)}")
     if kind == "missing":

@@ -50,6 +50,7 @@ def test_what_fits_becomes_the_dataclass(tmp_path):
         ("points: []\nprogram: -1", "program: expected at least 0, got -1"),
         ("points: []\nx: 1", "unknown key 'x'; allowed are points, knobs, program, inner"),
         ("points: []\ninner: {length: 1}", "inner: unknown key 'length'; allowed are size"),
+        ("points: []\n7: 1", "unknown key 7; allowed are points, knobs, program, inner"),
         ("[1]", "expected a mapping, got [1]"),
         ("", "expected a mapping, got None"),
         ("a: b: c", "not valid YAML (line 1: mapping values are not allowed here)"),
