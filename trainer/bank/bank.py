@@ -11,9 +11,10 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
-from common.fields import check_mapping, number
-from common.patch import Patch, save_patch
-from synth.bank.bank import MAY_STATE, SIZES, VOCODERS
+from common.names import VOCODERS
+from common.patch import Patch
+from synth.bank.bank_file import bank_content
+from synth.bank.patch_file import save_patch
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
@@ -77,18 +78,14 @@ def make_bank(
         if wavenet:
             _refine(wavenet, wavenet_run)
     about |= {"data": data_set(data, manifest), "credits": dict(credits)}
-    vocoders = VOCODERS if wavenet else [v for v in VOCODERS if v != "wavenet"]
-    check_mapping("fidelity", dict(fidelity), vocoders, ())
-    content = {
-        "audio": _sizes(analysis, "audio"),
-        "mels": analysis.mels,
-        "mel2mel": _sizes(config, "mel2mel"),
-        "wavenet": _sizes(wavenet.config, "wavenet") if wavenet else None,
-        "ring_out_s": RING_OUT_S,
-        "knobs": {"brightness": [*[0.0] * config.embedding, BRIGHTNESS]},
-        "fidelity": {k: number(f"fidelity: {k}", v, -1, 1) for k, v in fidelity.items()},
-        "about": about,
-    }
+    for name in fidelity:
+        vocoders = [v for v in VOCODERS if wavenet or v != "wavenet"]
+        if name not in vocoders:
+            allowed = ", ".join(vocoders)
+            raise ValueError(f"fidelity: unknown key {name!r}; allowed are {allowed}")
+    knobs = {"brightness": [*[0.0] * config.embedding, BRIGHTNESS]}
+    wavenet_config = wavenet.config if wavenet else None
+    content = bank_content(config, wavenet_config, RING_OUT_S, knobs, fidelity, about)
     out.mkdir(parents=True, exist_ok=True)
     _keep_weights(mel2mel, out / "mel2mel.safetensors", dtype, mel2mel_notes)
     if wavenet:
@@ -138,12 +135,6 @@ def _refine(network: nn.Module, run: Path) -> None:
     if any(not torch.equal(average[k].half(), rounded[k].half()) for k in rounded):
         raise ValueError(f"{run}: is being trained just now; try again, or stop it first")
     network.load_state_dict(average)
-
-
-def _sizes(config: Any, part: str) -> dict[str, int]:
-    stated = {name: getattr(config, name) for name in SIZES[part]}
-    more = {name: getattr(config, name) for name in MAY_STATE.get(part, ())}
-    return stated | {name: value for name, value in more.items() if value}
 
 
 def _keep_weights(

@@ -126,8 +126,8 @@ def test_measured_fidelity_is_stated_and_an_older_banks_is_dropped(runs, data, t
     ("fidelity", "complaint"),
     [
         ({"griffin": 0.5}, "fidelity: unknown key 'griffin'; allowed are spectral, wavenet"),
-        ({"spectral": 1.5}, "fidelity: spectral is 1.5"),
-        ({"spectral": float("nan")}, "fidelity: spectral is nan"),
+        ({"spectral": 1.5}, "fidelity: spectral: expected at most 1, got 1.5"),
+        ({"spectral": float("nan")}, "fidelity: spectral: expected at most 1, got nan"),
     ],
 )
 def test_fidelity_that_cannot_be_is_refused(runs, data, tmp_path, fidelity, complaint):
