@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any
 
 import torch
 
@@ -14,7 +13,7 @@ from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.contract import Sampler
 
 
-def load_sampler(name: str) -> tuple[Sampler[Any], torch.device]:
+def load_sampler(name: str) -> tuple[Sampler, torch.device]:
     """A sampler, and the device where its state and inputs live.
 
     What it packs, only the sampler itself can read. Raises ValueError for a name that no
@@ -27,7 +26,7 @@ def load_sampler(name: str) -> tuple[Sampler[Any], torch.device]:
         from synth.vocoders.wavenet.samplers import triton as sampler_triton
 
         return sampler_triton, sampler_triton.device()
-    modules: dict[str, Sampler[Any]] = {"cpu": sampler_cpu, "reference": sampler_reference}
+    modules: dict[str, Sampler] = {"cpu": sampler_cpu, "reference": sampler_reference}
     if name not in modules:
         allowed = ", ".join(SAMPLERS)
         raise ValueError(f"sampler {name!r} is not allowed: it must be one of {allowed}")
