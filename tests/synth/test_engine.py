@@ -11,17 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from daw_bridge.events import (
-    SUSTAIN,
-    AllSoundOff,
-    Bend,
-    Event,
-    Level,
-    NoteOff,
-    NoteOn,
-    Pedal,
-    Timbre,
-)
+from daw_bridge.events import AllSoundOff, Event, Level, NoteOn, Timbre
 from daw_bridge.windows import Windows, stereo_gain
 from synth.engine import Engine
 from synth.limiter import KNEE
@@ -32,6 +22,7 @@ from synth.predictor import Foreseen, Streaming
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from tests.synth.scores import at, busy_score, note
 from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel, make_wavenet
 
 HOP = ANALYSIS.hop
@@ -98,10 +89,6 @@ def make(net, vocoders):
     return engine
 
 
-def at(frame: float) -> int:
-    return int(frame * HOP)
-
-
 def play(engine: Engine, events: Iterable[Event], frames: int, block: int = 16) -> np.ndarray:
     """Sound (frames * HOP, 2) of events, block by block, as a server would render it."""
     windows, heard, events = Windows(HOP, START), [], list(events)
@@ -113,40 +100,6 @@ def play(engine: Engine, events: Iterable[Event], frames: int, block: int = 16) 
     sound = np.concatenate(heard)
     assert sound.shape == (frames * HOP, 2) and sound.dtype == np.float32
     return sound
-
-
-def note(part: int, key: int, start: float, end: float, velocity: int = 100) -> list[Event]:
-    return [NoteOn(at(start), part, key, velocity), NoteOff(at(end), part, key)]
-
-
-def busy_score() -> list[Event]:
-    """Three parts that wake, sleep, are cut, restart and move their knobs, within any block."""
-    score = [
-        *note(1, 57, 2, 9),
-        *note(1, 64, 5, 9),
-        *note(1, 45, 40.5, 47),  # wakes again after sleep
-        *note(2, 50, 4.3, 12),
-        *note(2, 52, 33, 36),
-        *note(3, 69, 7, 30),
-        *note(3, 71, 22.9, 23),  # begun in the frame of a cut
-        *note(3, 60, 58, 60),
-        AllSoundOff(at(10.2), 2),
-        NoteOn(at(10.3), 2, 40, 90),
-        NoteOff(at(14), 2, 40),
-        AllSoundOff(at(22), 3),
-        AllSoundOff(at(44), 1),
-        AllSoundOff(at(50), 2),  # asleep already
-        Pedal(at(56), 3, SUSTAIN, True),
-        Pedal(at(63), 3, SUSTAIN, False),
-    ]
-    for frame in range(3, 64):
-        bend = math.sin(frame)
-        score.append(Timbre(at(frame + 0.5), 1 + frame % 3, (bend, 0.5 - bend)))
-        score.append(Level(at(frame + 0.7), 1 + (frame + 1) % 3, -6 * bend * bend, bend))
-        if frame % 4 == 1:  # and sometimes the wheel rests
-            score.append(Bend(at(frame + 0.1), 1 + (frame + 2) % 3, round(bend) * bend))
-    score.append(Level(at(6), 2, -math.inf, 0.0))
-    return sorted(score, key=lambda e: e.time)
 
 
 def plans(engine: Engine, events: list[Event], frames: int) -> list[int]:
@@ -163,16 +116,6 @@ def test_the_busy_score_is_busy(make):
     awake = plans(make(), busy_score(), 80)
     assert set(awake) == {0, 1, 2, 3}
     assert sum(a != b for a, b in zip(awake, awake[1:], strict=False)) >= 8
-
-
-@pytest.mark.parametrize("vocoder", ["spectral", "wavenet", "draws"])
-@pytest.mark.parametrize("lookahead", [0, 4])
-def test_no_block_size_changes_a_sample(make, vocoder, lookahead):
-    whole = play(make(vocoder, lookahead), busy_score(), 80, block=80)
-    assert np.abs(whole).max() > 0.01
-    for block in (1, 3, 16):
-        cut = play(make(vocoder, lookahead), busy_score(), 80, block)
-        assert np.array_equal(cut, whole), f"blocks of {block} frames change the sound"
 
 
 def test_a_foreseen_piece_does_not_depend_on_blocks_either(net, vocoders):

@@ -21,7 +21,13 @@ from synth.vocoders.wavenet.samplers.choice import best_sampler
 from synth.vocoders.wavenet.samplers.contract import SamplerState, initial_state
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.synth.lively_wavenet import FULL, ODD, lively
-from tests.synth.vocoder_contract import check_vocoder
+from tests.synth.streaming import (
+    check_blocks,
+    check_nothing,
+    check_rows,
+    check_snapshot,
+    vocoder_stage,
+)
 
 pytestmark = [
     pytest.mark.gpu,
@@ -115,7 +121,9 @@ def test_conditioning_is_that_of_the_cpu():
 
 def test_the_vocoder_keeps_the_contract_of_all_vocoders():
     vocoder = WaveNetVocoder(lively(FULL), "triton")
-    check_vocoder(vocoder, lambda batch, n: 2 * torch.randn(batch, n, FULL.mels))
+    stage = vocoder_stage(vocoder, 2 * torch.randn(3, 35, FULL.mels))
+    for check in (check_blocks, check_nothing, check_snapshot, check_rows):
+        check(stage)
     state = vocoder.initial_state(2)
     heard, state = vocoder.step(torch.zeros(2, 1, FULL.mels), state, torch.rand(2, 1, 128))
     assert state.history.is_cuda and state.frame.is_cuda
