@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import yaml
 
@@ -85,7 +86,7 @@ def checked(content: Any, shape: type[T]) -> T:
 
 
 @functools.cache
-def _adapter(shape: type[T]) -> TypeAdapter[T]:
+def _adapter(shape: type) -> TypeAdapter[Any]:
     # Here and not above: pydantic takes a twentieth of a second to load.
     from pydantic import TypeAdapter
 
@@ -95,7 +96,7 @@ def _adapter(shape: type[T]) -> TypeAdapter[T]:
 def _unfit(error: ErrorDetails, shape: type) -> Unfit:
     """pydantic's first complaint, in our words."""
     kind, place, value = error["type"], list(error["loc"]), error["input"]
-    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+    if kind in ("unexpected_keyword_argument", "extra_forbidden", "invalid_key"):
         name = place.pop()
         return Unfit(place, f"unknown key {brief(name)}{_allowed(place, shape)}")
     if kind == "missing":
@@ -105,10 +106,20 @@ def _unfit(error: ErrorDetails, shape: type) -> Unfit:
     return Unfit(place, f"expected {_expected(error)}, got {brief(value)}")
 
 
-def _allowed(place: Sequence[object], shape: type) -> str:
-    """The keys that a dataclass has, if it is one that is meant; "" deeper inside."""
+def _allowed(place: Sequence[object], shape: object) -> str:
+    """The keys of the dataclass that is meant at a place inside a shape; "" if it is none."""
+    for name in place:
+        shape = _field(shape, str(name))
     names = getattr(shape, "__dataclass_fields__", None)
-    return f"; allowed are {', '.join(names)}" if names and not place else ""
+    return f"; allowed are {', '.join(names)}" if names else ""
+
+
+def _field(shape: object, name: str) -> object:
+    """The dataclass that a dataclass's field holds, alone or as an alternative to None."""
+    if not isinstance(shape, type) or not is_dataclass(shape):
+        return None
+    hint = get_type_hints(shape).get(name)
+    return next((kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)), None)
 
 
 def _expected(error: ErrorDetails) -> str:

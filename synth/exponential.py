@@ -22,8 +22,8 @@ C3, C4, C5 = f32(8.3334519073e-3), f32(1.3981999507e-3), f32(1.9875691500e-4)
 
 # Sums may not be regrouped here: that would undo the two parts of ln 2.
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"})
-def exp(x: float) -> float:
-    """e ** x, right to a few units in the last place; x float32, and so is what comes back."""
+def exp(x: np.float32) -> np.float32:
+    """e ** x, right to a few units in the last place."""
     x = min(max(f32(x), LOW), HIGH)
     whole = np.floor(x * LOG2_E + f32(0.5))
     x = (x - whole * LN2) - whole * LN2_REST

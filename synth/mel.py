@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+Head = Literal["mel", "fine"]
+"""Which bands of a spectrum: mel bands, or fine bands."""
 FLOOR = 1e-5
 """The smallest magnitude told apart from silence: -100 dB below a full-scale sine."""
 SINGLE_HZ = 8_000
@@ -136,7 +139,7 @@ def log_mel(audio: Tensor, analysis: Analysis) -> Tensor:
     return mel_from_magnitudes(magnitudes(audio, analysis), filters)
 
 
-def band_centres(analysis: Analysis, head: str) -> np.ndarray:
+def band_centres(analysis: Analysis, head: Head) -> np.ndarray:
     """Where the bands of a head lie, "fine" or "mel": (bands,) or (mels,), Hz, rising."""
     if head == "mel":
         return _mel_edges(analysis)[1:-1]

@@ -11,7 +11,8 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from common.patch import Patch, save_patch
+from common.patch import Patch
+from synth.bank.patch_file import save_patch
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig

@@ -11,42 +11,23 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from common.fields import any_mapping, check_mapping, number, numbers, read_mapping, whole
-from common.patch import COORDINATE, NAME, Patch, as_saved, check_name, load_patch, save_patch
-from synth.mel import Analysis, wide_edges
+from common.names import VocoderName
+from common.patch import Patch, check_name
+from synth.bank.bank_file import read_bank_file
+from synth.bank.patch_file import as_saved, load_patch, save_patch
+from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.mel2mel.tilt import with_tilt
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
-SIZES = {
-    "audio": {"rate": (8_000, 192_000), "hop": (16, 8_192), "window": (64, 65_536)},
-    "mel2mel": {
-        "instruments": (1, 10_000),
-        "embedding": (1, 64),
-        "hidden": (1, 4_096),
-        "timbre_features": (0, 256),
-    },
-    "wavenet": {
-        "layers": (1, 100),
-        "cycle": (1, 14),
-        "residual": (1, 1_024),
-        "skip": (1, 4_096),
-    },
-}
-"""Whole numbers that bank.yaml must state, and what each may be."""
-MAY_STATE = {
-    "audio": {"wide_bands": (0, 1_024)},
-    "mel2mel": {"decay_bands": (0, 16), "blend": (0, 1)},
-}
-"""Those that it need not."""
-VOCODERS = ("spectral", "wavenet")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(slots=True)
@@ -65,7 +46,7 @@ class Bank:
     wavenet_config: WaveNetConfig | None
     ring_out_s: float
     knobs: Mapping[str, tuple[float, ...]]
-    fidelity: Mapping[str, float]
+    fidelity: Mapping[VocoderName, float]
     about: Mapping[str, Any]
     patches: dict[str, Patch]
     _saving: threading.Lock = field(default_factory=threading.Lock)
@@ -154,76 +135,28 @@ def load_bank(path: str | Path) -> Bank:
     where = folder / "bank.yaml"
     if not where.is_file():
         raise ValueError(f"{folder}: no bank here (there is no bank.yaml)")
-    parts = ("audio", "mels", "mel2mel", "wavenet", "ring_out_s", "knobs", "fidelity", "about")
-    content = read_mapping(where, parts, ("audio", "mels", "mel2mel", "ring_out_s"))
-    mels = whole(f"{where}: mels", content["mels"], 1, 1_024)
-    audio = _sizes(where, "audio", content["audio"])
-    if audio["window"] % (2 * audio["hop"]):
-        raise ValueError(
-            f"{where}: audio: window is {audio['window']}, but must be a multiple of twice "
-            f"the hop of {audio['hop']}"
-        )
-    mel2mel = Mel2MelConfig(
-        analysis=_analysis(where, audio, mels), **_sizes(where, "mel2mel", content["mel2mel"])
-    )
-    wavenet = None
-    if content.get("wavenet") is not None:
-        wavenet = WaveNetConfig(mels=mels, **_sizes(where, "wavenet", content["wavenet"]))
-        if wavenet.hop != audio["hop"]:
-            raise ValueError(
-                f"{where}: audio: hop is {audio['hop']}, but must be {wavenet.hop} for a wavenet"
-            )
-    size = mel2mel.embedding
-    turned = any_mapping(f"{where}: knobs", content.get("knobs"))
-    tilted = any(isinstance(way, list) and len(way) == size + 1 for way in turned.values())
-    knobs = {
-        check_knob(where, name): numbers(f"{where}: knobs: {name}", way, size + tilted, COORDINATE)
-        for name, way in turned.items()
-    }
-    told = any_mapping(f"{where}: fidelity", content.get("fidelity"))
-    check_mapping(f"{where}: fidelity", told, VOCODERS, ())
+    file = read_bank_file(where)
+    mel2mel, knobs = file.mel2mel_config, file.knobs or {}
     patches = {}
-    for file in sorted(folder.glob("*.yaml")):
-        if file != where and not file.name.startswith("."):
-            patches[file.stem] = load_patch(file, size, knobs)
+    for patch in sorted(folder.glob("*.yaml")):
+        if patch != where and not patch.name.startswith("."):
+            patches[patch.stem] = load_patch(patch, mel2mel.embedding, knobs)
     if not patches:
         raise ValueError(f"{folder}: no patch here (there is no .yaml beside bank.yaml)")
     return Bank(
         folder,
         mel2mel,
-        wavenet,
-        number(f"{where}: ring_out_s", content["ring_out_s"], 0, 60),
+        file.wavenet_config,
+        file.ring_out_s,
         knobs,
-        {k: number(f"{where}: fidelity: {k}", v, -1, 1) for k, v in told.items()},
-        any_mapping(f"{where}: about", content.get("about")),
+        file.fidelity or {},
+        file.about or {},
         patches,
     )
 
 
-def check_knob(where: Path, name: str) -> str:
-    """name, if a knob may be called so: it becomes part of an OSC address."""
-    if not isinstance(name, str) or not NAME.fullmatch(name) or " " in name:
-        raise ValueError(f"{where}: knobs: {name!r} must be letters, digits, - or _")
-    return name
-
-
-def _analysis(where: Path, audio: dict[str, int], mels: int) -> Analysis:
-    analysis = Analysis(**audio, mels=mels)
-    try:
-        if analysis.wide_bands:
-            wide_edges(analysis)
-    except ValueError as error:
-        raise ValueError(f"{where}: audio: {error}") from None
-    return analysis
-
-
-def _sizes(where: Path, part: str, content: Any) -> dict[str, int]:
-    bounds = SIZES[part] | MAY_STATE.get(part, {})
-    check_mapping(f"{where}: {part}", content, bounds, SIZES[part])
-    return {k: whole(f"{where}: {part}: {k}", v, *bounds[k]) for k, v in content.items()}
-
-
-def _filled(network: nn.Module, path: Path) -> nn.Module:
+def _filled(network: Network, path: Path) -> Network:
+    """A network with a file's weights, for playing. ValueError where they do not fit."""
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:

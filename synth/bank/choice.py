@@ -12,7 +12,6 @@ from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.samplers.choice import best_sampler
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 
-VOCODERS = ("auto", "wavenet", "spectral")
 REAL_TIME_MARGIN = 1.25
 """How much faster than real time a WaveNet must be for "auto" to trust it."""
 TRIED_FRAMES = 10
@@ -21,8 +20,8 @@ TRIED_FRAMES = 10
 def choose_vocoder(bank: Bank, asked: str, sampler: str) -> tuple[Vocoder, str]:
     """The vocoder, and a line that says which it is and why.
 
-    asked: one of `VOCODERS`; sampler: the WaveNet's, by name, or "auto" for the machine's
-    best. Raises ValueError for what the bank or the machine lacks.
+    asked: "auto", or one of `VOCODERS`; sampler: the WaveNet's, by name, or "auto" for the
+    machine's best. Raises ValueError for what the bank or the machine lacks.
     """
     if asked == "spectral":
         return SpectralVocoder(bank.analysis), "spectral, as asked"

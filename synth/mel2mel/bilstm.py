@@ -18,7 +18,15 @@ Lookahead = int | None | Sequence[int | None]
 
 
 class BiLSTM(nn.Module):
-    """inputs -> size per direction, of whole sequences; mel2mel_step.py is the same for streams."""
+    """inputs -> size per direction, of whole sequences; step.py is the same for streams."""
+
+    forward_w_in: Tensor
+    forward_w_state: Tensor
+    forward_bias: Tensor
+    backward_w_in: Tensor
+    backward_w_state: Tensor
+    backward_bias: Tensor
+    no_bias: Tensor
 
     def __init__(self, inputs: int, size: int) -> None:
         super().__init__()
@@ -37,12 +45,16 @@ class BiLSTM(nn.Module):
         silence (batch, 1, inputs): what the frames beyond the end hold.
         """
         ahead = self._sequence(x, "forward")
-        alike = lookahead is None or isinstance(lookahead, int)
-        back = (self._backward if alike else self._mixed)(lookahead, x, silence)
+        if lookahead is None or isinstance(lookahead, int):
+            back = self._backward(lookahead, x, silence)
+        else:
+            back = self._mixed(lookahead, x, silence)
         return torch.cat([ahead, back], -1)
 
     def _weights(self, direction: str) -> tuple[Tensor, Tensor, Tensor]:
-        return tuple(getattr(self, f"{direction}_{n}") for n in ("w_in", "w_state", "bias"))
+        if direction == "forward":
+            return self.forward_w_in, self.forward_w_state, self.forward_bias
+        return self.backward_w_in, self.backward_w_state, self.backward_bias
 
     def _sequence(self, x: Tensor, direction: str) -> Tensor:
         zero = x.new_zeros(1, x.shape[0], self.size)

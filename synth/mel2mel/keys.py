@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-KEYS = 88
-LOWEST_KEY = 21
+from common.window import KEYS
+
 LONG_AGO = 30_000
 """Frames, 4 minutes: where the counters stop. It fits 16 bits."""
+Index = int | slice | Tensor
+"""Of rows, frames or keys."""
 
 
 @dataclass(slots=True)
@@ -32,7 +34,7 @@ class KeyTracks:
     age: Tensor
     rest: Tensor
 
-    def at(self, index: object) -> KeyTracks:
+    def at(self, index: Index | tuple[Index, ...]) -> KeyTracks:
         """The same of some rows, frames or keys: every tensor indexed."""
         return KeyTracks(self.velocity[index], self.age[index], self.rest[index])
 

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.window import ROLL_CHANNELS
 from synth.mel import FLOOR, Analysis, band_filters
 from synth.mel2mel.bilstm import BiLSTM, Lookahead
-from synth.mel2mel.keys import KEYS, KeyTracks, initial_keys, play_keys
+from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.template_mix import initial_cache, mix_frame, pack_templates
 from synth.mel2mel.templates import KeyTemplates
 
-ROLL_CHANNELS = 2 * KEYS
 QUIET = float(torch.tensor(FLOOR).log())
 
 
@@ -103,6 +103,8 @@ class TimbreFeatures(nn.Module):
 class Mel2Mel(nn.Module):
     """See the module's docstring; `instruments` holds the embeddings it was trained with."""
 
+    filters: Tensor
+
     def __init__(self, config: Mel2MelConfig) -> None:
         super().__init__()
         self.config = config
@@ -123,8 +125,9 @@ class Mel2Mel(nn.Module):
             self.templates = KeyTemplates(analysis, features, config.decay_bands, blend)
             self.register_buffer("filters", band_filters(analysis), persistent=False)
             for head in (self.mel, self.fine):
-                nn.init.zeros_(head.weight)
-                nn.init.zeros_(head.bias)
+                if head is not None:
+                    nn.init.zeros_(head.weight)
+                    nn.init.zeros_(head.bias)
 
     def forward(
         self,
@@ -150,26 +153,26 @@ class Mel2Mel(nn.Module):
         if embedding.shape[1] == 1:
             start = self.templates(keys, self.timbre(embedding[:, 0]))
         else:
-            start = self._mix_frames(keys, embedding)
+            start = self._mix_frames(self.templates, keys, embedding)
         return self._heads(hidden, start)
 
-    def _mix_frames(self, keys: KeyTracks, embedding: Tensor) -> Tensor:
+    def _mix_frames(self, templates: KeyTemplates, keys: KeyTracks, embedding: Tensor) -> Tensor:
         """The templates' magnitudes where the timbre moves from frame to frame."""
-        weights = pack_templates(self.templates)
+        weights = pack_templates(templates)
         caches = [initial_cache(weights) for _ in embedding]
         score = (keys.velocity, keys.age, keys.rest, self.timbre(embedding).detach())
         made = []
         for t in range(embedding.shape[1]):
-            now = (x[:, t].contiguous().numpy() for x in score)
-            made.append(mix_frame(weights, *now, caches))
+            velocity, age, rest, features = (x[:, t].contiguous().numpy() for x in score)
+            made.append(mix_frame(weights, velocity, age, rest, features, caches))
         return torch.from_numpy(np.stack(made, 1))
 
     def _heads(self, hidden: Tensor, start: Tensor | None) -> Spectra:
         """Both heads; start: linear magnitudes that the templates ask for, if there are any."""
         mel = self.mel(hidden)
-        if start is None:
-            return Spectra(mel, self.fine(hidden) if self.fine is not None else None)
-        correction = self.fine(hidden)
+        correction = self.fine(hidden) if self.fine is not None else None
+        if start is None or correction is None:
+            return Spectra(mel, correction)
         fine = (start + self.config.start_floor).log() + correction
         # The exponential of a wild correction would blow the mel bands up: +2 is 17 dB over
         # full scale, more than any part reaches.

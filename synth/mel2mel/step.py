@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.window import KEYS, ROLL_CHANNELS
 from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, speak
-from synth.mel2mel.keys import KEYS, initial_keys, play
-from synth.mel2mel.network import ROLL_CHANNELS, Film, Mel2Mel, Spectra
+from synth.mel2mel.keys import initial_keys, play
+from synth.mel2mel.network import Film, Mel2Mel, Spectra
 from synth.mel2mel.template_mix import (
     TemplateCache,
     TemplateWeights,
@@ -77,7 +78,7 @@ class Mel2MelStep:
             keys.velocity,
             keys.age,
             keys.rest,
-            [templates and initial_cache(templates) for _ in range(batch)],
+            [initial_cache(templates) if templates else None for _ in range(batch)],
         )
 
     def step(self, roll: Tensor, embedding: Tensor, state: Mel2MelState) -> Spectra:
@@ -92,22 +93,25 @@ class Mel2MelStep:
         mel = np.empty((n, batch, len(heads.mel)), np.float32)
         fine = np.empty((n, batch, len(heads.fine)), np.float32)
         age = state.age.numpy()
-        rings = [x.numpy() for x in (state.roll, state.embedding)]
-        rings += [x.numpy() for x in (state.gates_forward, state.gates_backward)]
+        rings = (
+            *(state.roll.numpy(), state.embedding.numpy()),
+            *(state.gates_forward.numpy(), state.gates_backward.numpy()),
+        )
         moment = state.h.numpy(), state.c.numpy()
-        keyboard = [x.numpy() for x in (state.key_velocity, state.key_age, state.key_rest)]
+        keyboard = state.key_velocity.numpy(), state.key_age.numpy(), state.key_rest.numpy()
         hidden = np.empty((batch, 2 * config.hidden), np.float32)
         features = np.empty((batch, len(self._hearing.timbre)), np.float32)
         due = np.empty((batch, 1, ROLL_CHANNELS), np.float32)
         velocity = np.empty((batch, 1, KEYS), np.float32)
         key_age, rest = (np.empty((batch, 1, KEYS), np.int16) for _ in range(2))
         start = np.empty((batch, 0), np.float32)
+        caches = [cache for cache in state.caches if cache is not None]
         for t in range(n):
             hear(self._hearing, rolls, embeddings, t, age, *rings, *moment, due, hidden, features)
             if self._templates is not None:
                 play(due, *keyboard, velocity, key_age, rest)
                 tracks = velocity[:, 0], key_age[:, 0], rest[:, 0]
-                start = mix_frame(self._templates, *tracks, features, state.caches)
+                start = mix_frame(self._templates, *tracks, features, caches)
             speak(heads, hidden, start, age, self.lookahead, mel[t], fine[t])
         spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
         return Spectra(spectra[0], spectra[1] if len(heads.fine) else None)
@@ -133,8 +137,11 @@ def _pack_heads(net: Mel2Mel) -> HeadWeights:
     filters = net.filters.T if net.templates is not None else torch.zeros(net.mel.out_features, 0)
     heard = [torch.cat([row.nonzero()[:, 0], torch.zeros(1)]).long() for row in filters]
     spans = np.array([(int(at[0]), int(at.max()) + 1) for at in heard], np.int64)
+    mel, mel_bias, fine_weight, fine_bias, bands = _arrays(
+        net.mel.weight, net.mel.bias, *fine_pair, filters
+    )
     floor = np.float32(net.config.start_floor)
-    return HeadWeights(*_arrays(net.mel.weight, net.mel.bias, *fine_pair, filters), spans, floor)
+    return HeadWeights(mel, mel_bias, fine_weight, fine_bias, bands, spans, floor)
 
 
 def _film(film: Film) -> tuple[Tensor, Tensor]:

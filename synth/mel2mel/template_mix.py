@@ -13,9 +13,9 @@ import numba
 import numpy as np
 import torch
 
+from common.window import KEYS
 from synth.exponential import exp
 from synth.mel import FLOOR
-from synth.mel2mel.keys import KEYS
 from synth.mel2mel.templates import (
     EXTRA_POWERS,
     FASTEST_DECAY,
@@ -130,8 +130,9 @@ def mix_frame(
     """
     magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
     rows = zip(velocity, age, rest, features, caches, magnitudes, strict=True)
-    for *tracks, timbre, cache, out in rows:
-        _mix(weights, *tracks, timbre, cache.spectra, cache.made, cache.made_for, out)
+    for level, since, still, timbre, cache, out in rows:
+        made = (cache.spectra, cache.made, cache.made_for)
+        _mix(weights, level, since, still, timbre, *made, out)
     return magnitudes
 
 

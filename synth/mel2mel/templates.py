@@ -30,8 +30,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.window import KEYS, LOWEST_KEY
 from synth.mel import FLOOR, Analysis, band_centres, band_widths, fold
-from synth.mel2mel.keys import KEYS, LOWEST_KEY, KeyTracks
+from synth.mel2mel.keys import KeyTracks
 
 MOMENTS_S = (0.0, 0.016, 0.032, 0.056, 0.096, 0.192, 0.384, 0.768, 1.536, 4.0)
 """Seconds after its onset at which a key has a spectrum of its own; the last one holds."""
@@ -69,6 +70,9 @@ class KeyTemplates(nn.Module):
     features (rows, features): what the timbre embedding has been expanded to. decay_bands: how
     many there are, 0 for none; levels: whether shapes have levels of their own.
     """
+
+    shares: Tensor
+    falls: Tensor
 
     def __init__(
         self, analysis: Analysis, features: int, decay_bands: int = 0, levels: bool = False

@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from types import ModuleType
+from typing import Protocol
 
 import numpy as np
 
@@ -44,6 +45,20 @@ CLOSE_S = 2.0
 """How long a stream may take to close before it is left behind."""
 
 _log = logging.getLogger(__name__)
+
+
+class OutputStream(Protocol):
+    """What is used of sounddevice's stream. latency: seconds behind the callback."""
+
+    @property
+    def active(self) -> bool: ...
+
+    @property
+    def latency(self) -> float: ...
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class DeviceSink(Sink):
@@ -76,7 +91,8 @@ class DeviceSink(Sink):
         ring = Ring(self._rate * RING_MS // 1000, self._channels)
         self._playout = Playout(ring, self._rate, reserve=max(1, spare))
         self._feed = Feed(self._playout, spare)
-        self._stream = None
+        self._stream: OutputStream | None = None
+        self._fault: str | None = None
         self._lock = threading.Lock()
         """Held to use or take away the stream: a closed one must not be asked anything."""
         self._stopped = False
@@ -102,6 +118,10 @@ class DeviceSink(Sink):
     def underruns(self) -> int:
         """Gaps because the renderer was late, or the system was, or the callback failed."""
         return self._playout.underruns + self._playout.device_gaps + self._playout.faults
+
+    @property
+    def fault(self) -> str | None:
+        return self._fault
 
     @property
     def active(self) -> bool:
@@ -180,12 +200,12 @@ class DeviceSink(Sink):
 
     def _report(self, what: str) -> None:
         """State the first fault, and log it once."""
-        if self.fault is None:
-            self.fault = f"audio device {self._device.name!r} {what}"
-            _log.error(self.fault)
+        if self._fault is None:
+            self._fault = f"audio device {self._device.name!r} {what}"
+            _log.error(self._fault)
 
 
-def _close_stream(stream: object) -> None:
+def _close_stream(stream: OutputStream) -> None:
     """Stop rather than abort: the fade may still be in the device's buffer."""
     stream.stop()
     stream.close()

@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,13 @@ from synth.output.ring import Ring
 
 FADE_MS = 4.0
 """Long enough not to click, short enough to be heard as a gap and not as a tremolo."""
+
+
+class CallbackStatus(Protocol):
+    """What is used of sounddevice's flags. output_underflow: the last buffer came too late."""
+
+    @property
+    def output_underflow(self) -> bool: ...
 
 
 class Playout:
@@ -103,7 +111,7 @@ class Playout:
         self.muted = True
 
     def callback(
-        self, out: NDArray[np.float32], samples: int, time: object, status: object
+        self, out: NDArray[np.float32], samples: int, time: object, status: CallbackStatus
     ) -> None:
         """PortAudio's: as `fill`, and wakes the writer; raises nothing: that would end the stream.
 

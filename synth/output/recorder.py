@@ -13,7 +13,6 @@ never written over.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import queue
@@ -58,14 +57,17 @@ class WavRecorder(SinkAround):
 
         Raises ValueError, in one line, for a path that cannot be written.
         """
-        file = self._create()
+        file, part_path = self._create()
         try:
             self._sink.start()
         except BaseException:
             file.close()
-            self.part_path.unlink()
+            part_path.unlink()
             raise
-        self._writer = threading.Thread(target=self._record, args=(file,), name="recorder")
+        self.part_path = part_path
+        self._writer = threading.Thread(
+            target=self._record, args=(file, part_path), name="recorder"
+        )
         self._writer.start()
 
     def write(self, block: Samples) -> bool:
@@ -82,24 +84,26 @@ class WavRecorder(SinkAround):
             self._writer.join()
             self._writer = None
 
-    def _create(self) -> BinaryIO:
+    def _create(self) -> tuple[BinaryIO, Path]:
+        """A new part file, open, and its path."""
         if os.path.isdir(self.path):
             raise ValueError(f"recording {self.path}: is a folder; name a file, e.g. take.wav")
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             raise ValueError(f"recording {self.path}: is not a file that can be replaced")
-        for n in itertools.count(1):
+        n = 1
+        while True:
             tail = ".part.wav" if n == 1 else f".part-{n}.wav"
-            self.part_path = self.path.with_name(self.path.stem + tail)
+            part_path = self.path.with_name(self.path.stem + tail)
             try:
-                return self.part_path.open("xb")
+                return part_path.open("xb"), part_path
             except FileExistsError:
-                continue
+                n += 1
             except OSError as error:
                 raise ValueError(
                     f"recording {self.path}: cannot be written: {error.strerror}"
                 ) from None
 
-    def _record(self, file: BinaryIO) -> None:
+    def _record(self, file: BinaryIO, part_path: Path) -> None:
         """The writer thread: from queue to disk until None comes."""
         # Whoever starts the sink may go before the renderer; a disk need not.
         step_back(LISTENER)
@@ -111,11 +115,9 @@ class WavRecorder(SinkAround):
                     wav.write(block)
                 wav.renew_header()
                 os.fsync(file.fileno())
-            self.part_path.replace(self.path)
+            part_path.replace(self.path)
         except OSError as error:
-            self.disk_fault = (
-                f"recording {self.path}: stopped: {error.strerror}; see {self.part_path}"
-            )
+            self.disk_fault = f"recording {self.path}: stopped: {error.strerror}; see {part_path}"
             _log.error(self.disk_fault)
             # Blocks that nobody will write must not pile up.
             for _ in blocks:

@@ -37,7 +37,10 @@ class Sink(ABC):
     """
 
     engine_rate: int
-    fault: str | None = None
+
+    @property
+    def fault(self) -> str | None:
+        return None
 
     @property
     @abstractmethod

@@ -17,10 +17,17 @@ Program = Annotated[int, Field(strict=True, ge=0, le=127)]
 
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
+class Inner:
+    size: Program = 0
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
 class Shape:
     points: tuple[Annotated[float, Field(strict=True, ge=-9, le=9)], ...]
     knobs: dict[str, Share] = field(default_factory=dict)
     program: Program | None = None
+    inner: Inner | None = None
 
 
 def test_what_fits_becomes_the_dataclass(tmp_path):
@@ -41,7 +48,9 @@ def test_what_fits_becomes_the_dataclass(tmp_path):
         ("points: []\nknobs: {1: 0.5}", "knobs: expected text, got 1"),
         ("points: []\nprogram: 60.5", "program: expected a whole number, got 60.5"),
         ("points: []\nprogram: -1", "program: expected at least 0, got -1"),
-        ("points: []\nx: 1", "unknown key 'x'; allowed are points, knobs, program"),
+        ("points: []\nx: 1", "unknown key 'x'; allowed are points, knobs, program, inner"),
+        ("points: []\ninner: {length: 1}", "inner: unknown key 'length'; allowed are size"),
+        ("points: []\n7: 1", "unknown key 7; allowed are points, knobs, program, inner"),
         ("[1]", "expected a mapping, got [1]"),
         ("", "expected a mapping, got None"),
         ("a: b: c", "not valid YAML (line 1: mapping values are not allowed here)"),

@@ -19,7 +19,6 @@ SHARED_KB = {80: 163, 90: 227, 120: 99}
 class Compiled:
     """registers, stack, local: as cuobjdump counts them, the last two in bytes for a thread."""
 
-    ptx: str
     shared_bytes: int
     registers: int
     stack: int
@@ -45,6 +44,4 @@ def compile_ahead(
     file.write_bytes(made.asm["cubin"])
     told = subprocess.run([tool, "-res-usage", file], capture_output=True, text=True, check=True)
     used = {name: int(n) for name, n in re.findall(r"(REG|STACK|LOCAL):(\d+)", told.stdout)}
-    return Compiled(
-        made.asm["ptx"], made.metadata.shared, used["REG"], used["STACK"], used["LOCAL"]
-    )
+    return Compiled(made.metadata.shared, used["REG"], used["STACK"], used["LOCAL"])

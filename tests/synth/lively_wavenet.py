@@ -24,11 +24,11 @@ def lively(config: WaveNetConfig, seed: int = 0) -> WaveNet:
     torch.manual_seed(seed)
     net = WaveNet(config).eval()
     with torch.no_grad():
-        for upsampling in net.upsample:
+        for upsampling in net.upsamplings:
             # Away from interpolation, of which each step knows its neighbours.
             upsampling.linear.weight.add_(torch.randn_like(upsampling.linear.weight) / 10)
             upsampling.linear.bias.add_(torch.randn_like(upsampling.linear.bias) / 10)
-        for layer in net.layers:
+        for layer in net.gated_layers:
             layer.gate.weight.mul_(2)
         net.skip.weight.mul_(5)
         net.out.weight.mul_(3)

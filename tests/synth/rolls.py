@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synth.mel2mel.keys import KEYS
-from synth.mel2mel.network import ROLL_CHANNELS
+from common.window import KEYS, ROLL_CHANNELS
 
 
 def make_roll(batch: int, frames: int, seed: int = 0) -> Tensor:

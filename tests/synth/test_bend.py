@@ -57,12 +57,10 @@ def test_a_bent_mel_spectrum_is_near_that_of_the_other_pitch():
     assert near < far / 2
 
 
-def test_no_bend_changes_no_bit_and_frames_bend_by_themselves():
+def test_no_bend_changes_no_bit():
     frames = np.random.default_rng(0).normal(-5, 2, (5, ANALYSIS.bands)).astype(np.float32)
     mixed, bends = frames.copy(), np.array([0, 1, 0, -2, 0.0])
     PitchBend(band_centres(ANALYSIS, "fine"))(mixed, bends)
-    for n, semitones in enumerate(bends):
-        assert np.array_equal(mixed[n], bent(frames[n : n + 1], semitones)[0])
     assert np.array_equal(mixed[::2], frames[::2]) and not np.array_equal(mixed[1], frames[1])
 
 

@@ -11,26 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from daw_bridge.events import (
-    SUSTAIN,
-    AllSoundOff,
-    Bend,
-    Event,
-    Level,
-    NoteOff,
-    NoteOn,
-    Pedal,
-    Timbre,
-)
-from daw_bridge.windows import Window, Windows, stereo_gain
-from synth.engine import DECLICK_SAMPLES, Engine, cut_window
+from daw_bridge.events import AllSoundOff, Event, Level, NoteOn, Timbre
+from daw_bridge.windows import Windows, stereo_gain
+from synth.engine import Engine
 from synth.limiter import KNEE
 from synth.mel import band_centres
 from synth.mel2mel.network import Mel2Mel
+from synth.mixer import DECLICK_SAMPLES
 from synth.predictor import Foreseen, Streaming
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from tests.synth.scores import at, busy_score, note
 from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel, make_wavenet
 
 HOP = ANALYSIS.hop
@@ -97,10 +89,6 @@ def make(net, vocoders):
     return engine
 
 
-def at(frame: float) -> int:
-    return int(frame * HOP)
-
-
 def play(engine: Engine, events: Iterable[Event], frames: int, block: int = 16) -> np.ndarray:
     """Sound (frames * HOP, 2) of events, block by block, as a server would render it."""
     windows, heard, events = Windows(HOP, START), [], list(events)
@@ -112,40 +100,6 @@ def play(engine: Engine, events: Iterable[Event], frames: int, block: int = 16) 
     sound = np.concatenate(heard)
     assert sound.shape == (frames * HOP, 2) and sound.dtype == np.float32
     return sound
-
-
-def note(part: int, key: int, start: float, end: float, velocity: int = 100) -> list[Event]:
-    return [NoteOn(at(start), part, key, velocity), NoteOff(at(end), part, key)]
-
-
-def busy_score() -> list[Event]:
-    """Three parts that wake, sleep, are cut, restart and move their knobs, within any block."""
-    score = [
-        *note(1, 57, 2, 9),
-        *note(1, 64, 5, 9),
-        *note(1, 45, 40.5, 47),  # wakes again after sleep
-        *note(2, 50, 4.3, 12),
-        *note(2, 52, 33, 36),
-        *note(3, 69, 7, 30),
-        *note(3, 71, 22.9, 23),  # begun in the frame of a cut
-        *note(3, 60, 58, 60),
-        AllSoundOff(at(10.2), 2),
-        NoteOn(at(10.3), 2, 40, 90),
-        NoteOff(at(14), 2, 40),
-        AllSoundOff(at(22), 3),
-        AllSoundOff(at(44), 1),
-        AllSoundOff(at(50), 2),  # asleep already
-        Pedal(at(56), 3, SUSTAIN, True),
-        Pedal(at(63), 3, SUSTAIN, False),
-    ]
-    for frame in range(3, 64):
-        bend = math.sin(frame)
-        score.append(Timbre(at(frame + 0.5), 1 + frame % 3, (bend, 0.5 - bend)))
-        score.append(Level(at(frame + 0.7), 1 + (frame + 1) % 3, -6 * bend * bend, bend))
-        if frame % 4 == 1:  # and sometimes the wheel rests
-            score.append(Bend(at(frame + 0.1), 1 + (frame + 2) % 3, round(bend) * bend))
-    score.append(Level(at(6), 2, -math.inf, 0.0))
-    return sorted(score, key=lambda e: e.time)
 
 
 def plans(engine: Engine, events: list[Event], frames: int) -> list[int]:
@@ -164,16 +118,6 @@ def test_the_busy_score_is_busy(make):
     assert sum(a != b for a, b in zip(awake, awake[1:], strict=False)) >= 8
 
 
-@pytest.mark.parametrize("vocoder", ["spectral", "wavenet", "draws"])
-@pytest.mark.parametrize("lookahead", [0, 4])
-def test_no_block_size_changes_a_sample(make, vocoder, lookahead):
-    whole = play(make(vocoder, lookahead), busy_score(), 80, block=80)
-    assert np.abs(whole).max() > 0.01
-    for block in (1, 3, 16):
-        cut = play(make(vocoder, lookahead), busy_score(), 80, block)
-        assert np.array_equal(cut, whole), f"blocks of {block} frames change the sound"
-
-
 def test_a_foreseen_piece_does_not_depend_on_blocks_either(net, vocoders):
     vocoder = vocoders["spectral"]
     whole = Windows(HOP, START).frames(busy_score(), 0, 80)
@@ -184,7 +128,7 @@ def test_a_foreseen_piece_does_not_depend_on_blocks_either(net, vocoders):
         heard = []
         for start in range(0, 80, block):
             count = min(block, 80 - start)
-            heard.append(engine.render([cut_window(w, start, count) for w in whole], count))
+            heard.append(engine.render([w.span(start, count) for w in whole], count))
         takes.append(np.concatenate(heard))
     assert np.abs(takes[0]).max() > 0.01
     assert all(np.array_equal(take, takes[0]) for take in takes)
@@ -389,11 +333,3 @@ def test_nothing_to_play_is_silence(make):
     sound = engine.render([], 7)
     assert sound.shape == (7 * HOP, 2) and not sound.any()
     assert engine.frame == 7 and engine.awake == 0
-
-
-def test_a_cut_window_is_a_span_of_it():
-    (window,) = Windows(HOP, START).frames(busy_score()[:1], 0, 20)
-    cut = cut_window(window, 5, 3)
-    assert isinstance(window, Window) and cut.part == window.part
-    for name in ("roll", "embedding", "gain", "cut"):
-        assert np.array_equal(getattr(cut, name), getattr(window, name)[5:8])

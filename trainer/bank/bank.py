@@ -12,8 +12,9 @@ from torch import nn
 
 from common.files import remove_partials, write_whole
 from common.names import VOCODERS
-from common.patch import Patch, save_patch
-from synth.bank.bank import MAY_STATE, SIZES
+from common.patch import Patch
+from synth.bank.bank_file import bank_content
+from synth.bank.patch_file import save_patch
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
@@ -69,16 +70,9 @@ def make_bank(plan: BankPlan) -> Path:
     for name in plan.fidelity:
         if name not in vocoders:
             raise ValueError(f"--fidelity: expected one of {', '.join(vocoders)}, got {name!r}")
-    content = {
-        "audio": _sizes(analysis, "audio"),
-        "mels": analysis.mels,
-        "mel2mel": _sizes(config, "mel2mel"),
-        "wavenet": _sizes(wavenet.config, "wavenet") if wavenet else None,
-        "ring_out_s": RING_OUT_S,
-        "knobs": {"brightness": [*[0.0] * config.embedding, BRIGHTNESS]},
-        "fidelity": dict(plan.fidelity),
-        "about": about,
-    }
+    knobs = {"brightness": [*[0.0] * config.embedding, BRIGHTNESS]}
+    wavenet_config = wavenet.config if wavenet else None
+    content = bank_content(config, wavenet_config, RING_OUT_S, knobs, dict(plan.fidelity), about)
     out = plan.out
     out.mkdir(parents=True, exist_ok=True)
     remove_partials(out)  # of a command that was killed
@@ -130,12 +124,6 @@ def _refine(network: nn.Module, run: Path) -> None:
     if any(not torch.equal(average[k].half(), rounded[k].half()) for k in rounded):
         raise ValueError(f"{run}: is in training now; try again, or stop it first")
     network.load_state_dict(average)
-
-
-def _sizes(config: Any, part: str) -> dict[str, int]:
-    stated = {name: getattr(config, name) for name in SIZES[part]}
-    more = {name: getattr(config, name) for name in MAY_STATE.get(part, ())}
-    return stated | {name: value for name, value in more.items() if value}
 
 
 def _keep_weights(

@@ -43,7 +43,7 @@ class TeacherForcing:
         """
         batch, samples = classes.shape
         with torch.autocast(mel.device.type, precision, enabled=precision != torch.float32):
-            heard = _upsampled(network, mel)
+            heard = network.condition(mel)
         heard = heard.to(precision).transpose(0, 1).reshape(batch * samples, -1)
         before = nn.functional.pad(classes, (1, 0), value=SILENCE)[:, :-1]
         x = network.embedding(before.t().reshape(-1)).to(precision)
@@ -139,15 +139,6 @@ class _Layers(torch.autograd.Function):
                 d_mel.addmm_(d_gates, gate.weight[:, 2 * r :])
         flat = [g for pair in ctx.gradients for g in pair]
         return (None, None, None, *(g * scale for g in (buffers.d_x, buffers.d_mel, *flat)))
-
-
-def _upsampled(network: WaveNet, mel: Tensor) -> Tensor:
-    """mel (batch, frames, mels) for every sample: (batch, samples, mels)."""
-    before = mel[:, :1]
-    for upsampling in network.upsample:
-        mel = upsampling(mel, before)
-        before = mel[:, :1]
-    return mel
 
 
 def _shifted(rows: slice, by: int) -> slice:

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
 
-from synth.mel import FLOOR, Analysis
+from synth.mel import FLOOR, Analysis, Head
 from synth.vocoders.spectral.phase import bending, integrate, turning
 from synth.vocoders.spectral.spread import Spread
 
@@ -57,7 +58,7 @@ class SpectralVocoder:
     Raises ValueError for an analysis or a lookahead that cannot be played.
     """
 
-    head = "fine"
+    head: Head = "fine"
     draws_per_frame = 0
 
     def __init__(self, analysis: Analysis, lookahead: int | None = None) -> None:
@@ -110,22 +111,31 @@ class SpectralVocoder:
             )
         heard = frames.detach().to("cpu", torch.float32)
         heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)
-        moment = SpectralState(*(getattr(state, f.name).clone() for f in fields(state)))
+        after = SpectralState(*(getattr(state, f.name).clone() for f in fields(state)))
         out = torch.zeros(batch, frames.shape[1] * self.hop, dtype=torch.float32)
-        plan = self._plan
         for row in range(batch):
             levels = heard[row].contiguous().numpy()
-            _play(
-                self._spread(levels) if self._spread else levels,
-                *(getattr(moment, f.name)[row].numpy() for f in fields(moment)),
-                out[row].numpy(),
-                *(plan.hop, plan.first, plan.fade, plan.gain, plan.radices, plan.roots),
-            )
-        return out, moment
+            bins = self._spread(levels) if self._spread else levels
+            _play(bins, _moment(after, row), self._plan, out[row].numpy())
+        return out, after
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Moment(NamedTuple):
+    """One row of a `SpectralState`, as arrays that are views of it."""
+
+    last: np.ndarray
+    before: np.ndarray
+    phase: np.ndarray
+    turn: np.ndarray
+    tail: np.ndarray
+
+
+def _moment(state: SpectralState, row: int) -> _Moment:
+    tensors = (state.last, state.before, state.phase, state.turn, state.tail)
+    return _Moment(*(tensor[row].numpy() for tensor in tensors))
+
+
+class _Plan(NamedTuple):
     """Tables for `_play`. first: where in its window a piece of sound begins, samples.
 
     fade (window - first,): synthesis window times the scale of the magnitudes; gain (hop,):
@@ -165,9 +175,10 @@ def _radices(size: int) -> tuple[list[int], int]:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _play(frames, last, before, phase, turn, tail, out, hop, first, fade, gain, radices, roots):
-    """Play one part: frames (n, bins) float32 in, out (n * hop,) filled, the rest as in
-    `SpectralState` and `_Plan`, the state's rows being moved on in place."""
+def _play(frames, moment, plan, out):
+    """Play one part: frames (n, bins) float32 in, out (n * hop,) filled, the moment moved on."""
+    last, before, phase, turn, tail = moment
+    hop, first, fade, gain, radices, roots = plan
     bins = last.size
     half = bins - 1
     now_turn, bend = np.empty(bins), np.empty(bins)

@@ -5,13 +5,15 @@ kernel 2 with residual and skip paths, relu, linear, relu, linear to 256 classes
 upsampled by two transposed convolutions (window 16 stride 8, then window 32 stride 16).
 
 `forward` is teacher-forced: all samples at once, as batched matrix products over (sample,
-channel) rows. Samplers (sampler_reference.py, sampler_cpu.py) take `weights()` and the
-upsampled mel, and draw samples in turn.
+channel) rows. Samplers (samplers/) take `weights()` and the upsampled mel, and draw samples in
+turn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -90,9 +92,15 @@ class Upsampling(nn.Module):
 
         Returns (batch, n * stride, channels).
         """
-        previous = torch.cat([before, frames[:, :-1]], 1)
-        mapped = self.linear(torch.cat([previous, frames], -1))
-        return mapped.view(len(frames), -1, frames.shape[-1])
+        return upsample(frames, before, self.linear)
+
+
+def upsample(frames: Tensor, before: Tensor, mapped: Callable[[Tensor], Tensor]) -> Tensor:
+    """`Upsampling.forward` with a linear map (batch, n, 2 * channels) -> (batch, n, stride *
+    channels) of the caller's own."""
+    previous = torch.cat([before, frames[:, :-1]], 1)
+    pairs = torch.cat([previous, frames], -1)
+    return mapped(pairs).view(len(frames), -1, frames.shape[-1])
 
 
 class Layer(nn.Module):
@@ -125,8 +133,18 @@ class WaveNet(nn.Module):
         self.skip = nn.Linear(config.layers * residual, skip)
         self.out = nn.Linear(skip, skip)
         self.end = nn.Linear(skip, CLASSES)
-        for upsampling in self.upsample:
+        for upsampling in self.upsamplings:
             _start_as_interpolation(upsampling, config.mels)
+
+    @property
+    def upsamplings(self) -> list[Upsampling]:
+        """The modules of `upsample`: coarse and fine."""
+        return cast(list[Upsampling], list(self.upsample))
+
+    @property
+    def gated_layers(self) -> list[Layer]:
+        """The modules of `layers`."""
+        return cast(list[Layer], list(self.layers))
 
     def forward(self, mel: Tensor, classes: Tensor) -> Tensor:
         """Logits of every sample given the true ones before it.
@@ -134,32 +152,39 @@ class WaveNet(nn.Module):
         mel (batch, frames, mels) natural-log; classes (batch, frames * hop) int64. Returns
         (batch, frames * hop, 256). What came before the first sample counts as silence.
         """
-        before = mel[:, :1]
-        for upsampling in self.upsample:
-            mel = upsampling(mel, before)
-            before = mel[:, :1]
+        mel = self.condition(mel)
         heard = nn.functional.pad(classes, (1, 0), value=SILENCE)[:, :-1]
         # Under mixed precision the mel is in half precision by now; follow it.
         x, gated = self.embedding(heard).to(mel.dtype), []
-        for layer in self.layers:
+        for layer in self.gated_layers:
             x, z = layer(x, mel)
             gated.append(z)
         skip = self.skip(torch.cat(gated, -1))
         return self.end(self.out(skip.relu()).relu())
 
+    def condition(self, mel: Tensor) -> Tensor:
+        """What the layers are given: mel (batch, frames, mels) -> (batch, frames * hop, mels).
+
+        The first frame also counts as the one before it, and the first step of the coarse
+        upsampling likewise.
+        """
+        for upsampling in self.upsamplings:
+            mel = upsampling(mel, mel[:, :1])
+        return mel
+
     def weights(self) -> WaveNetWeights:
         """The samplers' view of the network, detached."""
-        config, r = self.config, self.config.residual
-        gates = torch.stack([layer.gate.weight for layer in self.layers])
+        config, r, layers = self.config, self.config.residual, self.gated_layers
+        gates = torch.stack([layer.gate.weight for layer in layers])
         skip = self.skip.weight.view(config.skip, config.layers, r).permute(1, 0, 2)
         tensors = (
             self.embedding.weight,
             gates[:, :, :r],
             gates[:, :, r : 2 * r],
             gates[:, :, 2 * r :],
-            torch.stack([layer.gate.bias for layer in self.layers]),
-            torch.stack([layer.residual.weight for layer in self.layers]),
-            torch.stack([layer.residual.bias for layer in self.layers]),
+            torch.stack([layer.gate.bias for layer in layers]),
+            torch.stack([layer.residual.weight for layer in layers]),
+            torch.stack([layer.residual.bias for layer in layers]),
             skip,
             self.skip.bias,
             self.out.weight,

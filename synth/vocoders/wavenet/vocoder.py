@@ -9,16 +9,22 @@ state stays there, and the only wait is for the block's finished samples.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from synth.vocoders.wavenet.conditioning import Conditioning, WaveNetState
+from synth.mel import Head
+from synth.vocoders.wavenet.conditioning import Conditioning, WaveNetState, cpu_conditioning
 from synth.vocoders.wavenet.mulaw import CLASSES, decode
-from synth.vocoders.wavenet.network import WaveNet
+from synth.vocoders.wavenet.network import WaveNet, WaveNetWeights
 from synth.vocoders.wavenet.samplers.choice import load_sampler
-from synth.vocoders.wavenet.samplers.contract import initial_state
+from synth.vocoders.wavenet.samplers.contract import (
+    Packed,
+    Sampler,
+    SamplerState,
+    initial_state,
+)
 
 
 class WaveNetVocoder:
@@ -30,16 +36,16 @@ class WaveNetVocoder:
     machine lacks for it.
     """
 
-    head = "mel"
+    head: Head = "mel"
     lookahead = 0
 
     def __init__(self, wavenet: WaveNet, sampler: str) -> None:
-        self._sampler, self.device = load_sampler(sampler)
+        drawing, self.device = load_sampler(sampler)
         self.sampler = sampler
         self.config = wavenet.config
         self.hop = self.draws_per_frame = wavenet.config.hop
         self.condition = _conditioning(wavenet, sampler, self.device)
-        self._packed: Any = self._sampler.pack(wavenet.weights())
+        self._draw = _drawer(drawing, wavenet.weights())
         self._waves = decode(torch.arange(CLASSES)).to(self.device)
 
     def initial_state(self, batch: int) -> WaveNetState:
@@ -70,17 +76,27 @@ class WaveNetVocoder:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}; must be {shape}")
         frames, draws = _send(frames, self.device), _send(draws, self.device)
         conditioning = self.condition(frames, state)
-        classes, _ = self._sampler.sample(self._packed, conditioning, state, draws.flatten(1))
+        classes, _ = self._draw(conditioning, state, draws.flatten(1))
         return _fetch(self._waves[classes]), state
 
 
-def _conditioning(wavenet: WaveNet, sampler: str, device: torch.device) -> Any:
+Draw = Callable[[Tensor, SamplerState, Tensor], tuple[Tensor, SamplerState]]
+"""`Sampler.sample` of a network: conditioning, state and draws in, classes and state out."""
+
+
+def _drawer(sampler: Sampler[Packed], weights: WaveNetWeights) -> Draw:
+    """A sampler with a network's weights packed for it."""
+    packed = sampler.pack(weights)
+    return lambda conditioning, state, draws: sampler.sample(packed, conditioning, state, draws)
+
+
+def _conditioning(wavenet: WaveNet, sampler: str, device: torch.device) -> Conditioning:
     """The Conditioning that goes with a sampler."""
     if sampler != "triton":
-        return Conditioning(wavenet)
-    from synth.vocoders.wavenet import conditioning_triton
+        return cpu_conditioning(wavenet)
+    from synth.vocoders.wavenet.conditioning_triton import triton_conditioning
 
-    return conditioning_triton.Conditioning(wavenet, device)
+    return triton_conditioning(wavenet, device)
 
 
 def _send(tensor: Tensor, device: torch.device) -> Tensor:

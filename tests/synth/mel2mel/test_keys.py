@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor
 
-from synth.mel2mel.keys import KEYS, LONG_AGO, initial_keys, play_keys
-from synth.mel2mel.network import ROLL_CHANNELS
-from tests.synth.rolls import make_roll
+from common.window import KEYS, ROLL_CHANNELS
+from synth.mel2mel.keys import LONG_AGO, initial_keys, play_keys
 
 
 def one_note(start: int, end: int, frames: int, level: float = 0.5) -> Tensor:
@@ -46,19 +44,6 @@ def test_a_key_struck_again_is_counted_anew():
 def test_counters_stop_long_ago():
     _, keys = play_keys(one_note(0, 5, LONG_AGO + 100), initial_keys(1))
     assert keys.age[0, 40] == keys.rest[0, 40] == LONG_AGO
-
-
-@pytest.mark.parametrize("block", [1, 3, 16])
-def test_counters_stream(block):
-    roll = make_roll(2, 50)
-    whole, _ = play_keys(roll, initial_keys(2))
-    state, made = initial_keys(2), []
-    for piece in roll.split(block, 1):
-        keys, state = play_keys(piece, state)
-        made.append(keys)
-    for name in ("velocity", "age", "rest"):
-        streamed = torch.cat([getattr(keys, name) for keys in made], 1)
-        assert torch.equal(streamed, getattr(whole, name))
 
 
 def test_playing_keys_leaves_the_old_state_alone():

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 from torch import Tensor, nn
 
+from common.window import KEYS
 from synth.mel import Analysis
 from synth.mel2mel.bilstm import BiLSTM
-from synth.mel2mel.keys import KEYS
 from synth.mel2mel.network import QUIET, Mel2Mel, Mel2MelConfig, Spectra
-from synth.mel2mel.step import Mel2MelState, Mel2MelStep
-from synth.vocoders.contract import select_rows
+from synth.mel2mel.step import Mel2MelStep
+from synth.rows import select_rows
 from tests.synth.rolls import make_embedding, make_roll
 from tests.toy_bank import make_mel2mel
 
@@ -133,17 +131,6 @@ def test_live_equals_offline(toy, plain, blending, lookahead, block, moving):
 
 
 @pytest.mark.parametrize("lookahead", [0, 1, 4])
-def test_no_block_size_changes_a_bit(toy, plain, lookahead):
-    roll, embedding = make_roll(3, FRAMES, seed=2), make_embedding(3, FRAMES)
-    torch.manual_seed(0)
-    for net in (toy, plain, Mel2Mel(PLAIN).eval()):
-        whole = stream(net, roll, embedding, lookahead, FRAMES + lookahead)
-        for block in (1, 3, 16):
-            cut = stream(net, roll, embedding, lookahead, block)
-            assert all(map(torch.equal, both(cut), both(whole))), block
-
-
-@pytest.mark.parametrize("lookahead", [0, 1, 4])
 def test_a_frame_hears_just_as_far_ahead_as_said(toy, lookahead):
     frame, roll = 12, make_roll(1, FRAMES)
     embedding = make_embedding(1, FRAMES)
@@ -194,44 +181,6 @@ def test_a_timbre_acts_on_its_own_frame_of_sound(toy):
     assert torch.equal(new.fine[:, : frame - lookahead], old.fine[:, : frame - lookahead])
     small = (new.fine - old.fine)[:, frame - lookahead : frame].abs().mean()
     assert (new.fine - old.fine)[:, frame].abs().mean() > 2 * small
-
-
-def play_on(
-    live: Mel2MelStep, roll: Tensor, embedding: Tensor, state: Mel2MelState
-) -> list[Tensor]:
-    return both(live.step(roll, embedding, state))
-
-
-@pytest.mark.parametrize("lookahead", [0, 4])
-def test_a_copy_is_a_snapshot_and_a_new_state_a_reset(toy, lookahead):
-    roll, embedding = make_roll(2, FRAMES), make_embedding(2, FRAMES)
-    live = Mel2MelStep(toy, lookahead)
-    state = live.initial_state(2)
-    first = play_on(live, roll[:, :20], embedding[:, :20], state)
-    snapshot = copy.deepcopy(state)
-    rest = play_on(live, roll[:, 20:], embedding[:, 20:], state)
-    again = play_on(live, roll[:, 20:], embedding[:, 20:], snapshot)
-    assert all(map(torch.equal, rest, again))
-    fresh = play_on(live, roll[:, :20], embedding[:, :20], live.initial_state(2))
-    assert all(map(torch.equal, first, fresh))
-
-
-@pytest.mark.parametrize("lookahead", [0, 4])
-def test_rows_can_leave_move_and_join(toy, plain, lookahead):
-    """Row 1 leaves, the others change places and a new part joins between them: not a bit of
-    any depends on where it stands or beside whom."""
-    roll, embedding = make_roll(3, FRAMES), make_embedding(3, FRAMES)
-    for net in (toy, plain):
-        live = Mel2MelStep(net, lookahead)
-        whole = both(live.step(roll, embedding, live.initial_state(3)))
-        state = live.initial_state(3)
-        live.step(roll[:, :20], embedding[:, :20], state)
-        state = select_rows(state, live.initial_state(1), [2, None, 0])
-        rows = [(2, 20, 35), (1, 0, 15), (0, 20, 35)]
-        moved = [torch.stack([x[r, a:b] for r, a, b in rows]) for x in (roll, embedding)]
-        for heard, wanted in zip(both(live.step(*moved, state)), whole, strict=True):
-            for row, (r, a, b) in enumerate(rows):
-                assert torch.equal(heard[row], wanted[r, a:b])
 
 
 def test_streams_that_begin_together_keep_what_is_ready_apart(toy):

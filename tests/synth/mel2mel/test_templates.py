@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from common.window import KEYS, LOWEST_KEY
 from synth.mel import Analysis
-from synth.mel2mel.keys import KEYS, LOWEST_KEY, KeyTracks, initial_keys, play_keys
+from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.template_mix import TemplateCache, initial_cache, mix_frame, pack_templates
 from synth.mel2mel.templates import FASTEST_DECAY, FILL_FRAMES, MOMENTS_S, KeyTemplates
 from tests.synth.rolls import make_roll

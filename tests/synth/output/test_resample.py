@@ -15,14 +15,6 @@ def stream(rate_in: int, rate_out: int, sound: np.ndarray, block: int) -> np.nda
 
 
 @pytest.mark.parametrize(("rate_in", "rate_out"), RATES)
-@pytest.mark.parametrize("block", [1, 7, 128, 2_000])
-def test_block_size_does_not_change_the_sound(rate_in, rate_out, block):
-    sound = np.random.default_rng(1).uniform(-1, 1, (4_000, 2)).astype(np.float32)
-    whole = stream(rate_in, rate_out, sound, len(sound))
-    np.testing.assert_array_equal(stream(rate_in, rate_out, sound, block), whole)
-
-
-@pytest.mark.parametrize(("rate_in", "rate_out"), RATES)
 @pytest.mark.parametrize("pitch", [110.0, 1_000.0, 6_500.0])
 def test_a_sine_keeps_its_pitch_level_and_place_and_gains_no_images(rate_in, rate_out, pitch):
     angle = 2 * np.pi * pitch * np.arange(rate_in // 2) / rate_in

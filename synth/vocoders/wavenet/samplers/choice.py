@@ -6,19 +6,18 @@ from importlib.util import find_spec
 
 import torch
 
+from common.names import SAMPLERS, SamplerName
 from synth.vocoders.wavenet.network import WaveNetConfig
 from synth.vocoders.wavenet.samplers import cpu as sampler_cpu
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.contract import Sampler
 
-SAMPLERS = ("cpu", "reference", "triton")
-"""What --sampler takes, beside auto."""
-
 
 def load_sampler(name: str) -> tuple[Sampler, torch.device]:
     """A sampler, and the device where its state and inputs live.
 
-    Raises ValueError for a name that no sampler has, or what this machine lacks for it.
+    What it packs, only the sampler itself can read. Raises ValueError for a name that no
+    sampler has, or what this machine lacks for it.
     """
     if name == "triton":
         if find_spec("triton") is None:
@@ -27,14 +26,14 @@ def load_sampler(name: str) -> tuple[Sampler, torch.device]:
         from synth.vocoders.wavenet.samplers import triton as sampler_triton
 
         return sampler_triton, sampler_triton.device()
-    rooms: dict[str, Sampler] = {"cpu": sampler_cpu, "reference": sampler_reference}
-    if name not in rooms:
+    modules: dict[str, Sampler] = {"cpu": sampler_cpu, "reference": sampler_reference}
+    if name not in modules:
         allowed = ", ".join(SAMPLERS)
         raise ValueError(f"sampler {name!r} is not allowed: it must be one of {allowed}")
-    return rooms[name], torch.device("cpu")
+    return modules[name], torch.device("cpu")
 
 
-def best_sampler(config: WaveNetConfig) -> str:
+def best_sampler(config: WaveNetConfig) -> SamplerName:
     """The fastest for such a network here: triton where a GPU can take it, else cpu."""
     if not torch.cuda.is_available() or find_spec("triton") is None:
         return "cpu"

@@ -1,6 +1,6 @@
 """What every WaveNet sampler shares: the moment it passes along, and how a class is drawn.
 
-A sampler is a room with three functions of one signature (law: same weights, conditioning,
+A sampler is a module with three functions of one signature (law: same weights, conditioning,
 state and draws, same classes, but for draws that fall within a sampler's rounding of the edge
 between two): `pack(weights)` once, then `sample` while playing, and
 `follow`, the same step led by given classes, for comparing samplers and scoring.
@@ -9,7 +9,7 @@ between two): `pack(weights)` once, then `sample` while playing, and
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -32,8 +32,12 @@ class SamplerState:
     last: Tensor
 
 
-class Sampler(Protocol):
-    """What the rooms sampler_reference, sampler_cpu and their like offer.
+Packed = TypeVar("Packed")
+"""Weights as one sampler reads them."""
+
+
+class Sampler(Protocol[Packed]):
+    """What the modules reference, cpu and triton offer.
 
     conditioning is (batch, n, mels) float32, the mel frames upsampled to samples; draws
     (batch, n) float32 in [0, 1); classes (batch, n) int64. State is overwritten and handed
@@ -41,16 +45,21 @@ class Sampler(Protocol):
     ValueError.
     """
 
-    def pack(self, weights: WaveNetWeights) -> Any:
+    def pack(self, weights: WaveNetWeights) -> Packed:
         """The weights, rounded by `round_weights`, in the order that this sampler reads them."""
 
     def sample(
-        self, packed: Any, conditioning: Tensor, state: SamplerState, draws: Tensor
+        self, packed: Packed, conditioning: Tensor, state: SamplerState, draws: Tensor
     ) -> tuple[Tensor, SamplerState]:
         """Draw the next n classes (batch, n) of each row."""
 
     def follow(
-        self, packed: Any, conditioning: Tensor, state: SamplerState, draws: Tensor, classes: Tensor
+        self,
+        packed: Packed,
+        conditioning: Tensor,
+        state: SamplerState,
+        draws: Tensor,
+        classes: Tensor,
     ) -> tuple[Tensor, Tensor, SamplerState]:
         """`sample`, but each sample is taken to be the given class, whatever was drawn.
 

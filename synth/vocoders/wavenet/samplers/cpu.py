@@ -1,13 +1,12 @@
 """The WaveNet sampler for CPUs, compiled by Numba; rows are shared among the processor's cores.
 
-Here weights become integers and the arrays are handed over; sampler_cpu_kernel.py does the work.
+Here weights become integers and the arrays are handed over; cpu_kernel.py does the work.
 What it draws differs from the reference only where the draw falls within a rounding of the edge
 between two classes: `python -m benchmarks divergence` says how often.
 """
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.threads import cores_here
 from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE
 from synth.vocoders.wavenet.network import WaveNetWeights
 from synth.vocoders.wavenet.samplers.contract import SamplerState, check_inputs, round_weights
@@ -23,6 +23,7 @@ from synth.vocoders.wavenet.samplers.cpu_kernel import (
     BESIDE,
     PEAK,
     TILE,
+    Block,
     Matrix,
     PackedWeights,
     walk,
@@ -41,13 +42,6 @@ PLAYED = 64
 
 NO_CLASSES = np.empty((0, 0), np.int64)
 NO_LOGITS = np.empty((0, 0, 0), np.float32)
-
-
-def cores_here() -> int:
-    """How many of the processor's cores this thread may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +68,25 @@ def _place(weights: PackedWeights, mels: int) -> PackedWeights:
 
     def structured(arrays: Arrays) -> PackedWeights:
         waiting = iter(arrays)
-        return PackedWeights(
-            *(
-                Matrix(next(waiting), next(waiting)) if isinstance(w, Matrix) else next(waiting)
-                for w in weights
-            )
+        return PackedWeights._make(
+            Matrix(next(waiting), next(waiting)) if isinstance(w, Matrix) else next(waiting)
+            for w in weights
         )
 
     def play(arrays: Arrays) -> None:
-        walk(structured(arrays), *silence, NO_CLASSES, drawn, NO_LOGITS)
+        walk(structured(arrays), silence)
 
     residual, past = weights.residual_bias.shape[1], int(weights.dilations.sum())
-    silence = (
+    silence = Block(
         np.zeros((1, PLAYED, mels), np.float32),
         np.zeros((1, past, residual), np.float32),
         np.zeros(1, np.int64),
         np.full(1, SILENCE),
         np.full((1, PLAYED), 0.5, np.float32),
+        NO_CLASSES,
+        np.empty((1, PLAYED), np.int64),
+        NO_LOGITS,
     )
-    drawn = np.empty((1, PLAYED), np.int64)
     flat = [a for w in weights for a in (w if isinstance(w, Matrix) else (w,))]
     return structured(fastest_place(flat, play))
 
@@ -171,7 +165,7 @@ def _run(
     dilations, residual = tuple(weights.dilations.tolist()), weights.embedding.shape[1]
     check_inputs(conditioning, state, draws, packed.mels, dilations, residual, forced)
     drawn, rows = np.empty(draws.shape, np.int64), len(draws)
-    arrays = [
+    block = Block(
         conditioning.contiguous().numpy(),
         state.history.numpy(),
         state.position.numpy(),
@@ -180,13 +174,13 @@ def _run(
         NO_CLASSES if forced is None else forced.contiguous().numpy(),
         drawn,
         logits,
-    ]
+    )
     groups = max(min(packed.cores, rows), 1)
     edges = [rows * group // groups for group in range(groups + 1)]
     # Arrays without rows, of what is not wanted, stay as they are.
-    shares = [[a[start:stop] for a in arrays] for start, stop in pairwise(edges)]
-    others = [packed.helpers.submit(walk, weights, *share) for share in shares[1:]]
-    walk(weights, *shares[0])
+    shares = [Block(*(a[start:stop] for a in block)) for start, stop in pairwise(edges)]
+    others = [packed.helpers.submit(walk, weights, share) for share in shares[1:]]
+    walk(weights, shares[0])
     for other in others:
         other.result()
     return torch.from_numpy(drawn)

@@ -1,4 +1,4 @@
-"""The compiled half of sampler_cpu.py: the full-size WaveNet several times faster than real time.
+"""The compiled half of cpu.py: the full-size WaveNet several times faster than real time.
 
 What limits a core is fetching every weight anew for every sample and making it a number that it
 can multiply. So weights are integers of 8 or 16 bits and activations of 16: processors multiply
@@ -16,6 +16,7 @@ All in one file, because Numba's cache on disk heeds changes only in the outermo
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
@@ -90,6 +91,22 @@ class PackedWeights(NamedTuple):
     out_bias: np.ndarray
     end: Matrix
     end_bias: np.ndarray
+
+
+class Block(NamedTuple):
+    """Some rows' next n samples. conditioning (rows, n, mels); history, position and last as in
+    `SamplerState`, moved on; draws (rows, n); forced (rows, n): what to go on with instead of
+    the classes drawn, or (0, 0); drawn (rows, n): filled; logits (rows, n, 256): filled, unless
+    (0, 0, 0)."""
+
+    conditioning: np.ndarray
+    history: np.ndarray
+    position: np.ndarray
+    last: np.ndarray
+    draws: np.ndarray
+    forced: np.ndarray
+    drawn: np.ndarray
+    logits: np.ndarray
 
 
 class Scratch(NamedTuple):
@@ -184,8 +201,7 @@ def _fetch(builder: ir.IRBuilder, pointer: Any, weights: int) -> None:
         builder.call(prefetch, [address, *(ir.Constant(i32, n) for n in (0, 3, 1))])
 
 
-@intrinsic
-def _add_block(
+def _write_add_block(
     typing: Any,
     weights: Any,
     at: Any,
@@ -212,14 +228,17 @@ def _add_block(
     return signature, generate
 
 
+_add_block: Callable[..., None] = intrinsic(_write_add_block)
+
 compiled = numba.njit(
     cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"}
 )
 
 
 @compiled
-def walk(w, conditioning, history, position, last, draws, forced, drawn, logits):
-    """Fill drawn (rows, n), and logits where it has room; forced (rows, n) or empty."""
+def walk(w, block):
+    """Draw a block's samples."""
+    conditioning, history, position, last, draws, forced, drawn, logits = block
     rows, n = draws.shape
     scratch = _new_scratch(w, rows)
     for begin in range(0, n, AHEAD):

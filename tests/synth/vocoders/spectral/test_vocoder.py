@@ -11,7 +11,6 @@ from torch import Tensor
 
 from synth.mel import FLOOR, Analysis, log_magnitudes, magnitudes
 from synth.vocoders.spectral.vocoder import SpectralVocoder
-from tests.synth.vocoder_contract import check_vocoder
 
 DEFAULT = Analysis()
 WIDE = Analysis(rate=48_000, hop=384, window=3_072)
@@ -60,17 +59,6 @@ def frequency_and_level(audio: Tensor, rate: int) -> tuple[float, float]:
     offset = 0.5 * (low - high) / (low - 2 * top + high)
     level = np.exp(top - 0.25 * (low - high) * offset) * 2 / window.sum()
     return (peak + offset) * rate / n, float(level)
-
-
-@pytest.mark.parametrize(
-    ("analysis", "lookahead"), [(DEFAULT, 1), (DEFAULT, None), (DEFAULT, 4), (BANDED, None)]
-)
-def test_keeps_the_contract(analysis, lookahead):
-    def make_frames(batch: int, n: int) -> Tensor:
-        takes = [notes(analysis, n * analysis.hop / analysis.rate, seed) for seed in range(batch)]
-        return log_magnitudes(torch.stack(takes), analysis)[:, :n]
-
-    check_vocoder(SpectralVocoder(analysis, lookahead), make_frames)
 
 
 def test_an_old_state_can_be_played_again():

@@ -84,9 +84,7 @@ def test_an_untrained_upsampling_interpolates():
     net = WaveNet(SMALL)
     mel = torch.tensor([0.0, 1.0, 3.0])[None, :, None].expand(1, 3, SMALL.mels)
     with torch.no_grad():
-        for upsampling in net.upsample:
-            mel = upsampling(mel, mel[:, :1])
-    ramp = mel[0, :, 0]
+        ramp = net.condition(mel)[0, :, 0]
     assert ramp.shape == (3 * SMALL.hop,)
     torch.testing.assert_close(ramp[SMALL.hop - 1 :: SMALL.hop], torch.tensor([0.0, 1.0, 3.0]))
     assert (ramp.diff() >= -1e-6).all()

@@ -4,30 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.vocoders.contract import select_rows
+from synth.rows import select_rows
 from synth.vocoders.wavenet.mulaw import decode, encode
-from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.samplers.contract import draw_class
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
-from tests.synth.lively_wavenet import FULL, ODD, SMALL, lively
-from tests.synth.vocoder_contract import check_vocoder
+from tests.synth.lively_wavenet import FULL, SMALL, lively
 
 
 def mels(count: int, batch: int, n: int) -> Tensor:
     return torch.randn(batch, n, count, generator=torch.Generator().manual_seed(5))
-
-
-def forward_conditioning(net: WaveNet, mel: Tensor) -> Tensor:
-    """What `WaveNet.forward` has its layers hear: (batch, samples, mels)."""
-    for upsampling in net.upsample:
-        mel = upsampling(mel, mel[:, :1])
-    return mel
-
-
-@pytest.mark.parametrize("config", [SMALL, ODD])
-def test_keeps_the_contract_of_all_vocoders(config):
-    vocoder = WaveNetVocoder(lively(config), "cpu")
-    check_vocoder(vocoder, lambda batch, n: mels(config.mels, batch, n))
 
 
 def test_says_what_it_takes():
@@ -57,7 +42,7 @@ def test_a_live_take_is_what_forward_would_draw(sampler):
 def test_conditioning_streams_as_forward_has_it_from_the_first_sample():
     net = lively(FULL)
     vocoder, frames = WaveNetVocoder(net, "cpu"), mels(FULL.mels, 2, 5)
-    truth = forward_conditioning(net, frames)
+    truth = net.condition(frames)
     state, heard = vocoder.initial_state(2), []
     for t in range(5):
         heard.append(vocoder.condition(frames[:, t : t + 1], state))
@@ -75,9 +60,9 @@ def test_conditioning_of_a_part_that_joins_begins_at_its_own_first_frame():
     for t in range(2, 5):
         heard.append(vocoder.condition(frames[:, t : t + 1].expand(2, 1, -1), state))
     joined, going_on = torch.cat(heard, 1)
-    truth = forward_conditioning(net, frames)[0, 2 * vocoder.hop :]
+    truth = net.condition(frames)[0, 2 * vocoder.hop :]
     torch.testing.assert_close(going_on, truth, rtol=1e-4, atol=1e-4)
-    truth = forward_conditioning(net, frames[:, 2:])[0]
+    truth = net.condition(frames[:, 2:])[0]
     torch.testing.assert_close(joined, truth, rtol=1e-4, atol=1e-4)
     assert (joined[: vocoder.hop] - going_on[: vocoder.hop]).abs().max() > 0.1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import fields, replace
 
 import numpy as np
@@ -10,13 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.vocoders.contract import select_rows
 from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig, WaveNetWeights
 from synth.vocoders.wavenet.samplers import cpu as sampler_cpu
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.contract import (
-    Sampler,
     SamplerState,
     draw_class,
     initial_state,
@@ -48,10 +45,7 @@ def forward_conditions(net: WaveNet, frames: int) -> tuple[Tensor, Tensor, Tenso
     config, generator = net.config, torch.Generator().manual_seed(3)
     mel = torch.randn(1, frames, config.mels, generator=generator)
     classes = torch.randint(CLASSES, (1, frames * config.hop), generator=generator)
-    fine = mel
-    for upsampling in net.upsample:
-        fine = upsampling(fine, fine[:, :1])
-    return classes, net(mel, classes), fine
+    return classes, net(mel, classes), net.condition(mel)
 
 
 def as_meant(packed: PackedWeights, config: WaveNetConfig) -> WaveNetWeights:
@@ -80,17 +74,6 @@ def as_meant(packed: PackedWeights, config: WaveNetConfig) -> WaveNetWeights:
         matrices(packed.end, CLASSES, skip)[0],
         torch.from_numpy(packed.end_bias),
     )
-
-
-def play(
-    sampler: Sampler, packed: object, mel: Tensor, state: SamplerState, draws: Tensor, block: int
-) -> tuple[Tensor, SamplerState]:
-    heard = []
-    for start in range(0, draws.shape[1], block):
-        part = slice(start, start + block)
-        classes, state = sampler.sample(packed, mel[:, part], state, draws[:, part])
-        heard.append(classes)
-    return torch.cat(heard, 1), state
 
 
 def assert_same(one: SamplerState, other: SamplerState) -> None:
@@ -181,57 +164,6 @@ def test_no_sum_of_products_can_leave_32_bits(kind, integer):
     meant = meant.permute(0, 1, 4, 2, 3, 5).flatten(3).flatten(1, 2)[:, :70, :130]
     step = float(matrices.abs().max()) / (127 if integer == torch.int8 else 1000)
     torch.testing.assert_close(meant, matrices, rtol=0, atol=step / 2 + 1e-6)
-
-
-@SAMPLERS
-@pytest.mark.parametrize("config", [SMALL, ODD])
-def test_the_block_size_changes_no_bit(sampler, config):
-    packed = sampler.pack(lively(config).weights())
-    mel, draws = conditions(config, 2, 131)
-    whole, after = play(sampler, packed, mel, fresh(config, 2), draws, 131)
-    for block in (1, 7, 16, 50):
-        heard, state = play(sampler, packed, mel, fresh(config, 2), draws, block)
-        assert torch.equal(heard, whole)
-        assert_same(state, after)
-
-
-@SAMPLERS
-def test_other_rows_change_no_bit(sampler):
-    packed = sampler.pack(lively(ODD).weights())
-    mel, draws = conditions(ODD, 3, 60)
-    whole, after = sampler.sample(packed, mel, fresh(ODD, 3), draws)
-    assert not torch.equal(whole[0], whole[1])
-    for row in range(3):
-        own = slice(row, row + 1)
-        heard, state = sampler.sample(packed, mel[own], fresh(ODD, 1), draws[own])
-        assert torch.equal(heard, whole[own])
-        assert torch.equal(state.history, after.history[own])
-
-
-@SAMPLERS
-def test_rows_change_places_and_join(sampler):
-    packed = sampler.pack(lively(ODD).weights())
-    mel, draws = conditions(ODD, 2, 90)
-    whole, _ = sampler.sample(packed, mel, fresh(ODD, 2), draws)
-    _, state = sampler.sample(packed, mel[:, :41], fresh(ODD, 2), draws[:, :41])
-    state = select_rows(state, fresh(ODD, 1), [1, None])
-    mel = torch.stack([mel[1, 41:], mel[0, :49]])
-    draws = torch.stack([draws[1, 41:], draws[0, :49]])
-    heard, _ = sampler.sample(packed, mel, state, draws)
-    assert torch.equal(heard[0], whole[1, 41:])
-    assert torch.equal(heard[1], whole[0, :49])
-
-
-@SAMPLERS
-def test_a_copied_state_is_a_snapshot(sampler):
-    packed = sampler.pack(lively(ODD).weights())
-    mel, draws = conditions(ODD, 1, 80)
-    _, state = sampler.sample(packed, mel[:, :40], fresh(ODD, 1), draws[:, :40])
-    snapshot = copy.deepcopy(state)
-    once, state = sampler.sample(packed, mel[:, 40:], state, draws[:, 40:])
-    again, other = sampler.sample(packed, mel[:, 40:], snapshot, draws[:, 40:])
-    assert torch.equal(once, again)
-    assert_same(state, other)
 
 
 @SAMPLERS

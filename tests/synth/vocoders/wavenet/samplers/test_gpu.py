@@ -9,19 +9,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from daw_bridge.windows import Window
+from common.window import Window
 from synth.engine import Engine
 from synth.mel import Analysis, band_centres
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.predictor import Streaming
-from synth.vocoders.wavenet.conditioning import Conditioning
+from synth.vocoders.wavenet.conditioning import cpu_conditioning
 from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.choice import best_sampler
 from synth.vocoders.wavenet.samplers.contract import SamplerState, initial_state
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.synth.lively_wavenet import FULL, ODD, lively
-from tests.synth.vocoder_contract import check_vocoder
+from tests.synth.streaming import (
+    check_blocks,
+    check_nothing,
+    check_rows,
+    check_snapshot,
+    vocoder_stage,
+)
 
 pytestmark = [
     pytest.mark.gpu,
@@ -106,7 +112,7 @@ def test_a_launch_repeats_itself_bit_for_bit(sampler, packed):
 
 def test_conditioning_is_that_of_the_cpu():
     net = lively(FULL)
-    vocoder, twin = WaveNetVocoder(net, "triton"), Conditioning(net)
+    vocoder, twin = WaveNetVocoder(net, "triton"), cpu_conditioning(net)
     frames = torch.randn(5, 4, FULL.mels)
     state, cpu_state = vocoder.initial_state(5), WaveNetVocoder(net, "reference").initial_state(5)
     heard, wanted = vocoder.condition(frames.cuda(), state).cpu(), twin(frames, cpu_state)
@@ -115,7 +121,9 @@ def test_conditioning_is_that_of_the_cpu():
 
 def test_the_vocoder_keeps_the_contract_of_all_vocoders():
     vocoder = WaveNetVocoder(lively(FULL), "triton")
-    check_vocoder(vocoder, lambda batch, n: 2 * torch.randn(batch, n, FULL.mels))
+    stage = vocoder_stage(vocoder, 2 * torch.randn(3, 35, FULL.mels))
+    for check in (check_blocks, check_nothing, check_snapshot, check_rows):
+        check(stage)
     state = vocoder.initial_state(2)
     heard, state = vocoder.step(torch.zeros(2, 1, FULL.mels), state, torch.rand(2, 1, 128))
     assert state.history.is_cuda and state.frame.is_cuda

@@ -1,0 +1,98 @@
+"""A patch as a file of a bank's folder, named after it.
+
+embedding: [0.31, -0.84]
+knobs: {brightness: 0.5}
+gain_db: -3.0
+pan: 0.0
+program: 0        # General MIDI program that selects it; may be left out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from annotated_types import Interval
+from pydantic import ConfigDict, Strict, with_config
+
+from common.checks import brief
+from common.documents import fit, read_document
+from common.files import write_whole
+from common.patch import COORDINATE, GAIN_DB, PROGRAMS, Patch, check_name
+
+Coordinate = Annotated[float, Strict(), Interval(ge=-COORDINATE, le=COORDINATE)]
+Turn = Annotated[float, Strict(), Interval(ge=0, le=1)]
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchFile:
+    """What a patch's file holds, as far as it can be known without its bank."""
+
+    embedding: tuple[Coordinate, ...]
+    knobs: dict[str, Turn] = field(default_factory=dict)
+    gain_db: Annotated[float, Strict(), Interval(ge=GAIN_DB[0], le=GAIN_DB[1])] = 0.0
+    pan: Annotated[float, Strict(), Interval(ge=-1, le=1)] = 0.0
+    program: Annotated[int, Strict(), Interval(ge=PROGRAMS[0], le=PROGRAMS[1])] | None = None
+
+
+def load_patch(path: Path, embedding_size: int, knobs: Collection[str]) -> Patch:
+    """Read a patch file of a bank. Raises ValueError in one line."""
+    try:
+        check_name(path.stem)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    file = read_document(path, PatchFile)
+    return _fitted(str(path), path.stem, file, embedding_size, knobs)
+
+
+def as_saved(patch: Patch, embedding_size: int, knobs: Collection[str]) -> Patch:
+    """The patch as its file would give it back, digits rounded; ValueError if it would not."""
+    where = f"patch {patch.name!r}"
+    file = fit(where, _content(patch), PatchFile)
+    return _fitted(where, patch.name, file, embedding_size, knobs)
+
+
+def save_patch(folder: Path, patch: Patch, overwrite: bool) -> None:
+    """Write a patch's file, whole or not at all.
+
+    Raises ValueError for a bad name, a taken one unless overwrite, or a folder that cannot
+    be written.
+    """
+    check_name(patch.name)
+    text = yaml.safe_dump(_content(patch), sort_keys=False, default_flow_style=None)
+    try:
+        write_whole(folder / f"{patch.name}.yaml", text, overwrite)
+    except FileExistsError:
+        raise ValueError(f"patch {patch.name!r} exists; save under another name") from None
+    except OSError as error:
+        raise ValueError(str(error)) from None
+
+
+def _fitted(
+    where: str, name: str, file: PatchFile, embedding_size: int, knobs: Collection[str]
+) -> Patch:
+    """A file's patch, if it fits its bank."""
+    if len(file.embedding) != embedding_size:
+        got = brief(list(file.embedding))
+        raise ValueError(f"{where}: embedding: expected {embedding_size} numbers, got {got}")
+    for knob in file.knobs:
+        if knob not in knobs:
+            allowed = ", ".join(knobs) or "none"
+            raise ValueError(f"{where}: knobs: unknown key {brief(knob)}; allowed are {allowed}")
+    return Patch(name, file.embedding, file.knobs, file.gain_db, file.pan, file.program)
+
+
+def _content(patch: Patch) -> dict[str, Any]:
+    """What stands in a patch's file."""
+    content = {
+        "embedding": [round(x, 6) for x in patch.embedding],
+        "knobs": {k: round(v, 6) for k, v in patch.knobs.items()},
+        "gain_db": round(patch.gain_db, 3),
+        "pan": round(patch.pan, 4),
+        "program": patch.program,
+    }
+    return {k: v for k, v in content.items() if v is not None}

@@ -1,0 +1,82 @@
+"""The mixer: sounds of parts in, one stereo block out, at their levels and places, limited.
+
+Each frame of sound goes with the gain that the score gave to that frame, however late the sound
+is. A gain that changes does so along a ramp of one hop. A sound that is cut off fades.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from synth.limiter import limit
+
+DECLICK_SAMPLES = 64
+"""How long the last sample of a sound that was cut off fades: 4 ms at 16 kHz."""
+
+
+@dataclass(slots=True)
+class _Strip:
+    """A part between blocks. gains: those whose frames have not sounded yet, oldest first, after
+    that of the frame before; none before its first frame. last: its latest sample, left and
+    right."""
+
+    gains: list[np.ndarray] = field(default_factory=list)
+    last: np.ndarray | None = None
+
+
+class Mixer:
+    """Mixes block after block: `open` one, `add` to it and `fade_out`, then `close` it.
+
+    hop: samples for each frame. delay: frames that sounds run behind their gains.
+    """
+
+    def __init__(self, hop: int, delay: int) -> None:
+        self._hop, self._delay = hop, delay
+        self._ramp = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)[:, None]
+        count = min(DECLICK_SAMPLES, hop)
+        self._fall = np.linspace(1, 0, count, dtype=np.float32)[:, None]
+        self._strips: dict[int, _Strip] = {}
+        self._block = np.zeros((0, 2), np.float32)
+
+    def open(self, frames: int) -> None:
+        """Begin a block of silence."""
+        self._block = np.zeros((frames * self._hop, 2), np.float32)
+
+    def begin(self, part: int) -> None:
+        """A part starts anew: its next sound is at its next gain from the first sample on."""
+        self._strips[part] = _Strip()
+
+    def add(self, part: int, samples: np.ndarray, gains: np.ndarray, frame: int) -> None:
+        """Add a part's next frames to the block, the first of them at the block's `frame`.
+
+        samples (n * hop,) float32; gains (n, 2) float32, of the frames that the score has
+        reached: `delay` later than those that sound.
+        """
+        strip = self._strips[part]
+        sounds = samples.reshape(len(gains), self._hop)
+        for t, (sound, gain) in enumerate(zip(sounds, gains, strict=True), frame):
+            if not strip.gains:
+                strip.gains = [gain] * (self._delay + 1)
+            strip.gains.append(gain)
+            before, now = strip.gains[:2]
+            del strip.gains[0]
+            heard = sound[:, None] * (before + self._ramp * (now - before))
+            strip.last = heard[-1]
+            self._block[t * self._hop : (t + 1) * self._hop] += heard
+
+    def fade_out(self, part: int, frame: int) -> None:
+        """From the block's `frame` on, let the last sample of a part that has ended fade.
+
+        Without it, the sound would end in a click.
+        """
+        strip = self._strips.get(part)
+        if strip is not None and strip.last is not None:
+            start = frame * self._hop
+            self._block[start : start + len(self._fall)] += strip.last * self._fall
+            strip.last = None
+
+    def close(self) -> np.ndarray:
+        """The block (frames * hop, 2), float32, limited to -1..1."""
+        return limit(self._block)

@@ -1,0 +1,279 @@
+"""One contract for every streaming stage; streaming.py says what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from daw_bridge.windows import Windows
+from synth.bank.bank import load_bank
+from synth.bend import PitchBend
+from synth.engine import Engine
+from synth.instrument import Instrument
+from synth.limiter import limit
+from synth.mel import Analysis, band_centres, log_magnitudes
+from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
+from synth.mel2mel.network import QUIET, Mel2Mel, Mel2MelConfig, Spectra
+from synth.mel2mel.step import Mel2MelStep
+from synth.mixer import Mixer
+from synth.output.resample import Resampler
+from synth.predictor import NoState
+from synth.vocoders.spectral.vocoder import SpectralVocoder
+from synth.vocoders.wavenet.network import WaveNetConfig
+from synth.vocoders.wavenet.samplers import cpu, reference
+from synth.vocoders.wavenet.samplers.contract import Sampler, initial_state
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from tests.synth.lively_wavenet import ODD, SMALL, lively
+from tests.synth.rolls import make_embedding, make_roll
+from tests.synth.scores import busy_score
+from tests.synth.streaming import (
+    Inputs,
+    Stage,
+    check_blocks,
+    check_forward,
+    check_nothing,
+    check_rows,
+    check_snapshot,
+    vocoder_stage,
+)
+from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel
+
+FRAMES = 35
+"""No multiple of the block sizes, so that a short block comes too."""
+PLAIN = Mel2MelConfig(fine=False, timbre_features=0)
+FINE = Mel2MelConfig(hidden=8, timbre_features=0, analysis=Analysis(window=512, mels=12))
+DEFAULT = Analysis()
+BANDED = Analysis(rate=48_000, hop=384, window=3_072, wide_bands=48)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def network(config: Mel2MelConfig) -> Mel2Mel:
+    torch.manual_seed(3)
+    return Mel2Mel(config).eval().requires_grad_(False)
+
+
+def both(spectra: Spectra) -> Tensor:
+    """Both heads' bands, side by side."""
+    return torch.cat([bands for bands in (spectra.mel, spectra.fine) if bands is not None], -1)
+
+
+def mel2mel(net: Mel2Mel, lookahead: int) -> Stage:
+    """A stream runs behind: silence after the end lets the last frames come out."""
+    live = Mel2MelStep(net, lookahead)
+    roll, embedding = make_roll(3, FRAMES, seed=2), make_embedding(3, FRAMES)
+    roll = torch.cat([roll, torch.zeros(3, lookahead, roll.shape[-1])], 1)
+    embedding = torch.cat([embedding, embedding[:, -1:].expand(-1, lookahead, -1)], 1)
+
+    def forward(inputs: Inputs) -> Tensor:
+        heard = both(net(inputs[0][:, :FRAMES], inputs[1][:, :FRAMES], lookahead))
+        return torch.cat([torch.full((3, lookahead, heard.shape[-1]), QUIET), heard], 1)
+
+    return Stage(
+        live.initial_state,
+        lambda inputs, state: (both(live.step(*inputs, state)), state),
+        (roll, embedding),
+        forward,
+        tolerance=1e-5,
+    )
+
+
+def keys() -> Stage:
+    def step(inputs: Inputs, state: KeyTracks) -> tuple[Tensor, KeyTracks]:
+        tracks, after = play_keys(inputs[0], state)
+        return torch.stack([tracks.velocity, tracks.age, tracks.rest], -1), after
+
+    return Stage(initial_keys, step, (make_roll(3, FRAMES),))
+
+
+def spectral(analysis: Analysis, lookahead: int | None) -> Stage:
+    """Struck, decaying harmonic notes."""
+    time = torch.arange(FRAMES * analysis.hop) / analysis.rate
+    pitch = torch.tensor([110.0, 261.6, 740.0])[:, None, None] * torch.arange(1, 9)[None, :, None]
+    partials = (2 * torch.pi * pitch * time).sin() / torch.arange(1, 9)[None, :, None]
+    sound = 0.1 * partials.sum(1) * torch.exp(-(time % 0.09) / 0.05)
+    frames = log_magnitudes(sound, analysis)
+    return vocoder_stage(SpectralVocoder(analysis, lookahead), frames)
+
+
+def wavenet(config: WaveNetConfig, sampler: str, frames: int = FRAMES) -> Stage:
+    vocoder = WaveNetVocoder(lively(config), sampler)
+    return vocoder_stage(vocoder, noise(3, frames, config.mels, seed=5))
+
+
+def sampler(module: Sampler, config: WaveNetConfig) -> Stage:
+    """Classes drawn of conditioning that is upsampled already; sizes on both sides of 16."""
+    packed = module.pack(lively(config).weights())
+    draws = torch.rand(3, 99, generator=torch.Generator().manual_seed(2))
+    return Stage(
+        lambda rows: initial_state(config.dilations, config.residual, rows),
+        lambda inputs, state: module.sample(packed, inputs[0], state, inputs[1]),
+        (noise(3, 99, config.mels, seed=2), draws),
+        blocks=(1, 7, 16, 50),
+    )
+
+
+def bend() -> Stage:
+    """Frames that each bend by themselves; where the wheel rests, not a bit of them."""
+    bent = PitchBend(band_centres(DEFAULT, "fine"))
+
+    def step(inputs: Inputs, state: NoState) -> tuple[Tensor, NoState]:
+        frames = inputs[0].clone()
+        for row, semitones in zip(frames, inputs[1], strict=True):
+            bent(row.numpy(), semitones.numpy())
+        return frames, state
+
+    semitones = noise(3, FRAMES, seed=1)
+    semitones[:, ::3] = 0
+    return Stage(lambda rows: NoState(), step, (noise(3, FRAMES, DEFAULT.bands) - 5, semitones))
+
+
+def limiter() -> Stage:
+    def step(inputs: Inputs, state: NoState) -> tuple[Tensor, NoState]:
+        return torch.from_numpy(limit(inputs[0].clone().numpy())), state
+
+    return Stage(lambda rows: NoState(), step, (noise(3, 400, 2),))
+
+
+def mixer() -> Stage:
+    """Samples of a part, and gains of frames two later than those that sound."""
+    hop = ANALYSIS.hop
+
+    def begin(rows: int) -> Mixer:
+        made = Mixer(hop, 2)
+        made.begin(1)
+        return made
+
+    def step(inputs: Inputs, state: Mixer) -> tuple[Tensor, Mixer]:
+        sound, gains = (x[0].numpy() for x in inputs)
+        state.open(len(gains))
+        state.add(1, sound.reshape(-1), gains, 0)
+        return torch.from_numpy(state.close())[None], state
+
+    return Stage(begin, step, (0.1 * noise(1, FRAMES, hop), noise(1, FRAMES, 2, seed=1)))
+
+
+def resampler(rate_in: int, rate_out: int) -> Stage:
+    def step(inputs: Inputs, state: Resampler) -> tuple[Tensor, Resampler]:
+        return torch.from_numpy(state.step(inputs[0][0].numpy()))[None], state
+
+    sound = noise(1, 4_000, 2).clamp(-1, 1)
+    return Stage(lambda rows: Resampler(rate_in, rate_out), step, (sound,), blocks=(1, 7, 128))
+
+
+@dataclass(slots=True)
+class Take:
+    """An engine and the bridge's windows, both in the midst of a score."""
+
+    engine: Engine
+    windows: Windows
+
+
+def engine(instrument: Instrument, lookahead: int) -> Stage:
+    """The busy score: 80 frames, given by their numbers."""
+    hop, score = ANALYSIS.hop, busy_score()
+
+    def step(inputs: Inputs, state: Take) -> tuple[Tensor, Take]:
+        start, count = state.engine.frame, inputs[0].shape[1]
+        due = [e for e in score if start * hop <= e.time < (start + count) * hop]
+        windows = state.windows.frames(due, start, count)
+        return torch.from_numpy(state.engine.render(windows, count))[None], state
+
+    def begin(rows: int) -> Take:
+        return Take(instrument.engine(lookahead, seed=3), Windows(hop, PATCHES[0].embedding))
+
+    return Stage(begin, step, (torch.arange(80)[None],), blocks=(1, 3, 16))
+
+
+SPECTRAL: dict[str, Callable[[], Stage]] = {
+    "spectral vocoder, one frame ahead": lambda: spectral(DEFAULT, 1),
+    "spectral vocoder": lambda: spectral(DEFAULT, None),
+    "spectral vocoder, half a window ahead": lambda: spectral(DEFAULT, 4),
+    "spectral vocoder at 48 kHz": lambda: spectral(BANDED, None),
+}
+MEL2MEL: dict[str, Callable[[], Stage]] = {
+    "mel2mel": lambda: mel2mel(make_mel2mel(), 0),
+    "mel2mel, one frame ahead": lambda: mel2mel(make_mel2mel(), 1),
+    "mel2mel, four frames ahead": lambda: mel2mel(make_mel2mel(), 4),
+    "the paper's mel2mel": lambda: mel2mel(network(PLAIN), 4),
+    "mel2mel without templates": lambda: mel2mel(network(FINE), 2),
+}
+WAVENET: dict[str, Callable[[], Stage]] = {
+    "wavenet vocoder, cpu": lambda: wavenet(SMALL, "cpu"),
+    "wavenet vocoder, cpu, odd sizes": lambda: wavenet(ODD, "cpu"),
+    "wavenet vocoder, reference": lambda: wavenet(SMALL, "reference", 3),
+    "cpu sampler": lambda: sampler(cpu, SMALL),
+    "cpu sampler, odd sizes": lambda: sampler(cpu, ODD),
+    "reference sampler": lambda: sampler(reference, SMALL),
+    "reference sampler, odd sizes": lambda: sampler(reference, ODD),
+}
+ROWS = {**MEL2MEL, **SPECTRAL, **WAVENET, "pitch bend": bend}
+"""Stages whose states hold a row for each part."""
+MADE_ANEW = {
+    "keys": keys,
+    "limiter": limiter,
+    "mixer": mixer,
+    "resampler to 48 kHz": lambda: resampler(16_000, 48_000),
+    "resampler to 44.1 kHz": lambda: resampler(16_000, 44_100),
+    "resampler to 96 kHz": lambda: resampler(16_000, 96_000),
+    "resampler from 48 to 44.1 kHz": lambda: resampler(48_000, 44_100),
+    "resampler from 48 to 16 kHz": lambda: resampler(48_000, 16_000),
+}
+"""Stages without."""
+ENGINES = [(vocoder, lookahead) for vocoder in ("spectral", "wavenet") for lookahead in (0, 4)]
+
+
+@cache
+def stage(name: str) -> Stage:
+    return {**ROWS, **MADE_ANEW}[name]()
+
+
+@pytest.mark.parametrize("name", [*ROWS, *MADE_ANEW])
+def test_no_block_size_changes_a_bit(name):
+    check_blocks(stage(name))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_block_of_no_length_changes_nothing(name):
+    check_nothing(stage(name))
+
+
+@pytest.mark.parametrize("name", [*ROWS, "keys", "mixer"])
+def test_a_copied_state_is_a_snapshot(name):
+    check_snapshot(stage(name))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_leave_move_and_join(name):
+    check_rows(stage(name))
+
+
+@pytest.mark.parametrize("name", MEL2MEL)
+def test_a_stream_is_what_forward_says(name):
+    check_forward(stage(name))
+
+
+@pytest.mark.parametrize(("vocoder", "lookahead"), ENGINES)
+def test_the_engine_keeps_it_too(toy_bank, vocoder, lookahead):
+    bank = load_bank(toy_bank)
+    chosen = SpectralVocoder(ANALYSIS) if vocoder == "spectral" else None
+    made = Instrument(bank, chosen or WaveNetVocoder(bank.wavenet(), "cpu"))
+    check_blocks(engine(made, lookahead))
+
+
+def test_a_stage_that_breaks_its_promises_is_found():
+    """The checks themselves: a stage that hears block edges, and one that hears its neighbours."""
+    whole = stage("keys")
+    edges = replace(whole, step=lambda inputs, state: (inputs[0].cumsum(1), state))
+    with pytest.raises(AssertionError, match="blocks of 1 change what comes out"):
+        check_blocks(edges)
+    crowd = replace(bend(), step=lambda inputs, state: (inputs[0] - inputs[0].mean(0), state))
+    with pytest.raises(AssertionError, match="row 0 is another on its own"):
+        check_rows(crowd)
