@@ -31,14 +31,13 @@ from benchmarks.measures.play import bass, held, levels, morph, movement, textur
 from benchmarks.measures.play.findings import Finding, key_name, summary
 from benchmarks.measures.play.morph import Line
 from benchmarks.measures.play.sounds import Sounds
-from benchmarks.measures.play.stage import Original, Ours, Stage
+from benchmarks.measures.play.stage import FOLDERS_TOLD, Original, Ours, Stage
 from benchmarks.rows import Row
 from common.checks import whole
 from common.names import VOCODERS
 from player.flags import DEFAULT_BANK, MOST_LOOKAHEAD
 from synth.bank.bank import load_bank
 from synth.instrument import make_instrument
-from trainer.commands.render import SOUNDFONT
 
 SUMMARY = "what a player hears: held notes, morphs, movement, bass, levels, treble"
 
@@ -100,7 +99,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--bank", type=Path, action="append", help="folder of a bank; may be repeated")
     add("--vocoder", choices=VOCODERS, default="spectral")
     add("--lookahead", type=int, default=0, metavar="FRAMES", help="default: %(default)s")
-    add("--soundfont", type=Path, default=SOUNDFONT, help="default: %(default)s")
+    add("--soundfont", type=Path, help=f"default: the bank's own, in one of {FOLDERS_TOLD}")
     add("--sections", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="NAME")
     add("--patches", nargs="+", metavar="NAME", help="default: all that FluidSynth can play")
     add("--pictures", type=Path, metavar="FOLDER", help="draw what was heard there")

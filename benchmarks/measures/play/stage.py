@@ -34,6 +34,9 @@ HEADROOM_DB = 12.0
 LOUD_HEADROOM_DB = 48.0
 """For chords, and for what lies between patches, where anything may come."""
 BLOCK_FRAMES = 32
+SOUNDFONT_FOLDERS = (Path("/usr/share/sounds/sf3"), Path("/usr/share/sounds/sf2"))
+"""Where Linux distributions keep SoundFonts."""
+FOLDERS_TOLD = ", ".join(map(str, SOUNDFONT_FOLDERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Made:
     programs: dict[str, Annotated[int, Interval(ge=0, le=127)]]
     gains_db: dict[str, Annotated[float, Interval(ge=-60, le=60)]]
     rendered_at: Annotated[int, Interval(ge=8_000, le=96_000)] | None = None
-    soundfont: str = "unnamed"
+    soundfont: str = ""
     soundfont_sha256: str | None = None
     fluidsynth: str | None = None
 
@@ -119,13 +122,20 @@ class Made:
 class Original:
     """FluidSynth as it made the bank's data.
 
-    patches: those that are wanted, None for all it can play. Raises ValueError where the bank
-    does not say how its data was made, or the SoundFont is not that one.
+    soundfont: None to look for the bank's own; patches: those that are wanted, None for all it
+    can play. Raises ValueError where the bank does not say how its data was made, or the
+    SoundFont is not that one.
     """
 
-    def __init__(self, bank: Bank, soundfont: Path, patches: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        soundfont: Path | None = None,
+        patches: Sequence[str] | None = None,
+    ) -> None:
         self.rate = bank.analysis.rate
         self._made = made = _made(bank)
+        soundfont = soundfont or _found(bank, made.soundfont)
         self._synth = FluidSynth(soundfont, made.rendered_at or max(self.rate, RENDER_RATE))
         sha256 = hashlib.sha256(soundfont.read_bytes()).hexdigest()
         if made.soundfont_sha256 not in (None, sha256):
@@ -202,3 +212,16 @@ def _made(bank: Bank) -> Made:
             f"got {', '.join(made.programs) or 'none'}"
         )
     return made
+
+
+def _found(bank: Bank, name: str) -> Path:
+    """The SoundFont of that name on this machine."""
+    # Of a bank's text only the last part is used: it shall not reach into other folders.
+    found = [folder / Path(name).name for folder in SOUNDFONT_FOLDERS if Path(name).name]
+    for path in found:
+        if path.is_file():
+            return path
+    raise ValueError(
+        f"--soundfont: expected a file, because {bank.path} was made with {name or 'no name'}, "
+        f"which is in none of {FOLDERS_TOLD}"
+    )

@@ -59,7 +59,7 @@ def bank(toy_bank: Path, soundfont: Path, tmp_path_factory: pytest.TempPathFacto
 def stage(bank: Path, soundfont: Path) -> Stage:
     loaded = load_bank(bank)
     instrument = make_instrument(loaded, "spectral")
-    return Stage(Ours(instrument), Original(loaded, soundfont, None))
+    return Stage(Ours(instrument), Original(loaded, soundfont))
 
 
 def play(bank: Path, soundfont: Path, *flags: str) -> int:
@@ -199,6 +199,15 @@ def test_a_bank_that_cannot_be_compared_is_told_by_field(
 ):
     assert play(told_of(toy_bank, tmp_path / "toy", data), soundfont) == 2
     assert told in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_banks_own_soundfont_is_looked_for_by_its_name_alone(toy_bank, tmp_path, capsys):
+    gains_db = dict.fromkeys(PROGRAMS, 0)
+    data = {"programs": PROGRAMS, "gains_db": gains_db, "soundfont": "../../../nowhere.sf2"}
+    bank = told_of(toy_bank, tmp_path / "toy", data)
+    assert main(["play", "--bank", str(bank)]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "--soundfont: expected a file" in told and "../../../nowhere.sf2" in told
 
 
 def test_bad_flags_are_told_in_one_line(bank, soundfont, capsys):
