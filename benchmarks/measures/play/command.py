@@ -27,15 +27,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmarks.flags import add_lookahead_flag
 from benchmarks.measures.play import bass, held, levels, morph, movement, texture, treble
 from benchmarks.measures.play.findings import Finding, key_name, summary
 from benchmarks.measures.play.morph import Line
 from benchmarks.measures.play.sounds import Sounds
 from benchmarks.measures.play.stage import FOLDERS_TOLD, Original, Ours, Stage
 from benchmarks.rows import Row
-from common.checks import whole
 from common.names import VOCODERS
-from player.flags import DEFAULT_BANK, MOST_LOOKAHEAD
+from player.flags import DEFAULT_BANK
 from synth.bank.bank import load_bank
 from synth.instrument import make_instrument
 
@@ -98,7 +98,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--bank", type=Path, action="append", help="folder of a bank; may be repeated")
     add("--vocoder", choices=VOCODERS, default="spectral")
-    add("--lookahead", type=int, default=0, metavar="FRAMES", help="default: %(default)s")
+    add_lookahead_flag(parser, full=False)
     add("--soundfont", type=Path, help=f"default: the bank's own, in one of {FOLDERS_TOLD}")
     add("--sections", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="NAME")
     add("--patches", nargs="+", metavar="NAME", help="default: all that FluidSynth can play")
@@ -111,7 +111,6 @@ def measure(options: argparse.Namespace) -> list[Row]:
     Raises ValueError for a bad flag, a bank that does not say how its data was made, or a
     SoundFont that is not the bank's.
     """
-    whole("--lookahead", options.lookahead, 0, MOST_LOOKAHEAD)
     rows: list[Row] = []
     for path in options.bank or [DEFAULT_BANK]:
         bank = load_bank(path)

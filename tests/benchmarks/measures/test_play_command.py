@@ -213,7 +213,7 @@ def test_the_banks_own_soundfont_is_looked_for_by_its_name_alone(toy_bank, tmp_p
 def test_bad_flags_are_told_in_one_line(bank, soundfont, capsys):
     for flags, told in (
         (["--patches", "organ"], "--patches: expected some of piano, bright-lead, got 'organ'"),
-        (["--lookahead", "-1"], "--lookahead: expected a whole number from 0 to 125, got -1"),
+        (["--lookahead", "-1"], "--lookahead: expected a whole number, 0..125, got '-1'"),
         (["--patches", "piano", "--sections", "morph"], "a morph needs two"),
     ):
         assert play(bank, soundfont, *flags) == 2
