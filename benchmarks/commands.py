@@ -7,6 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MODULES = {
+    "play": "measures.play.command",
     "fidelity": "measures.fidelity",
     "transcription": "measures.transcription",
     "tuning": "measures.tuning",
