@@ -101,7 +101,7 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     )
     copies = (a.detach().float().clone(memory_format=torch.contiguous_format) for a in arrays)
     edges = np.array(templates.decay_edges)
-    return TemplateWeights(*(copy.numpy() for copy in copies), edges, templates.frame_s)
+    return TemplateWeights._make([*(copy.numpy() for copy in copies), edges, templates.frame_s])
 
 
 def initial_cache(weights: TemplateWeights) -> TemplateCache:

@@ -73,6 +73,7 @@ class KeyTemplates(nn.Module):
 
     shares: Tensor
     falls: Tensor
+    widths: Tensor
 
     def __init__(
         self, analysis: Analysis, features: int, decay_bands: int = 0, levels: bool = False
@@ -208,7 +209,7 @@ def decay_edges(analysis: Analysis, bands: int) -> list[int]:
 
     Raises ValueError when a decay band would be empty.
     """
-    hertz = LOWEST_DECAY_HZ * 2.0 ** np.arange(bands - 1) if bands else []
+    hertz = LOWEST_DECAY_HZ * 2.0 ** np.arange(bands - 1 if bands else 0)
     inner = np.searchsorted(band_centres(analysis, "fine"), hertz).tolist()
     edges = [0, *inner, analysis.bands]
     if any(low >= high for low, high in pairwise(edges)):
