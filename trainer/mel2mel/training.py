@@ -21,8 +21,9 @@ from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
 from trainer.mel2mel.between import Mixtures, draw_mixtures, points_of, wanted_between
 from trainer.mel2mel.grow import grow
-from trainer.mel2mel.keys_alone import has_keys, measure_keys, settle
+from trainer.mel2mel.keys_alone import has_keys, measure_keys
 from trainer.mel2mel.losses import SpectralLoss
+from trainer.mel2mel.settle import settle
 from trainer.run.checkpoint import LAST
 from trainer.run.loop import Plan, Run
 from trainer.run.machine import Machine, at_work
