@@ -44,7 +44,7 @@ DECAY_BANDS = 8
 STRETCHES, STRETCH_SHARES = (1, 4, 8), (0.65, 0.2, 0.15)
 """So many times longer, and fewer, are the sequences of a batch: in two seconds nobody learns what
 becomes of a key that is held for ten."""
-BETWEEN_SHARE = 0.2
+BETWEEN_SHARE = 0.3
 """Share of the sequences that are played between the instruments."""
 CORRECTION_WEIGHT = 0.003
 """Of the correction's mean square: templates and correction could otherwise drift apart for ever,
