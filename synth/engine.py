@@ -22,6 +22,7 @@ from common.window import Window
 from synth.bend import PitchBend
 from synth.draws import Draws
 from synth.mixer import Mixer
+from synth.movement import Movement
 from synth.predictor import Predictor
 from synth.rows import RowState, select_rows
 from synth.vocoders.contract import Vocoder
@@ -73,12 +74,14 @@ class Engine(Generic[PredictorState, VocoderState]):
         self.awake = 0
         self._predictor, self._vocoder, self._random = predictor, vocoder, Draws(seed)
         self._bend = PitchBend(centres)
+        self._movement = Movement(len(centres) if predictor.moves else 0)
         self._mixer = Mixer(self.hop, self.delay)
         # One more: the last frame of the ring-out is still to be heard.
         self._sleep_after = ring_out + self.delay + 1
         self._parts: dict[int, _Part] = {}
         self._rows: list[int] = []
         self._spectra_state = predictor.initial_state(0)
+        self._moved_state = self._movement.initial_state(0)
         self._sound_state = vocoder.initial_state(0)
 
     @torch.inference_mode()
@@ -131,8 +134,9 @@ class Engine(Generic[PredictorState, VocoderState]):
             return
         kept = [self._rows.index(p) if p in self._rows and p not in begun else None for p in rows]
         new = kept.count(None)
-        predictor, vocoder = self._predictor, self._vocoder
+        predictor, movement, vocoder = self._predictor, self._movement, self._vocoder
         self._spectra_state = select_rows(self._spectra_state, predictor.initial_state(new), kept)
+        self._moved_state = select_rows(self._moved_state, movement.initial_state(new), kept)
         self._sound_state = select_rows(self._sound_state, vocoder.initial_state(new), kept)
         self._rows = rows
         for part in begun:
@@ -144,10 +148,16 @@ class Engine(Generic[PredictorState, VocoderState]):
         frame = self.frame + start
         roll = torch.from_numpy(np.stack([w.roll for w in windows]))
         embedding = torch.from_numpy(np.stack([w.embedding for w in windows]))
-        spectra = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state)
+        told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state)
+        spectra = told.spectra
         for window, spectrum in zip(windows, spectra, strict=True):
             self._bend_keys(window, spectrum)
-        draws = self._draws(frame, roll.shape[1])
+        widths = [self._vocoder.draws_per_frame, self._movement.draws_per_frame]
+        draws, moves = self._draws(frame, roll.shape[1], sum(widths)).split(widths, -1)
+        if told.spread is not None and told.memory is not None:
+            spectra, self._moved_state = self._movement.step(
+                spectra, told.spread, told.memory, self._moved_state, moves
+            )
         samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws)
         for window, sound in zip(windows, samples, strict=True):
             self._mixer.add(window.part, sound.numpy(), window.gain, start)
@@ -162,9 +172,8 @@ class Engine(Generic[PredictorState, VocoderState]):
         if any(due):
             self._bend(spectra.numpy(), np.array(due))
 
-    def _draws(self, frame: int, count: int) -> torch.Tensor:
-        """The rows' draws (rows, count, draws_per_frame) from a frame on."""
-        width = self._vocoder.draws_per_frame
+    def _draws(self, frame: int, count: int, width: int) -> torch.Tensor:
+        """The rows' draws (rows, count, width) from a frame on."""
         draws = np.empty((len(self._rows), count, width), np.float32)
         if width:
             for row, part in enumerate(self._rows):

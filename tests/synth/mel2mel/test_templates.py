@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -45,7 +46,8 @@ def mixed_at(
     """What playing makes of one frame: (batch, bands)."""
     tracks = (x[:, frame].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
     weights = pack_templates(templates)
-    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), caches))
+    still = np.empty((len(features), 0), np.float32)
+    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), caches, still))
 
 
 def test_dense_and_frame_by_frame_agree(templates):
