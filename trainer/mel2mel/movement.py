@@ -34,6 +34,8 @@ SHORTEST_S = 1.0
 """A key that dies sooner after `FROM_S` stands still."""
 AUDIBLE = 5.8
 """Nepers, 50 dB: a band that lies so far below the loudest does not count."""
+ALIVE = 10 * DEAD
+"""Magnitude that the loudest band of a key must have, if it is to be listened to."""
 FARTHEST_S = 0.5
 """Up to here the autocorrelation is looked at."""
 
@@ -92,7 +94,7 @@ def _moved(linear: Tensor, templates: KeyTemplates) -> tuple[Tensor, Tensor] | N
     window = torch.hann_window(round(TREND_S * rate) // 2 * 2 + 3, periodic=False)[1:-1]
     side = len(window) // 2
     first, last = round(FROM_S * rate) - side, round(UNTIL_S * rate) + side
-    alive = (linear[:, : templates.single].amax(1) > DEAD * np.exp(AUDIBLE)).nonzero()
+    alive = (linear[:, : templates.single].amax(1) > ALIVE).nonzero()
     last = min(last, len(linear), int(alive[-1]) + 1 if len(alive) else 0)
     if last - first < 2 * side + SHORTEST_S * rate:
         return None
