@@ -23,21 +23,24 @@ from synth.mel2mel.keys import KEYS
 from synth.mel2mel.network import Mel2Mel
 from synth.mel2mel.templates import LARGEST_SPREAD, MEMORIES, KeyTemplates
 from synth.movement import TOGETHER
-from trainer.mel2mel.keys_alone import DEAD, held_keys, nearest_keys
+from trainer.mel2mel.keys_alone import DEAD, MIDDLE, held_keys, nearest_keys
 from trainer.mel2mel.settle import instruments_and_mixtures, set_linear, shares_in_functions
 
 TREND_S = 1.0
 """Width of the Hann window whose moving average is the trend: what is slower, the templates say."""
-FROM_S, UNTIL_S = 0.75, 6.0
-"""Seconds after the onset between which a key is listened to, as long as it is alive."""
+FROM_S, UNTIL_S = 0.75, 5.0
+"""Seconds after the onset between which a key is listened to."""
 SHORTEST_S = 1.0
-"""A key that dies sooner after `FROM_S` stands still."""
+"""So long a band must sound from `FROM_S` on, else it tells nothing."""
 AUDIBLE = 5.8
-"""Nepers, 50 dB: a band that lies so far below the loudest does not count."""
-ALIVE = 10 * DEAD
-"""Magnitude that the loudest band of a key must have, if it is to be listened to."""
-FARTHEST_S = 0.5
-"""Up to here the autocorrelation is looked at."""
+"""Nepers, 50 dB: a band that lies so far below the loudest does not count, and no band does where
+the loudest lies so far below that of the onset."""
+FARTHEST = 60
+"""Frames up to which the autocorrelation is looked at."""
+FIRST_MEMORY_S = 0.05
+"""Of an instrument that does not move."""
+ALIKE = 3
+"""A key's spread is the median of its own and of so many keys on either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +58,20 @@ def measure_movement(folder: Path, patches: list[str], network: Mel2Mel) -> KeyM
     Raises ValueError when an instrument has none.
     """
     templates = network.templates
-    spread = torch.zeros(len(patches), KEYS, len(templates.decay_edges) - 1)
-    farthest = round(FARTHEST_S / templates.frame_s)
-    alike = torch.zeros(len(patches), farthest)
+    spread = torch.full((len(patches), KEYS, len(templates.decay_edges) - 1), torch.nan)
+    memory_s: list[list[float]] = [[] for _ in patches]
     heard: list[set[int]] = [set() for _ in patches]
     for held in held_keys(folder, patches, network.config.analysis):
         heard[held.instrument].add(held.key)
-        moved = _moved(held.linear, templates)
-        if moved is None:
-            continue
-        rest, power = moved
-        spread[held.instrument, held.key] = _spreads(rest, power, templates)
-        alike[held.instrument] += _autocorrelation(rest, power, farthest)
+        told = _measure(held.linear, templates)
+        if told is not None:
+            spread[held.instrument, held.key], memory = told
+            if held.key in MIDDLE:
+                memory_s[held.instrument].append(memory)
     for i, nearest in enumerate(nearest_keys(folder, patches, heard)):
-        spread[i] = spread[i, nearest]
-    memory_s = torch.tensor([_memory(each) for each in alike]) * templates.frame_s
-    return KeyMovement(spread.clamp(max=LARGEST_SPREAD), memory_s)
+        spread[i] = _smoothed(spread[i])[nearest]
+    medians = torch.tensor([float(np.median(each or [FIRST_MEMORY_S])) for each in memory_s])
+    return KeyMovement(spread.nan_to_num(0.0).clamp(max=LARGEST_SPREAD), medians)
 
 
 def with_movement(network: Mel2Mel, measured: KeyMovement) -> Mel2Mel:
@@ -87,56 +88,55 @@ def with_movement(network: Mel2Mel, measured: KeyMovement) -> Mel2Mel:
     return moving
 
 
-def _moved(linear: Tensor, templates: KeyTemplates) -> tuple[Tensor, Tensor] | None:
-    """Of a held key (frames, bands): its levels less their trend (n, bands), natural log, and mean
-    powers (bands,), 0 where they do not count; None when it is too short."""
+def _measure(linear: Tensor, templates: KeyTemplates) -> tuple[Tensor, float] | None:
+    """Of a held key (frames, bands): spread (decay bands,), natural log, NaN where nothing tells,
+    and memory, s; None when nothing tells at all."""
+    rest, weight = _rest(linear, templates)
+    if not weight.any():
+        return None
+    heard = rest.square().sum(0) / (rest != 0).sum(0).clamp(min=1)
+    told = [
+        (heard[low:high].sqrt() @ weight[low:high]) / weight[low:high].sum()
+        for low, high in pairwise(templates.decay_edges)
+    ]
+    return torch.stack(told), _memory(rest, weight) * templates.frame_s
+
+
+def _rest(linear: Tensor, templates: KeyTemplates) -> tuple[Tensor, Tensor]:
+    """What is left of levels less their trend: (n, bands), natural log, 0 where it does not count,
+    and how much bands count (bands,): the root of their power, or 0."""
     rate = 1 / templates.frame_s
     window = torch.hann_window(round(TREND_S * rate) // 2 * 2 + 3, periodic=False)[1:-1]
     side = len(window) // 2
-    first, last = round(FROM_S * rate) - side, round(UNTIL_S * rate) + side
-    alive = (linear[:, : templates.single].amax(1) > ALIVE).nonzero()
-    last = min(last, len(linear), int(alive[-1]) + 1 if len(alive) else 0)
-    if last - first < 2 * side + SHORTEST_S * rate:
-        return None
-    power = linear[first:last].square()
+    power = linear[round(FROM_S * rate) - side : round(UNTIL_S * rate) + side].square()
+    if len(power) < 2 * side + SHORTEST_S * rate:
+        return linear.new_zeros(1, linear.shape[1]), linear.new_zeros(linear.shape[1])
     level = nn.functional.avg_pool1d(power, TOGETHER, 1, TOGETHER // 2, count_include_pad=False)
     level = level.clamp(min=FLOOR**2).log() / 2
     trend = nn.functional.conv1d(level.T[:, None], (window / window.sum())[None, None])[:, 0].T
-    rest = level[side : len(level) - side] - trend
-    mean = trend.mean(0)
-    mean[templates.single :] = -np.inf
-    counts = (mean > mean.max() - AUDIBLE) & (trend.amin(0) > np.log(DEAD))
-    return rest, power.mean(0) * counts
+    alive = (trend > np.log(DEAD)).cumprod(0)
+    counts = alive.sum(0) >= SHORTEST_S * rate
+    counts[templates.single :] = False
+    mean = (trend * alive).sum(0) / alive.sum(0).clamp(min=1)
+    loudest = torch.where(counts, mean, -np.inf).max()
+    counts &= (mean > loudest - AUDIBLE) & (loudest > linear.max().log() - AUDIBLE)
+    rest = (level[side : len(level) - side] - trend) * alive * counts
+    return rest, mean.exp() * counts
 
 
-def _spreads(rest: Tensor, power: Tensor, templates: KeyTemplates) -> Tensor:
-    """Standard deviations (decay bands,), the louder bands counting more."""
-    deviation, weight = rest.std(0), power.sqrt()
-    return torch.stack(
-        [
-            (deviation[low:high] @ weight[low:high]) / weight[low:high].sum().clamp(min=1e-12)
-            for low, high in pairwise(templates.decay_edges)
-        ]
-    )
+def _memory(rest: Tensor, weight: Tensor) -> float:
+    """After how many frames the autocorrelation has fallen to 1 / e."""
+    last = 1.0
+    together = (rest.square().sum(0) @ weight).clamp(min=1e-12)
+    for delay in range(1, FARTHEST):
+        alike = float((rest[:-delay] * rest[delay:]).sum(0) @ weight / together)
+        if alike < 1 / np.e:
+            return delay - 1 + (last - 1 / np.e) / (last - alike)
+        last = alike
+    return float(FARTHEST)
 
 
-def _autocorrelation(rest: Tensor, power: Tensor, farthest: int) -> Tensor:
-    """(farthest,) from no delay on; keys that move more count more."""
-    weight = power.sqrt() / power.sqrt().sum().clamp(min=1e-12)
-    count = len(rest)
-    return torch.stack(
-        [(rest[: count - k] * rest[k:]).mean(0) @ weight for k in range(min(farthest, count))]
-    )
-
-
-def _memory(alike: Tensor) -> float:
-    """After how many frames an autocorrelation has fallen to 1 / e; 1 where nothing moves."""
-    if not alike[0] > 0:
-        return 1.0
-    share = alike / alike[0]
-    below = (share < 1 / np.e).nonzero()
-    if not len(below):
-        return float(len(share))
-    at = int(below[0])
-    before, after = float(share[at - 1]), float(share[at])
-    return at - 1 + (before - 1 / np.e) / (before - after)
+def _smoothed(spread: Tensor) -> Tensor:
+    """(88, decay bands), each the median of what is told by it and the keys about it."""
+    side = torch.full((ALIKE, spread.shape[1]), torch.nan)
+    return torch.cat([side, spread, side]).unfold(0, 2 * ALIKE + 1, 1).nanmedian(-1).values
