@@ -20,6 +20,7 @@ from synth.mel2mel.templates import (
     EXTRA_POWERS,
     FASTEST_DECAY,
     FILL_FRAMES,
+    GROWN_S,
     INAUDIBLE,
     LARGEST_SPREAD,
     MEMORIES,
@@ -204,7 +205,7 @@ def _mix(w, velocity, age, rest, features, spectra, made, made_for, power, sprea
             for f in range(w.edges[band], w.edges[band + 1]):
                 power[f] += tone[f] * (usual + extra * row[f])
             if spread.size:
-                far = _far(w, k, band, features)
+                far = _far(w, k, age[k], band, features)
                 for f in range(w.edges[band], min(w.edges[band + 1], w.single)):
                     spread[f] += far * (tone[f] * (usual + extra * row[f]))
     for f in range(spread.size):
@@ -255,12 +256,13 @@ def _undecayed(w, key, age, band, features):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _far(w, key, band, features):
-    """How far a key moves in a decay band: its spread."""
+def _far(w, key, age, band, features):
+    """How far a key moves in a decay band: its spread, once it has grown."""
     far = w.spread_bias[key, band]
     for m in range(features.size):
         far += features[m] * w.spread[key, m, band]
-    return min(max(far, f32(0)), f32(LARGEST_SPREAD))
+    grown = min(age * f32(w.frame_s / GROWN_S), f32(1))
+    return min(max(far, f32(0)), f32(LARGEST_SPREAD)) * grown
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -22,7 +22,8 @@ shapes mix in the log, which alone would lose power wherever their partials diff
 apart from them, so a key half way is as loud as half way in dB.
 
 With movement, each key has in each decay band a spread, the standard deviation of its level in
-natural log, and a timbre has a memory, after which the level has forgotten where it was. A band's
+natural log, and a timbre has a memory, after which the level has forgotten where it was. It grows
+during the first moments. A band's
 spread is the mean of its keys', weighted by their power there. Wide bands hold so many bins that
 their levels stand still.
 """
@@ -54,6 +55,9 @@ FIRST_DECAY = -4.0
 """Of the rate's logit at first: 0.2 dB a second."""
 LARGEST_SPREAD = 0.8
 """Natural log. Many voices with random phases, Rayleigh, have 0.64."""
+GROWN_S = 0.4
+"""Seconds after its onset from which on a key moves as far as its spread says: before, the moments
+lie close enough to say how it sounds."""
 FIRST_MEMORY = 3.9
 """Natural log of milliseconds: 50 ms."""
 MEMORIES = (2.0, 7.0)
@@ -150,7 +154,7 @@ class KeyTemplates(nn.Module):
 
     def _power(self, keys: KeyTracks, features: Tensor, weights: Tensor | None = None) -> Tensor:
         """Powers (rows, frames, bands) of keys and noise, or of keys alone, each of which counts
-        in its decay bands by its weights (rows, 88, decay bands)."""
+        in its decay bands by its weights (rows, 88, decay bands), once it has grown."""
         rows = len(features)
         spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
         spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
@@ -211,7 +215,8 @@ class KeyTemplates(nn.Module):
                 lost = rate[..., None, :, band] * age * self.frame_s
                 kept = share * (-2 * lost).exp()[..., None]
             if weights is not None:
-                kept = kept * weights[..., None, :, band, None]
+                grown = (age * (self.frame_s / GROWN_S)).clamp(max=1)
+                kept = kept * (weights[..., None, :, band] * grown)[..., None]
             usual, extra = ((x.square()[..., None] * kept).flatten(-2) for x in (plain, hard))
             mixed.append(usual @ tables[0] + extra @ tables[1])
         return torch.cat(mixed, -1)

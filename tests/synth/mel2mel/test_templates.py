@@ -230,25 +230,32 @@ def moving() -> KeyTemplates:
 
 
 def test_a_key_alone_moves_as_its_spread_says(moving):
-    spread = moving.spreads(struck(0.8), torch.tensor([[1.0, 0.0]]))[0, 20]
+    spread = moving.spreads(struck(0.8, 60), torch.tensor([[1.0, 0.0]]))[0, 55]
     # Its first partial lies in the fourth band.
     for band, (low, high) in list(enumerate(pairwise(moving.decay_edges)))[3:]:
-        loudest = moving(struck(0.8), torch.tensor([[1.0, 0.0]]))[0, 20, low:high].argmax()
+        loudest = moving(struck(0.8, 60), torch.tensor([[1.0, 0.0]]))[0, 55, low:high].argmax()
         assert float(spread[low + loudest]) == pytest.approx(0.2 + 0.1 * band, abs=0.02)
 
 
 def test_keys_that_sound_together_are_weighted_by_their_power(moving):
-    roll = torch.zeros(1, 10, 2 * KEYS)
+    roll = torch.zeros(1, 60, 2 * KEYS)
     for key in (30, 70):
         roll[0, :, key] = roll[0, 0, KEYS + key] = 0.8
     keys, features = play_keys(roll, initial_keys(1))[0], torch.zeros(1, 2)
-    spread, power = moving.spreads(keys, features)[0, 5], moving(keys, features)[0, 5].square()
+    spread, power = moving.spreads(keys, features)[0, 55], moving(keys, features)[0, 55].square()
     roll[0, :, 70] = roll[0, 0, KEYS + 70] = 0
-    lower = moving(play_keys(roll, initial_keys(1))[0], features)[0, 5].square()
+    lower = moving(play_keys(roll, initial_keys(1))[0], features)[0, 55].square()
     top = moving.decay_edges[-2]
     wanted = 0.5 * lower[top:] / power[top:]
     torch.testing.assert_close(spread[top:], wanted, atol=0.03, rtol=0)
     assert spread.max() > 0.3 > 0.05 > spread.min()
+
+
+def test_movement_grows_after_the_onset(moving):
+    spread = moving.spreads(struck(0.8, 60), torch.tensor([[1.0, 0.0]]))[0]
+    band = spread[55].argmax()
+    assert spread[0].max() == 0 and float(spread[25, band]) == pytest.approx(0.3, abs=0.03)
+    assert float(spread[55, band]) == pytest.approx(0.6, abs=0.03)
 
 
 def test_what_is_silent_stands_still(moving):
