@@ -1,9 +1,9 @@
-"""Everything there is to check and to measure on a GPU, as one command of some five minutes.
+"""All checks and measurements on a GPU, as one command of about five minutes.
 
     python -m benchmarks.gpu_run OUT
 
-OUT gets a log of each step and the benchmarks' rows as JSON. A step that fails does not keep
-the others from running. Beside PyTorch, numba and pytest it needs mido and soxr.
+OUT gets a log of each step and the benchmarks' rows as JSON. When a step fails the others still
+run. The machine needs this program's dependencies and pytest.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ STEPS: dict[str, list[str]] = {
     "model": ["benchmarks.measures.gpu_model"],
     "without": ["pytest", "tests/synth/vocoders/wavenet/samplers/test_triton.py"],
 }
-"""Name -> what `python -m` runs; first what matters most, should the machine be taken away."""
+"""Name -> what `python -m` runs; the most important first, in case the machine is taken away."""
 LIMIT_S = 240
-"""Of one step."""
+"""For one step."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run all steps; 0 if all went well, 1 if one failed, 2 without a GPU or a folder."""
+    """Run all steps; 0 if all passed, 1 if one failed, 2 without a GPU or a folder."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     out = Path(arguments[0])
     out.mkdir(parents=True, exist_ok=True)
     failed = [name for name in STEPS if not _run(name, out)]
-    print(f"failed: {', '.join(failed)}" if failed else "all went well")
+    print(f"failed: {', '.join(failed)}" if failed else "all steps passed")
     return 1 if failed else 0
 
 
@@ -56,19 +56,20 @@ def command(name: str, out: Path) -> list[str]:
 
 
 def _run(name: str, out: Path) -> bool:
-    """Run a step into its log, print the log's end, and say whether it went well."""
+    """Run a step, write its log, print the log's end, and return whether it passed."""
     print(f"--- {name}", flush=True)
     log, began = out / f"{name}.log", time.monotonic()
     with log.open("w") as file:
         try:
             ended = subprocess.run(
                 command(name, out), stdout=file, stderr=subprocess.STDOUT, timeout=LIMIT_S
-            ).returncode
+            )
+            passed, how = not ended.returncode, f"exit code {ended.returncode}"
         except subprocess.TimeoutExpired:
-            ended = f"more than {LIMIT_S} s"
+            passed, how = False, f"stopped at the limit of {LIMIT_S} s"
     print("\n".join(log.read_text(errors="replace").splitlines()[-40:]))
-    print(f"--- {name}: {ended} after {time.monotonic() - began:.0f} s", flush=True)
-    return ended == 0
+    print(f"--- {name}: {how} after {time.monotonic() - began:.0f} s", flush=True)
+    return passed
 
 
 if __name__ == "__main__":

@@ -77,10 +77,10 @@ def checked(content: Any, shape: type[T]) -> T:
     """content made into a `shape`; raises `Unfit`."""
     from pydantic import ValidationError
 
+    # A cache asks for something hashable, which every class is, but mypy denies it of type[T].
+    key: type = shape
     try:
-        kind: type = shape
-        adapter: TypeAdapter[T] = _adapter(kind)
-        return adapter.validate_python(content)
+        return _adapter(key).validate_python(content)
     except ValidationError as error:
         raise _unfit(error.errors(include_url=False)[0], shape) from None
 
@@ -129,7 +129,7 @@ def _expected(error: ErrorDetails) -> str:
         text = text.removeprefix(opening)
     for theirs, ours in WORDS.items():
         text = text.replace(theirs, ours)
-    return text.partition(" or an instance of")[0]
+    return text.partition(" or an instance of")[0].partition(", unable to parse")[0]
 
 
 def _reason(error: Exception) -> str:

@@ -7,8 +7,10 @@ knows the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 KEYS = 88
 LOWEST_KEY = 21

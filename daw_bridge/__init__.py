@@ -1,1 +1,1 @@
-"""What the DAW says: MIDI, OSC and files in, stamped events and piano-roll windows out."""
+"""What the DAW says: MIDI, OSC and files in, timed events and piano-roll windows out."""

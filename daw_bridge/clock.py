@@ -1,11 +1,11 @@
-"""The engine's clock as listeners see it: wall time in, samples out.
+"""The engine's clock for listeners: wall time in, samples out.
 
-The render thread ticks once a block; listeners ask where an event of a given wall time
-belongs. The answer is a straight line laid along the early edge of the ticks: it lies one
-block ahead of the block being rendered, so an event stamped now falls into the next one,
-and every event waits equally long. Early ticks lift the line at once, so that no stamp is
-late; when ticks come later than the line, it sinks slowly. Delay is constant, jitter is
-not passed on, and a player hears the rhythm that was played.
+The render thread ticks once a block; listeners ask at which sample an event of a wall time
+belongs. The answer lies on a straight line through the earliest ticks, one block ahead of the
+block that is being rendered: an event of now belongs to the next block, and every event waits
+equally long. An early tick raises the line at once, so that no event is late; after late ticks it
+sinks slowly. The delay is constant and jitter is not passed on: what is heard has the rhythm that
+was played.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ import time
 from typing import NamedTuple
 
 SETTLE_S = 2.0
-"""Time constant of the line's sinking. Between two bursts of blocks, 32 ms apart, it sags
-by a quarter of a millisecond; the delay that a short stall leaves is gone within seconds."""
+"""Time constant with which the line sinks. Between two bursts of blocks, 32 ms apart, it sinks by a
+quarter of a millisecond; the delay that is left after a short stall is gone within seconds."""
 
 JUMP_S = 0.2
-"""A tick this far behind the line (or two blocks, if more) means that rendering stalled:
-the line starts anew. Also how far `now` runs on with no tick."""
+"""A tick this far behind the line (or two blocks, if more) means that rendering stalled, and
+the line starts again. Also how far `now` goes on without a tick."""
 
 NTP_EPOCH_S = 2_208_988_800
 """Seconds from 1900 (NTP) to 1970 (Unix)."""
 
 
 class _Line(NamedTuple):
-    """At wall seconds, an event belongs at position samples; then slope samples a second."""
+    """At wall (seconds) an event belongs at position (samples), which then grows by slope a second.
+
+    limit: wall time after which `now` stops; earliest: `now` is never before this sample.
+    """
 
     wall: float
     position: float
@@ -40,9 +43,9 @@ class _Line(NamedTuple):
 class AudioClock:
     """Maps `time.perf_counter()` seconds to samples at a rate in Hz.
 
-    One thread ticks; any thread asks. The two share one immutable tuple, so the render
-    thread never waits. Before the first tick every answer is 0. A clock serves one run of
-    the engine. ValueError on a rate that is not positive.
+    One thread ticks; any thread asks. They share one immutable tuple, so the render thread never
+    waits. Before the first tick every answer is 0. A clock is for one run of the engine.
+    ValueError for a rate that is not positive.
     """
 
     def __init__(self, rate: float) -> None:
@@ -56,9 +59,9 @@ class AudioClock:
         self._asking = threading.Lock()
 
     def tick(self, samples: int, wall: float) -> None:
-        """Say that at this wall time rendering of the block that starts at samples begins.
+        """Report that rendering of the block that starts at `samples` begins at this wall time.
 
-        The block's length is learnt from the ticks: until the second one it counts as 0.
+        The length of a block is the distance between ticks; before the second tick it is 0.
         """
         block = max(samples - self._ticked, 0) if self._line else 0
         self._ticked = samples
@@ -69,35 +72,35 @@ class AudioClock:
             expected = self._line.position + self._line.slope * (wall - self._line.wall)
             excess = expected - early_edge
             if 0 < excess <= slack * self.rate:
-                # Sinking is a gentler slope, not a step: a later ask never gets less.
+                # It sinks by a smaller slope, without a step: no later answer is less.
                 position = expected
                 slope = max(self.rate - excess / SETTLE_S, self.rate / 2)
         self._stalled = False
         self._line = _Line(wall, position, slope, wall + slack, early_edge)
 
     def stall(self) -> None:
-        """Say that the sound has broken: the next tick starts the line anew.
+        """Report a dropout: the next tick starts the line again.
 
-        What was lost will not be caught up with, so sinking slowly would only delay every
-        note for seconds. Called by the thread that ticks.
+        The lost time does not come back, so a line that sinks slowly would only delay every note
+        for seconds. Called by the thread that ticks.
         """
         self._stalled = True
 
     def samples_at(self, wall: float) -> int:
-        """Where an event of this wall time belongs: about one block after it, in samples."""
+        """The sample at which an event of this wall time belongs: about one block later."""
         line = self._line
         return round(line.position + line.slope * (wall - line.wall)) if line else 0
 
     def samples_at_ntp(self, timetag: int) -> int:
-        """Where an OSC timetag (64-bit NTP, in 2**-32 s) belongs, by the system's clock now."""
+        """The sample of an OSC timetag (64-bit NTP, in 2**-32 s), by the system's clock now."""
         ahead = seconds_until(timetag)
         return self.samples_at(time.perf_counter() + ahead)
 
     def now(self) -> int:
-        """Where an event that has just arrived belongs; no later answer is less.
+        """The sample at which an event that has just arrived belongs; no later answer is less.
 
-        While rendering stalls the answer stops after `JUMP_S`, so that what was played
-        meanwhile sounds at once when it goes on.
+        While rendering stalls, the answer stops growing after `JUMP_S`: what is played meanwhile
+        sounds at once when rendering goes on.
         """
         with self._asking:
             wall, line = time.perf_counter(), self._line
@@ -110,7 +113,7 @@ class AudioClock:
 def seconds_until(timetag: int) -> float:
     """Seconds from now until an NTP timetag, negative if it has passed.
 
-    The nearer way round the 136 years after which the 64 bits begin again.
+    The 64 bits start again after 136 years; the nearer of the two ways round counts.
     """
     now = round((time.time() + NTP_EPOCH_S) * 2**32)
     return ((timetag - now + 2**63) % 2**64 - 2**63) / 2**32

@@ -1,16 +1,13 @@
-"""What a player can say, as data: every input becomes one of these, stamped once.
+"""What a player can do, as data: every input becomes one of these, with a time set once.
 
-`time` is always in samples of the engine's clock, `part` a channel 1..16. Whatever needs a
-name looked up (patches, knobs) has been resolved at the edge: the engine sees only notes,
-pedals, embeddings, levels and bends.
+`time` is always in samples of the engine's clock, `part` a channel 1..16. Names (of patches and
+knobs) have been looked up before an event is made: the engine sees only notes, pedals,
+embeddings, levels and bends.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-PARTS = range(1, 17)
-"""Part numbers: MIDI channels as a DAW counts them."""
 
 SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
@@ -28,7 +25,7 @@ class NoteOn:
 
 @dataclass(frozen=True, slots=True)
 class NoteOff:
-    """A key release; the sound lasts while a pedal holds it."""
+    """A key release; the note sounds on while a pedal holds it."""
 
     time: int
     part: int
@@ -37,7 +34,7 @@ class NoteOff:
 
 @dataclass(frozen=True, slots=True)
 class Pedal:
-    """A pedal moved. number: SUSTAIN, SOSTENUTO or SOFT; down: at or beyond half way."""
+    """A pedal moved. number: the controller SUSTAIN, SOSTENUTO or SOFT; down: half way or more."""
 
     time: int
     part: int
@@ -47,7 +44,7 @@ class Pedal:
 
 @dataclass(frozen=True, slots=True)
 class AllNotesOff:
-    """Every key is released; what a pedal holds sounds on."""
+    """Every key is released; notes that a pedal holds sound on."""
 
     time: int
     part: int
@@ -55,7 +52,7 @@ class AllNotesOff:
 
 @dataclass(frozen=True, slots=True)
 class AllSoundOff:
-    """Silence at once: keys, pedals and what still rings."""
+    """Silence at once: keys and pedals go up, and notes that still ring are cut off."""
 
     time: int
     part: int
@@ -63,41 +60,44 @@ class AllSoundOff:
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
-    """Where the part now stands in the bank's embedding space. number: see `SETTINGS`."""
+    """The part's new point in the bank's embedding space. serial: see `SETTINGS`."""
 
     time: int
     part: int
     embedding: tuple[float, ...]
-    number: int = field(default=0, compare=False)
+    serial: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How loud and where. gain_db: decibels over the patch as trained; pan -1 left..1.
-    number: see `SETTINGS`."""
+    """How loud and where. gain_db: decibels over the patch as trained; pan: -1 left to 1 right.
+
+    serial: see `SETTINGS`.
+    """
 
     time: int
     part: int
     gain_db: float
     pan: float
-    number: int = field(default=0, compare=False)
+    serial: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """How far the part's keys are bent. semitones: up is positive. number: see `SETTINGS`."""
+    """How far the part's keys are bent. semitones: up is positive. serial: see `SETTINGS`."""
 
     time: int
     part: int
     semitones: float
-    number: int = field(default=0, compare=False)
+    serial: int = field(default=0, compare=False)
 
 
 SETTINGS = Timbre | Level | Bend
-"""What makes no sound by itself: how a part's notes are to be heard.
+"""Events that make no sound themselves: they set how a part's notes sound.
 
-Each says it whole, as it stood when it was sent. So one that falls due after another with a
-higher number, which was sent later for an earlier time and builds on it, is out of date.
+Each carries the whole setting as it stood when it was sent, and a serial number that grows. A
+setting that falls due after another of its kind with a higher serial number is out of date: the
+other was sent later, for an earlier time, and includes it.
 """
 
 Event = NoteOn | NoteOff | Pedal | AllNotesOff | AllSoundOff | Timbre | Level | Bend

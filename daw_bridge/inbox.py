@@ -1,7 +1,7 @@
-"""Where listeners leave events and the render thread finds them, in order and on time.
+"""The queue between listeners and the render thread: events in, in time order out.
 
-Any thread posts; one thread takes, a block at a time. Listeners share a lock among
-themselves; the render thread holds none and only pops from a deque.
+Any thread posts; one thread takes, a block at a time. Listeners share a lock; the render thread
+takes no lock and only pops from a deque.
 """
 
 from __future__ import annotations
@@ -10,20 +10,26 @@ import heapq
 import threading
 from collections import deque
 from dataclasses import replace
+from enum import Enum
 
-from daw_bridge.events import PARTS, SETTINGS, AllSoundOff, Event
+from common.window import PARTS
+from daw_bridge.events import SETTINGS, AllSoundOff, Event
 
 LIMIT = 65_536
 """Events that may wait at once: minutes of dense playing, some 10 MB."""
 
-_PANIC = object()
+
+class _Mark(Enum):
+    """What may stand between events in the queue."""
+
+    PANIC = "forget what came before, except settings"
 
 
 class Inbox:
     """A bounded, time-ordered queue of events.
 
-    late: events that came after their block and were moved to a later one's start;
-    dropped: events refused because `limit` were waiting. Both only grow.
+    late: events that came after their block and were moved to the start of a later one;
+    dropped: events refused because `limit` were waiting. Both counters only grow.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -31,13 +37,13 @@ class Inbox:
         self.late = 0
         self.dropped = 0
         self._posting = threading.Lock()
-        self._arrived: deque[Event | object] = deque()
+        self._arrived: deque[Event | _Mark] = deque()
         self._waiting: list[tuple[int, int, Event]] = []
         self._arrivals = 0
         self._start = 0
 
     def post(self, event: Event) -> bool:
-        """Leave an event. False, and one more `dropped`, if the inbox is full."""
+        """Add an event. If the inbox is full, count it as dropped and return False."""
         with self._posting:
             if len(self._arrived) + len(self._waiting) >= self.limit:
                 self.dropped += 1
@@ -46,22 +52,21 @@ class Inbox:
             return True
 
     def panic(self, time: int) -> None:
-        """Forget what waits to be played and silence every part at time, full or not.
+        """Drop all waiting notes and pedals, and silence every part at time, even if full.
 
-        Timbres, levels and bends stay: they make no sound, and whoever sent them goes on as if
-        they had been heard.
+        Timbres, levels and bends stay: they make no sound, and their senders rely on them.
         """
         with self._posting:
             kept = [event for event in self._drain() if isinstance(event, SETTINGS)]
-            self._arrived.append(_PANIC)
+            self._arrived.append(_Mark.PANIC)
             self._arrived.extend(kept)
             self._arrived.extend(AllSoundOff(time, part) for part in PARTS)
 
     def take_until(self, sample: int) -> list[Event]:
         """All events before sample, by time and then by arrival; called by one thread only.
 
-        The block now asked for starts where the last call ended (the first call's block
-        starts at 0); what is older is raised to that start.
+        A block starts where the last call ended (the first one at 0). Older events are moved to
+        that start.
         """
         # Counted beforehand, so that a flood of posts cannot keep the render thread here.
         for _ in range(len(self._arrived)):
@@ -82,16 +87,16 @@ class Inbox:
             event = self._arrived.popleft()
         except IndexError:  # a panic took them back meanwhile
             return
-        if event is _PANIC:
+        if event is _Mark.PANIC:
             self._waiting = [w for w in self._waiting if isinstance(w[2], SETTINGS)]
             heapq.heapify(self._waiting)
         else:
             self._arrivals += 1
             heapq.heappush(self._waiting, (event.time, self._arrivals, event))
 
-    def _drain(self) -> list[Event]:
-        """Take every arrival back; the render thread may be taking them too."""
-        arrivals = []
+    def _drain(self) -> list[Event | _Mark]:
+        """Remove and return all arrivals; the render thread may be removing some as well."""
+        arrivals: list[Event | _Mark] = []
         while True:
             try:
                 arrivals.append(self._arrived.popleft())

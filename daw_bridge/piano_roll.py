@@ -1,8 +1,8 @@
 """The score as the network reads it: events in, one column of 176 numbers for each frame out.
 
-Channels 0-87 hold velocity / 127 of keys 21-108 while they sound (a pedal counts as holding
-them), channels 88-175 the same on the onset's frame only. Training and playing share this
-definition. An event acts on the whole frame that its time falls into.
+Channels 0-87 hold velocity / 127 of keys 21-108 while they sound (also while only a pedal holds
+them), channels 88-175 the same value on the frame of the onset only. Training and playing share
+this definition. An event acts on the whole frame that its time falls into.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from common.window import KEYS, LOWEST_KEY, ROLL_CHANNELS
 from daw_bridge.events import (
     SOFT,
     SOSTENUTO,
@@ -23,22 +24,22 @@ from daw_bridge.events import (
     Pedal,
 )
 
-KEYS = 88
-LOWEST_KEY = 21
-HIGHEST_KEY = LOWEST_KEY + KEYS - 1
-CHANNELS = 2 * KEYS
 SOFT_PEDAL = 0.7
-"""What the soft pedal makes of a velocity: about 6 dB less, as level follows its square."""
+"""Factor on the velocity while the soft pedal is down: about -6 dB, as level follows its square."""
 
 
 class PianoRoll:
-    """One part's keys and pedals, played into columns frame by frame.
+    """One part's keys and pedals, written into columns frame by frame.
 
-    `silent` is true when no key sounds. Keys outside 21..108 are ignored.
+    hop: samples for each frame. Keys outside 21..108 are ignored.
     """
 
     def __init__(self, hop: int) -> None:
         self.hop = hop
+        self._reset()
+
+    def _reset(self) -> None:
+        """Release every key and pedal."""
         self._sounding = np.zeros(KEYS, np.float32)
         self._onset = np.zeros(KEYS, np.float32)
         self._down = np.zeros(KEYS, bool)
@@ -48,15 +49,16 @@ class PianoRoll:
 
     @property
     def silent(self) -> bool:
+        """Whether no key sounds."""
         return not self._sounding.any()
 
     def frames(self, events: Iterable[Event], start: int, count: int) -> np.ndarray:
         """Columns of frames start .. start + count: (count, 176), float32 in 0..1.
 
-        events: this part's, in time order, none beyond the last frame; one from before
-        `start` acts on the first.
+        events: those of this part, in time order, none after the last frame. An event from
+        before `start` acts on the first frame.
         """
-        roll = np.empty((count, CHANNELS), np.float32)
+        roll = np.empty((count, ROLL_CHANNELS), np.float32)
         done = 0
         for event in events:
             frame = max(event.time // self.hop - start, done)
@@ -67,7 +69,7 @@ class PianoRoll:
         return roll
 
     def _write(self, roll: np.ndarray) -> None:
-        """Fill roll with the keys as they stand; onsets show on its first frame only."""
+        """Fill roll with the keys as they are now; onsets show on its first frame only."""
         if not len(roll):
             return
         roll[0, :KEYS], roll[0, KEYS:] = self._sounding, self._onset
@@ -100,10 +102,10 @@ class PianoRoll:
                 self._down[:] = False
                 self._release()
             case AllSoundOff():
-                self.__init__(self.hop)
+                self._reset()
 
     def _release(self) -> None:
-        """Silence what nothing holds; a key struck in this very frame sounds for its length."""
+        """Silence keys that nothing holds; a key struck in this frame sounds until it ends."""
         held = self._down | self._captured | (SUSTAIN in self._pedals)
         self._release_due = bool((~held & (self._onset > 0)).any())
         self._sounding[~held & (self._onset == 0)] = 0

@@ -68,7 +68,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             )
             stack.callback(player.osc.close)
         with quiet_libraries():
-            midi = open_input(flags.midi, player.translator.hear, player.clock.now)
+            midi = open_input(flags.midi, player.translator.hear_bytes, player.clock.now)
         stack.callback(midi.close)
         go_before_others(DEVICE)
         stack.enter_context(sink)
@@ -152,6 +152,7 @@ class Player:
             malformed=self.osc.malformed if self.osc else 0,
             refused=self.osc.refused if self.osc else 0,
             ignored=self.translator.ignored,
+            malformed_midi=self.translator.malformed,
             rate=self._sink.rate,
             # A note waits for the next block, and acts on the whole frame that it falls into:
             # half a frame early on average. How it got here is not counted: MIDI inputs are

@@ -10,14 +10,12 @@ from tqdm import tqdm
 
 from common.files import whole_file
 from common.window import HIGHEST_KEY, LOWEST_KEY, PARTS
-from daw_bridge.midi.file import TimedMessage, read_midi_file
+from daw_bridge.midi.file import DRUMS, TimedMessage, read_midi_file
 from player.bounce import bounce
 from player.flags import RenderFlags
 from synth.bank.bank import Bank, load_bank
 from synth.instrument import make_instrument
 from synth.output.wav import WavWriter
-
-DRUMS = 10
 
 
 def render(flags: RenderFlags) -> None:

@@ -16,8 +16,9 @@ class Telemetry:
     parts: that cost something now; underruns: gaps in the sound; late, dropped: events that came
     after their block, and that found the inbox full; malformed, refused: OSC packets that are
     none, and messages that were answered with an error; ignored: MIDI messages that mean nothing
-    here; rate: Hz of the output. A note waits block_ms for its block on average, and is heard
-    lookahead_ms, vocoder_ms and output_ms later.
+    here; malformed_midi: bytes that are no whole MIDI message; rate: Hz of the output. A note
+    waits block_ms for its block on average, and is heard lookahead_ms, vocoder_ms and output_ms
+    later.
     """
 
     seconds: float
@@ -30,6 +31,7 @@ class Telemetry:
     malformed: int
     refused: int
     ignored: int
+    malformed_midi: int
     rate: int
     block_ms: float
     lookahead_ms: float
@@ -60,6 +62,7 @@ class Telemetry:
             "malformed packets": self.malformed,
             "refused messages": self.refused,
             "ignored MIDI messages": self.ignored,
+            "malformed MIDI messages": self.malformed_midi,
         }
         listed = ", ".join(f"{name} {count}" for name, count in counted.items())
         return f"load {self.load:.0%} (peak {self.peak_load:.0%}), {listed}"

@@ -105,6 +105,14 @@ def band_filters(analysis: Analysis) -> Tensor:
     return torch.cat([filters[: analysis.single], *wide])
 
 
+def band_widths(analysis: Analysis) -> Tensor:
+    """How many bins each fine band stands for: (bands,), float32."""
+    widths = torch.ones(analysis.bands)
+    if analysis.wide_bands:
+        widths[analysis.single :] = torch.from_numpy(np.diff(wide_edges(analysis))).float()
+    return widths
+
+
 def wide_edges(analysis: Analysis) -> np.ndarray:
     """First bin of each wide band, and the number of bins at last: (wide_bands + 1,) int64.
 

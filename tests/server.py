@@ -1,4 +1,4 @@
-"""A real server process for tests: asked over OSC as others write it, stopped by signals."""
+"""A real server process for tests: spoken to by another OSC library, stopped by signals."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PATIENCE_S = 120.0
 
 
 class Server:
-    """A `LiveServer`, with the same flags; `lines` is what it printed until ready."""
+    """A `LiveServer` with the same flags. lines: what it printed until it was ready."""
 
     def __init__(self, *flags: str) -> None:
-        self._live = LiveServer(list(flags))
+        self._live = LiveServer(flags)
         self.process, self.lines = self._live.process, self._live.lines
         self.port = self._live.port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -78,7 +78,7 @@ class Server:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
-    """`run_server.py` with arguments that make it end by itself; nobody's learnt controllers."""
+    """`run_server.py` with arguments that make it end by itself; without learnt controllers."""
     command = arguments[:1] if arguments[:1] == ("render",) else ()
     rest = arguments[len(command) :]
     return subprocess.run(

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from trainer.commands.bank import add_bank
-from trainer.commands.render import SOUNDFONT, add_render
-from trainer.commands.training import add_mel2mel, add_wavenet
+from common.flags import read_flags
+from trainer.commands.bank import BankCommand
+from trainer.commands.render import RenderCommand
+from trainer.commands.training import Mel2MelCommand, WaveNetCommand
 
-__all__ = ["SOUNDFONT", "main"]
+PROGRAM = "python -m trainer"
+COMMANDS: dict[str, type[RenderCommand | Mel2MelCommand | WaveNetCommand | BankCommand]] = {
+    "render": RenderCommand,
+    "mel2mel": Mel2MelCommand,
+    "wavenet": WaveNetCommand,
+    "bank": BankCommand,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when done, 2 for bad input (told in one line), 130 on Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, fill in {
-        "render": add_render,
-        "mel2mel": add_mel2mel,
-        "wavenet": add_wavenet,
-        "bank": add_bank,
-    }.items():
-        about = fill.__doc__
-        fill(commands.add_parser(name, help=about[0].lower() + about[1:-1], description=about))
-    options = parser.parse_args(arguments)
+    """Run one command: 0 when done, 2 for bad input (in one line), 130 on Ctrl-C."""
+    name, *flags = (sys.argv[1:] if arguments is None else arguments) or ("",)
+    if name in ("-h", "--help"):
+        print(_overview())
+        return 0
     try:
-        return options.run(options)
+        if name not in COMMANDS:
+            raise ValueError(f"expected a command ({', '.join(COMMANDS)}), got {name!r}")
+        read_flags(COMMANDS[name], flags, f"{PROGRAM} {name}").run()
     except (ValueError, OSError) as error:
         print(f"trainer: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("trainer: interrupted; run it again to go on", file=sys.stderr)
         return 130
+    return 0
+
+
+def _overview() -> str:
+    """The commands, each with the first line of its description."""
+    abouts = {name: (shape.__doc__ or "").splitlines()[0] for name, shape in COMMANDS.items()}
+    rows = [f"  {name:8} {about}" for name, about in abouts.items()]
+    head = [f"usage: {PROGRAM} COMMAND [FLAGS]", "", __doc__ or "", ""]
+    return "\n".join([*head, *rows, "", f"{PROGRAM} COMMAND --help explains the flags."])
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-"""How two sounds differ: what is measured of ours against the original's.
+"""How two sounds differ: the figures of the fidelity table.
 
-All figures pool the pieces of one instrument, as if they were one long piece:
+All pieces of one instrument are pooled, as if they were one long piece:
 
     r            Pearson's correlation in each of 84 semitone bins C1..B7: constant-Q transform
-                 (librosa), hop 512, linear magnitudes. A bin in which the original never
-                 comes within 80 dB of its loudest bin is silent, and left out.
+                 (librosa), hop 512, linear magnitudes. A bin is silent, and left out, if the
+                 original never comes within 80 dB of its loudest bin there.
     mean_r       mean of r over the bins that sound
     stft         multi-resolution STFT distance: spectral convergence |S - S'| / |S| plus mean
                  |log S - log S'| (natural log, clipped at -100 dB), mean over Hann windows of
                  512, 1024 and 2048 with hops of a quarter
     log_mel_l1   mean difference of log mel bands (natural log, `synth.mel`)
-    onset_ms     timing error of note onsets, median absolute. Around each onset of the score
-                 (100 ms apart or more) the spectral flux of both is compared, 1 ms a step,
-                 50 ms to each side; the error is the shift within 30 ms at which ours
-                 correlates best. An unrelated sound would score about 15.
-                 Notes act on whole frames: that alone makes it 2 for a frame of 8 ms.
+    onset_ms     timing error of note onsets: the median of absolute values. Around each onset
+                 of the score (100 ms or more after the last) the spectral flux of both sounds
+                 is compared in steps of 1 ms, 50 ms to each side; the error is the shift, up to
+                 30 ms, at which ours correlates best. An unrelated sound would score about 15.
+                 Notes act on whole frames, which alone makes it 2 for a frame of 8 ms.
     onset_bias_ms  the median with its sign: above 0, ours is late
 """
 
@@ -35,7 +35,7 @@ AUDIBLE = 1e-4
 WINDOWS = (512, 1024, 2048)
 FLUX_WINDOW_S, FLUX_HOP_S = 0.016, 0.001
 FLUX_LEVEL = 1e-3
-"""-60 dB: rises in level well below it hardly count as an onset."""
+"""-60 dB: a rise in level far below it hardly counts as an onset."""
 APART_S, AROUND_S, MOST_S = 0.1, 0.05, 0.03
 """Between onsets; to each side of one; the largest shift tried."""
 HERTZ = 440 * 2 ** ((np.arange(BINS) - 45) / 12)
@@ -52,7 +52,7 @@ def bin_of(hertz: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PiecePair:
     """One piece twice. ours, original (samples,) float32; onsets: where notes begin, samples."""
 
     ours: np.ndarray
@@ -62,7 +62,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the module's docstring defines; None where there was nothing to measure.
+    """As the module's docstring defines them; None where there was nothing to measure.
 
     r has one number for each bin.
     """
@@ -75,7 +75,7 @@ class Figures:
     r: tuple[float | None, ...]
 
 
-def compare(pairs: Sequence[Pair], analysis: Analysis) -> Figures:
+def compare(pairs: Sequence[PiecePair], analysis: Analysis) -> Figures:
     """All figures of one instrument's pieces, one or more."""
     spectra = [[_cqt(x, analysis.rate) for x in (p.ours, p.original)] for p in pairs]
     ours, original = (np.concatenate(s, axis=1) for s in zip(*spectra, strict=True))
@@ -104,7 +104,7 @@ def correlation(ours: np.ndarray, original: np.ndarray) -> np.ndarray:
     return np.where(sounds, r, np.nan)
 
 
-def stft_distance(pairs: Sequence[Pair], rate: int) -> float:
+def stft_distance(pairs: Sequence[PiecePair], rate: int) -> float:
     """The multi-resolution STFT distance."""
     total = 0.0
     for window in WINDOWS:
@@ -120,7 +120,7 @@ def stft_distance(pairs: Sequence[Pair], rate: int) -> float:
     return total / len(WINDOWS)
 
 
-def log_mel_distance(pairs: Sequence[Pair], analysis: Analysis) -> float:
+def log_mel_distance(pairs: Sequence[PiecePair], analysis: Analysis) -> float:
     """Mean absolute difference of log mel bands, natural log."""
     difference = count = 0.0
     for pair in pairs:
@@ -132,8 +132,8 @@ def log_mel_distance(pairs: Sequence[Pair], analysis: Analysis) -> float:
     return difference / count
 
 
-def onset_lags(pair: Pair, rate: int) -> np.ndarray:
-    """By how many seconds ours is late at each onset that both have: (onsets,)."""
+def onset_lags(pair: PiecePair, rate: int) -> np.ndarray:
+    """By how many seconds ours is late, at each onset that both sounds have: (onsets,)."""
     ours, original = flux(pair.ours, rate), flux(pair.original, rate)
     around, most = round(AROUND_S / FLUX_HOP_S), round(MOST_S / FLUX_HOP_S)
     lags, last = [], -np.inf
@@ -152,7 +152,7 @@ def onset_lags(pair: Pair, rate: int) -> np.ndarray:
 
 
 def flux(audio: np.ndarray, rate: int) -> np.ndarray:
-    """How much louder each band grows, summed: (steps,), one for each millisecond."""
+    """By how much the bands grow louder, summed over bands: (steps,), one per millisecond."""
     sizes = Analysis(rate, round(FLUX_HOP_S * rate), round(FLUX_WINDOW_S * rate))
     level = (_tensor_magnitudes(audio, sizes) / FLUX_LEVEL).log1p()
     return level.diff(dim=0, prepend=level[:1]).clamp(min=0).sum(dim=1).numpy()

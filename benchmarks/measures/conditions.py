@@ -1,11 +1,13 @@
-"""What is compared with the original: from the original itself, ever less of it is kept.
+"""The conditions under which our sound is compared with the original.
+
+From one to the next, less of the original is kept:
 
 mu-law                           its samples, in 256 classes
 true mel -> wavenet              its 80 mel bands, through the WaveNet
 true mel -> griffin-lim          its 80 mel bands, spread to bins, through Griffin-Lim
 true magnitudes -> spectral      its STFT magnitudes, through the spectral vocoder
-notes -> mel2mel -> spectral     nothing but its score, through the whole engine
-notes -> mel2mel -> wavenet      nothing but its score, through the whole engine
+notes -> mel2mel -> spectral     only its score, through the whole engine
+notes -> mel2mel -> wavenet      only its score, through the whole engine
 """
 
 from __future__ import annotations
@@ -19,16 +21,13 @@ import numpy as np
 import torch
 
 from benchmarks.measures.takes import Take
-from benchmarks.rows import make_vocoder
 from common.window import Window
 from daw_bridge.windows import stereo_gain
-from player.flags import MOST_LOOKAHEAD
+from player.bounce import Lookahead
 from synth.bank.bank import Bank
 from synth.draws import SMALLEST_DRAW
-from synth.engine import Engine
-from synth.mel import FLOOR, Analysis, band_centres, log_magnitudes, log_mel, mel_filters
-from synth.mel2mel.network import Mel2Mel
-from synth.predictor import Foreseen, Predictor, Streaming
+from synth.instrument import Instrument, make_instrument
+from synth.mel import FLOOR, Analysis, log_magnitudes, log_mel, mel_filters
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.wavenet.mulaw import decode, encode
 
@@ -46,7 +45,7 @@ CONDITIONS = (
     NOTES_SPECTRAL,
     NOTES_WAVENET,
 )
-LEARNT = {
+NETWORKS: dict[str, tuple[str, ...]] = {
     MU_LAW: (),
     MEL_WAVENET: ("wavenet",),
     MEL_GRIFFIN_LIM: (),
@@ -54,7 +53,7 @@ LEARNT = {
     NOTES_SPECTRAL: ("mel2mel",),
     NOTES_WAVENET: ("mel2mel", "wavenet"),
 }
-"""Which of a bank's networks each condition hears."""
+"""Which of a bank's networks each condition uses."""
 
 ROUNDS = 32
 """Of Griffin-Lim: librosa's, with momentum 0.99."""
@@ -67,47 +66,39 @@ Remake = Callable[[Take], np.ndarray]
 """A take's sound made anew, aligned with the original: (samples,), float32."""
 
 
-def make_remake(condition: str, bank: Bank, lookahead: str) -> Remake:
+def make_remake(condition: str, bank: Bank, lookahead: Lookahead) -> Remake:
     """What makes a condition's sound, its networks loaded.
 
-    lookahead: frames as text, or "full"; only conditions from notes heed it. Raises
-    ValueError when the bank's files do not fit.
+    lookahead: only conditions from notes use it. Raises ValueError when the bank's files do not
+    fit.
     """
     if condition == MU_LAW:
         return _mu_law
     if condition == MEL_GRIFFIN_LIM:
         return partial(_griffin_lim, bank.analysis)
-    vocoder = make_vocoder(bank, "wavenet" if condition.endswith("wavenet") else "spectral")
+    vocoder = "wavenet" if condition.endswith("wavenet") else "spectral"
+    instrument = make_instrument(bank, vocoder, "cpu")
     if condition.startswith(NOTES):
-        return partial(play, bank.analysis, bank.mel2mel(), vocoder, lookahead)
-    return partial(_vocode, bank.analysis, vocoder)
+        return partial(play, instrument, lookahead)
+    return partial(_vocode, bank.analysis, instrument.vocoder)
 
 
-def check_lookahead(text: str) -> None:
-    """ValueError unless text is a number of frames that a player may look ahead, or "full"."""
-    if text != "full" and not (text.isdecimal() and int(text) <= MOST_LOOKAHEAD):
-        raise ValueError(f"--lookahead {text!r}: must be 0..{MOST_LOOKAHEAD} frames or full")
-
-
-def play(
-    analysis: Analysis, mel2mel: Mel2Mel, vocoder: Vocoder, lookahead: str, take: Take
-) -> np.ndarray:
+def play(instrument: Instrument, lookahead: Lookahead, take: Take) -> np.ndarray:
     """A take's score through the engine, as a patch at 0 dB plays it: (samples,)."""
-    full = lookahead == "full"
-    behind = vocoder.lookahead + (0 if full else int(lookahead))
+    full, vocoder = lookahead == "full", instrument.vocoder
+    ahead = 0 if lookahead == "full" else lookahead
+    behind = vocoder.lookahead + ahead
     count = take.frames + behind
     roll = np.pad(take.roll, ((0, max(count - len(take.roll), 0)), (0, 0)))
     embedding = np.tile(take.embedding, (len(roll), 1))
-    # Hard left: the only place where one channel holds all of a part.
+    # Hard left: the only place where one channel has all of a part.
     gain = np.tile(stereo_gain(0.0, -1.0), (len(roll), 1))
     still = np.zeros(len(roll), np.float32)
     window = Window(1, roll, embedding, gain, still, np.zeros(len(roll), bool))
     if full:
-        predictor: Predictor = Foreseen(mel2mel, vocoder.head, [window])
+        engine = instrument.foreseeing_engine([window], SEED)
     else:
-        predictor = Streaming(mel2mel, vocoder.head, int(lookahead))
-    centres = band_centres(analysis, vocoder.head)
-    engine = Engine(predictor, vocoder, count, SEED, centres)
+        engine = instrument.engine(ahead, SEED)
     blocks = []
     for start in range(0, count, BLOCK_FRAMES):
         now = min(BLOCK_FRAMES, count - start)
@@ -127,9 +118,9 @@ def _vocode(analysis: Analysis, vocoder: Vocoder, take: Take) -> np.ndarray:
     after = heard.new_full((vocoder.lookahead, heard.shape[1]), math.log(FLOOR))
     frames = torch.cat([heard, after])[None]
     random = np.random.default_rng(SEED)
-    draws = random.random((1, frames.shape[1], vocoder.draws_per_frame), np.float32)
+    uniform = random.random((1, frames.shape[1], vocoder.draws_per_frame), np.float32)
     # An exact 0 would pick a class however unlikely it is.
-    draws = torch.from_numpy(np.maximum(draws, SMALLEST_DRAW))
+    draws = torch.from_numpy(np.maximum(uniform, SMALLEST_DRAW))
     samples, _ = vocoder.step(frames, vocoder.initial_state(1), draws)
     return samples[0, vocoder.lookahead * vocoder.hop :][: len(take.original)].numpy()
 
@@ -138,7 +129,7 @@ def _griffin_lim(analysis: Analysis, take: Take) -> np.ndarray:
     """The original's mel bands, without any network."""
     bands = log_mel(torch.from_numpy(take.original), analysis).exp().numpy().T
     filters = mel_filters(analysis).numpy().T
-    # Lee and Seung's updates, from the least squares that heed no sign.
+    # Lee and Seung's updates, from the least squares solution, which may be negative.
     linear = np.maximum(np.linalg.pinv(filters) @ bands, FLOOR)
     squared, wanted = filters.T @ filters, filters.T @ bands
     for _ in range(SPREADS):

@@ -1,14 +1,14 @@
 """How far are a sampler's choices from those of the float32 network?
 
-Test pieces, one of each instrument, led sample by sample by their own mu-law classes and given
-their own mel frames. Before every sample, the sampler's distribution over the 256 classes (its
-logits) is compared with that of `WaveNet.forward` in float32, with the bank's own weights, which
-are half precision already.
+One test piece of each instrument is followed sample by sample: the sampler is given the piece's
+own mel frames and its true classes so far. Before every sample, the sampler's distribution over
+the 256 mu-law classes (its logits) is compared with that of `WaveNet.forward` in float32, with
+the bank's own weights, which are in half precision already.
 
     kl_unats       Kullback-Leibler divergence from the float32 distribution, in millionths of a
                    nat, mean over samples
-    kl_most_unats  that of the worst sample
-    same_class     share of samples that draw the same class with the same random number
+    kl_most_unats  the same for the worst sample
+    same_class     share of samples where both draw the same class with the same random number
     loss_nats      cross-entropy of the true class by the sampler; loss_float32: by the network
 """
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,14 +23,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from benchmarks.flags import above, add_bank_flag, add_data_flag
 from benchmarks.measures.takes import Take, instruments, load_takes, take_paths
 from benchmarks.rows import Row
-from player.flags import DEFAULT_BANK
+from common.names import SAMPLERS
 from synth.bank.bank import load_bank
 from synth.mel import Analysis, log_mel
 from synth.vocoders.wavenet.mulaw import encode
 from synth.vocoders.wavenet.network import STRIDES, WaveNet
-from synth.vocoders.wavenet.samplers.choice import SAMPLERS, load_sampler
+from synth.vocoders.wavenet.samplers.choice import load_sampler
 from synth.vocoders.wavenet.samplers.contract import draw_class
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 
@@ -45,21 +45,26 @@ Compared = dict[str, Tensor]
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Which sampler, and on what."""
-    parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, help="folder of a bank")
-    parser.add_argument("--data", type=Path, default=Path("runs/data"), help="the data set")
+    add_bank_flag(parser)
+    add_data_flag(parser)
     parser.add_argument("--sampler", choices=SAMPLERS, default="cpu")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of all instruments together")
+    parser.add_argument(
+        "--seconds", type=above(0), default=60.0, help="of all instruments together"
+    )
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
     """One row for each instrument, and one for all. ValueError for what cannot be compared."""
     bank = load_bank(options.bank)
     if bank.wavenet_config is None:
-        raise ValueError(f"{bank.path}: has no wavenet")
+        raise ValueError(f"{bank.path}: this bank has no WaveNet")
     patches = instruments(bank, options.data)
     seconds = options.seconds / len(patches)
     if not seconds * bank.analysis.frame_rate >= 1:
-        raise ValueError(f"--seconds {options.seconds}: must be at least one frame an instrument")
+        raise ValueError(
+            f"--seconds {options.seconds}: expected one frame or more for each of "
+            f"{len(patches)} instruments"
+        )
     wavenet = bank.wavenet()
     vocoder = WaveNetVocoder(wavenet, options.sampler)
     found: dict[str, Compared] = {}
@@ -95,7 +100,8 @@ def compare(wavenet: WaveNet, vocoder: WaveNetVocoder, take: Take, analysis: Ana
             [vocoder.condition(mel[:, t : t + 1].to(device), state) for t in _count(frames)], 1
         )
         led, random = classes[:, span], draws[:, span]
-        logits, _, state = sampler.follow(packed, heard, state, random.to(device), led.to(device))
+        # The state is overwritten in place.
+        logits, _, _ = sampler.follow(packed, heard, state, random.to(device), led.to(device))
         parts.append(_compare(truth, logits[0].cpu(), led[0], random[0]))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -103,20 +109,20 @@ def compare(wavenet: WaveNet, vocoder: WaveNetVocoder, take: Take, analysis: Ana
 def _compare(truth: Tensor, logits: Tensor, classes: Tensor, draws: Tensor) -> Compared:
     """truth, logits (samples, 256); classes, draws (samples,)."""
     # In double precision: the difference of two logarithms would be lost in the last digit.
-    meant, said = (t.double().log_softmax(-1) for t in (truth, logits))
+    truly, ours = (t.double().log_softmax(-1) for t in (truth, logits))
     same = draw_class(truth, draws) == draw_class(logits, draws)
     return {
-        "kl_nats": (meant.exp() * (meant - said)).sum(-1),
+        "kl_nats": (truly.exp() * (truly - ours)).sum(-1),
         "same_class": same.double(),
-        "loss_nats": cross_entropy(said, classes, reduction="none"),
-        "loss_float32": cross_entropy(meant, classes, reduction="none"),
+        "loss_nats": cross_entropy(ours, classes, reduction="none"),
+        "loss_float32": cross_entropy(truly, classes, reduction="none"),
     }
 
 
 def _true_logits(wavenet: WaveNet, mel: Tensor, classes: Tensor) -> Iterator[tuple[Tensor, slice]]:
     """Logits (samples, 256) of `WaveNet.forward`, chunk by chunk, and the frames of each."""
     config = wavenet.config
-    # What a chunk must hear before it: samples, and a frame for each upsampling.
+    # Frames that must come before a chunk: the receptive field, and one for each upsampling.
     before = -(-config.receptive_field // config.hop) + len(STRIDES)
     for start in range(0, mel.shape[1], CHUNK_FRAMES):
         stop = min(start + CHUNK_FRAMES, mel.shape[1])

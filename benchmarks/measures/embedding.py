@@ -1,38 +1,36 @@
-"""What lies between the instruments: brightness and loudness over the embedding space.
+"""How do brightness and loudness change between the instruments?
 
-At every point asked for, Mel2Mel plays a middle C and then a C major chord (velocity 90, the
-whole phrase in sight), and its predicted spectrum is measured: the fine one where the bank
-has it, else the mel bands; no vocoder, no patch's gain. The centroid is the mean frequency,
-weighted by the phrase's mean magnitudes; the energy is the mean power of a frame, in dB
-against a full-scale sine.
+At each point of the embedding space Mel2Mel plays a middle C and then a C major chord (velocity
+90, the whole phrase known in advance), and its predicted spectrum is measured: the fine one if
+the bank has it, else the mel bands; without vocoder and without the patch's gain. The centroid
+is the mean frequency, weighted by the phrase's mean magnitudes; the energy is the mean power of
+a frame, in dB relative to a full-scale sine.
 
-A morph is the straight line between two patches, in 11 points. A curve along it is monotone
-to the degree |net change| / total variation: 1 when it never turns back, 0 when it ends
-where it began. Centroids are compared in octaves. centroid_octaves and energy_db are how far
-apart the two ends are. Below stand the mean and the least of the columns, and the sum of
-all net changes over the sum of all variations, in which a small bump on a short way weighs
-no more than it is heard.
+A morph is the straight line between two patches, in 11 points. How monotone a curve along it is:
+|net change| / total variation, which is 1 when it never turns back and 0 when it ends where it
+began. Centroids are compared in octaves. centroid_octaves and energy_db are how far apart the two
+ends are. The last rows are the mean and the minimum of each column, and the pooled figures: the
+sum of all net changes over the sum of all variations. In those a small bump between two similar
+patches counts only as much as it is heard.
 
-With --plots, a picture of both measures over the space. More than two coordinates are cut by
-the plane of the patches' two main principal components, through their mean.
+`python -m benchmarks embedding-map` draws both measures over the space.
 """
 
 from __future__ import annotations
 
 import argparse
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.flags import add_bank_flag
 from benchmarks.rows import Row
 from daw_bridge.desk.settings import Settings
-from daw_bridge.events import NoteOff, NoteOn
+from daw_bridge.events import Event, NoteOff, NoteOn
 from daw_bridge.piano_roll import PianoRoll
-from player.flags import DEFAULT_BANK
 from synth.bank.bank import Bank, load_bank
 from synth.mel import Analysis, fold, mel_filters
 from synth.mel2mel.network import Mel2Mel
@@ -44,62 +42,55 @@ PHRASE_S = 1.5
 VELOCITY = 90
 POINTS = 11
 SINE_POWER = 1.5
-"""The squared magnitudes of a full-scale sine, summed: 1 at its bin, 1/4 on either side."""
+"""Sum of the squared magnitudes of a full-scale sine: 1 at its bin, 1/4 on either side."""
 BATCH = 32
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Which bank, and how fine a map."""
-    parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, help="folder of a bank")
-    parser.add_argument("--plots", type=Path, help="also draw embedding.png in this folder")
-    parser.add_argument("--grid", type=int, default=49, help="points along each side of the map")
+    """Which bank."""
+    add_bank_flag(parser)
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
-    """A row for every two patches, then the mean, the least and the pooled figures.
+    """A row for every two patches, then the mean, the minimum and the pooled figures.
 
-    Raises ValueError for a bank with a single patch, and for a map of less than 2 x 2 points
-    or of a space with one coordinate.
+    Raises ValueError for a bank with a single patch.
     """
     bank = load_bank(options.bank)
     if len(bank.names) < 2:
         raise ValueError(f"{bank.path}: has a single patch; a morph needs two")
-    mel2mel = bank.mel2mel()
     places = np.array([embedding(bank, name) for name in bank.names])
-    if options.plots:
-        # Here, because it needs a library that the figures do not.
-        from benchmarks.report.embedding_map import draw_map
-
-        draw_map(options.plots, bank, mel2mel, places, options.grid)
     pairs = list(combinations(range(len(places)), 2))
     amounts = np.linspace(0, 1, POINTS)[:, None]
     lines = [(1 - amounts) * places[a] + amounts * places[b] for a, b in pairs]
-    centroid, energy = hear(mel2mel, np.concatenate(lines), "morphs")
+    centroid, energy = hear(bank.mel2mel(), np.concatenate(lines), "morphs")
     octaves = np.log2(centroid).reshape(-1, POINTS)
     level = energy.reshape(-1, POINTS)
-    rows: list[Row] = [
+    figures = [
         {
-            "from": bank.names[a],
-            "to": bank.names[b],
-            "centroid_octaves": float(abs(path[-1] - path[0])),
-            "centroid_monotone": monotone(path),
+            "centroid_octaves": float(abs(bright[-1] - bright[0])),
+            "centroid_monotone": monotone(bright),
             "energy_db": float(abs(loud[-1] - loud[0])),
             "energy_monotone": monotone(loud),
         }
-        for (a, b), path, loud in zip(pairs, octaves, level, strict=True)
+        for bright, loud in zip(octaves, level, strict=True)
     ]
-    return [*rows, *_summary(rows, octaves, level)]
+    rows: list[Row] = [
+        {"from": bank.names[a], "to": bank.names[b], **each}
+        for (a, b), each in zip(pairs, figures, strict=True)
+    ]
+    return [*rows, *_summary(figures, octaves, level)]
 
 
 def embedding(bank: Bank, name: str) -> tuple[float, ...]:
-    """Where a patch plays: its point, moved by its own knobs."""
+    """Where a patch plays in the embedding space: its own point, moved by its own knobs."""
     patch = bank.patch(name)
     settings = Settings(name, name, patch.embedding, patch.knobs, patch.gain_db, patch.pan)
     return settings.effective(bank.knobs)
 
 
 def monotone(curve: np.ndarray) -> float:
-    """|net change| / total variation of a curve (points,), 0..1; a level one is 1.
+    """|net change| / total variation of a curve (points,), 0..1; 1 if it never changes.
 
     >>> monotone(np.array([0.0, 1.0, 3.0])), monotone(np.array([0.0, 3.0, 1.0]))
     (1.0, 0.2)
@@ -137,7 +128,7 @@ def centroid_and_energy(spectra: Tensor, hertz: Tensor) -> tuple[Tensor, Tensor]
 
 def phrase(analysis: Analysis) -> np.ndarray:
     """The roll that is played at every point: (frames, 176) in 0..1."""
-    events = []
+    events: list[Event] = []
     for onset, release, keys in PHRASE:
         at, end = (round(s * analysis.rate) for s in (onset, release))
         events += [NoteOn(at, 1, key, VELOCITY) for key in keys]
@@ -147,7 +138,7 @@ def phrase(analysis: Analysis) -> np.ndarray:
 
 
 def _frequencies(analysis: Analysis, bands: int) -> Tensor:
-    """Of every fine band, or, of the mel bands, their centres of weight."""
+    """Hz of every band: of fine bands their centres, of mel bands their centres of weight."""
     bins = torch.linspace(0, analysis.rate / 2, analysis.bins, dtype=torch.float64)
     if bands == analysis.bands:
         return fold(bins, analysis)
@@ -155,15 +146,18 @@ def _frequencies(analysis: Analysis, bands: int) -> Tensor:
     return (bins @ filters) / filters.sum(0)
 
 
-def _summary(rows: list[Row], octaves: np.ndarray, level: np.ndarray) -> list[Row]:
-    figures = [key for key in rows[0] if key not in ("from", "to")]
-    taken = {key: [row[key] for row in rows] for key in figures}
-    mean = {"from": "all", "to": "mean"} | {k: float(np.mean(v)) for k, v in taken.items()}
-    least = {"from": "all", "to": "min"} | {k: float(min(v)) for k, v in taken.items()}
+def _summary(figures: list[dict[str, float]], octaves: np.ndarray, level: np.ndarray) -> list[Row]:
+    columns = {key: [each[key] for each in figures] for key in figures[0]}
+    mean = {key: float(np.mean(values)) for key, values in columns.items()}
+    least = {key: min(values) for key, values in columns.items()}
     pooled = {
         f"{name}_monotone": float(
             np.abs(paths[:, -1] - paths[:, 0]).sum() / np.abs(np.diff(paths)).sum()
         )
         for name, paths in (("centroid", octaves), ("energy", level))
     }
-    return [mean, least, mean | {"to": "pooled"} | pooled]
+    return [
+        {"from": "all", "to": "mean", **mean},
+        {"from": "all", "to": "min", **least},
+        {"from": "all", "to": "pooled", **mean, **pooled},
+    ]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.measures.gpu_model
 
-prints the table that a measured one (`python -m benchmarks sampler --sampler triton`) is to be
-held against. Nothing here was measured with our kernel; CHIP says where each rate comes from.
+prints a table, to compare a measured one with (`python -m benchmarks sampler --sampler triton`).
+Nothing here was measured with our kernel; CHIP says where each rate comes from.
 
 A program of `wide` takes 16 streams through the layers one after the other, so a sample costs
 the sum over layers of the slower of two things: its chain of dependent steps, and the copying
@@ -11,15 +11,15 @@ of its matrices from the L2 cache, which runs beside it, two layers ahead. With 
 they share the L2 cache's rate. Issuing the instructions takes time too, which the waiting for
 results may hide or not: each figure is given for both, and the truth should lie between.
 
-`quick`, the kernel that was not built, would spread the layers over programs that keep their
-matrices and pass activations on through global memory. A single stream is spared the copying
-and pays a hop for every program on the way. A Triton kernel cannot place data in shared memory
-that outlives a loop's turn, so the matrices would have to stay in registers: about 135 of 255
-for each of 256 threads, three layers to a program, seven programs, nine hops a sample with
-those to the output layers and back. In shared memory (CUDA) it would be four programs and six
-hops. Either is slower than `wide`, whose chain takes as long as the copying beside it; only a
-far shorter chain would change that. More streams would fill the pipeline, but they are free in
-`wide` too. And waiting loops between programs could not be tested without a GPU.
+`quick` is a kernel that was not built. It would divide the layers among programs that keep their
+matrices and pass activations on through global memory. A single stream would need no copying,
+but a hop for every program. A Triton kernel cannot keep data in shared memory from one turn of a
+loop to the next, so the matrices would have to stay in registers: about 135 of 255 for each of
+256 threads, three layers per program, seven programs, nine hops per sample with those to the
+output layers and back. In shared memory (CUDA) it would be four programs and six hops. Both are
+slower than `wide`, whose chain takes as long as the copying beside it; only a far shorter chain
+would change that. More streams would fill the pipeline, but they cost nothing in `wide` either.
+And loops in which programs wait for each other could not be tested without a GPU.
 """
 
 from __future__ import annotations

@@ -1,27 +1,28 @@
-"""How long after a note is sent is it heard, and is that what the server says?
+"""How long after a note is sent is it heard, and is that what the server states?
 
 Real server processes play one short note after another (key 60, from silence). Paths:
 
-    osc        loopback OSC, --audio none: from the sender's clock just before the packet is
-               sent, to when the sink, which stands for a device that plays sample by sample
-               out of a reserve of 10 ms, comes to the first audible one
-    osc-jack   loopback OSC, into a JACK server with the dummy driver: from JACK's frame clock
-               just before the packet is sent, to the sample captured on the port that plays
+    osc        OSC on the same machine, --audio none: from the sender's clock just before the
+               packet is sent, until the first audible sample is played by the sink. The sink
+               stands for a device that plays sample by sample out of a reserve of 10 ms
+    osc-jack   OSC on the same machine, into a JACK server with the dummy driver: from JACK's
+               frame clock just before the packet is sent, to the sample captured on the port
+               that plays
     midi-jack  the same with JACK MIDI, whose notes have their own sample on that clock
 
-For JACK the card's own latency behind its port, as JACK states it, is added: the dummy driver
-has no plug. First audible is the first sample within 40 dB of the note's own peak. The same
-note in an aligned bounce is first audible onset_ms after its frame begins (before it, if
-negative: a spectral frame's window rises early). JACK hands MIDI over at the start of a
-cycle, early_ms before a note's own sample. What is then left is held against the server's
-own word: difference_ms = median_ms - onset_ms + early_ms - stated_ms. What the server does not
-state is the way to it: a packet's through the system, and for MIDI half a millisecond, since
-inputs are looked at once in one.
+For JACK, the latency of the card behind its port, as JACK states it, is added: the dummy driver
+has no plug. First audible is the first sample within 40 dB of the note's own peak. In an aligned
+bounce the same note is first audible onset_ms after its frame begins (before it, if negative: a
+spectral frame's window begins early). JACK hands MIDI over at the start of a cycle, early_ms
+before a note's own sample. What is left is compared with what the server states:
+difference_ms = median_ms - onset_ms + early_ms - stated_ms. The server does not state the way to
+it: a packet's way through the system, and half a millisecond for MIDI, which is read once a
+millisecond.
 
-With timing timetag, notes come 50-200 ms ahead in bundles, and latency counts from the time
+With timing timetag, notes are sent 50-200 ms ahead in bundles, and latency counts from the time
 asked for; deviation_p99_ms is from the median. Notes act on whole frames (8 ms), which alone
-costs a sd of 2.3 ms and a deviation of 4 ms; beyond_frame_p99_ms is what lies outside one
-frame. Underruns, late events and JACK's xruns are counted row by row.
+causes a standard deviation of 2.3 ms and a deviation of 4 ms; beyond_frame_p99_ms is what lies
+outside one frame. Underruns, late events and JACK's xruns are counted for each row.
 """
 
 from __future__ import annotations
@@ -39,55 +40,85 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from benchmarks.flags import add_bank_flags, add_lookahead_flag, whole
 from benchmarks.rigs import jack_rig, notes
 from benchmarks.rigs.jack_rig import RATE, JackPlayer, jack_server
-from benchmarks.rigs.live import LiveServer, Told
+from benchmarks.rigs.live import LiveServer
 from benchmarks.rigs.stamps import due_times
-from benchmarks.rows import Row, add_bank_flags, make_vocoder
+from benchmarks.rows import Row
 from daw_bridge.clock import SETTLE_S
 from daw_bridge.midi.file import TimedMessage
 from player.bounce import bounce
-from synth.bank.bank import Bank, load_bank
-from synth.instrument import Instrument
+from player.telemetry import LATENCY, Telemetry
+from synth.bank.bank import load_bank
+from synth.instrument import Instrument, make_instrument
 
 SUMMARY = "how long after a note is sent is it heard?"
 PATHS = ("osc", "jack")
-TERMS = ("block", "lookahead", "vocoder", "output")
 FIRST_S = 0.5
 """Before the first note: the sender's own start must not make it late."""
 SETTLED_S = 4 * SETTLE_S
-"""The listener breaks the sound when it joins JACK, and the engine's clock takes its time to
-sink back after a gap: notes that follow one come up to tens of ms later for some seconds."""
+"""The listener makes a gap in the sound when it joins JACK, and the engine's clock takes its time
+to settle after one: for some seconds notes come up to tens of ms later."""
 EARLY_FRAMES = 8
 """Frames before the note in the bounce, for sound that begins before it."""
 
-COUNTED = ("underruns", "late", "xruns")
+
+@dataclass(frozen=True, slots=True)
+class Clocked:
+    """A server beside a clock in seconds, and a count of JACK's xruns."""
+
+    server: LiveServer
+    now: Callable[[], float]
+    xruns: Callable[[], int]
+
+    def count(self) -> Counts:
+        """All that is counted, until now."""
+        return Counts(self.server.status(), self.xruns())
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One row's notes. asked (notes,): seconds; early_s: how long before its own time a note
-    was handed over; told: the status afterwards, with what was `COUNTED` since the last part."""
+class Counts:
+    """What a server and JACK have counted until one moment."""
+
+    status: Telemetry
+    xruns: int
+
+    def since(self, before: Counts) -> dict[str, int]:
+        """What was counted after an earlier moment."""
+        return {
+            "underruns": self.status.underruns - before.status.underruns,
+            "late": self.status.late - before.status.late,
+            "xruns": self.xruns - before.xruns,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The notes of one row. asked (notes,): when, in seconds; early_s: how long before its own
+    time a note was handed over; before, after: the counts around them."""
 
     path: str
     timing: str
     asked: np.ndarray
     early_s: float
-    told: Told
+    before: Counts
+    after: Counts
 
 
-Heard = tuple[list[Part], notes.Take]
+Heard = tuple[list[Series], notes.Recording]
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What to play, over what, and how often."""
     add_bank_flags(parser)
-    parser.add_argument("--patch", help="one with a sharp attack (default: the bank's first)")
-    parser.add_argument("--lookahead", type=int, nargs="+", default=[0, 2, 4, 8], help="frames")
-    parser.add_argument("--notes", type=int, default=100, help="for each row")
-    parser.add_argument("--paths", nargs="+", choices=PATHS, default=PATHS)
-    parser.add_argument("--period", type=int, default=256, help="of JACK, samples at 48 kHz")
-    parser.add_argument("--seed", type=int, default=0, help="of the notes' times")
+    add_lookahead_flag(parser, [0, 2, 4, 8], nargs="+", full=False)
+    add = parser.add_argument
+    add("--patch", help="one with a sharp attack (default: the bank's first)")
+    add("--notes", type=whole(2), default=100, help="for each row")
+    add("--paths", nargs="+", choices=PATHS, default=PATHS)
+    add("--period", type=whole(16), default=256, help="of JACK, samples at 48 kHz")
+    add("--seed", type=int, default=0, help="random seed of the notes' times")
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
@@ -95,45 +126,43 @@ def measure(options: argparse.Namespace) -> list[Row]:
     bank = load_bank(options.bank)
     patch = options.patch or bank.names[0]
     bank.patch(patch)
-    if options.notes < 2:
-        raise ValueError(f"--notes {options.notes}: must be at least 2")
-    if min(options.lookahead) < 0:
-        raise ValueError(f"--lookahead {min(options.lookahead)}: must be 0 or more")
     paths = list(options.paths)
     if "jack" in paths and (lacking := jack_rig.missing()):
         print(f"jack is left out: this machine lacks {lacking}", file=sys.stderr)
         paths.remove("jack")
-    rows = []
+    if not paths:
+        raise ValueError("no path can be measured on this machine")
+    instrument = make_instrument(bank, options.vocoder, "cpu")
+    frame_ms = 1000 / bank.analysis.frame_rate
+    rows: list[Row] = []
     for lookahead, path in tqdm([(n, p) for n in options.lookahead for p in paths], unit="server"):
         flags = ["--bank", str(options.bank.resolve()), "--patch", patch]
         flags += ["--vocoder", options.vocoder, "--lookahead", str(lookahead)]
-        onset_ms = _onset_ms(bank, options.vocoder, patch, lookahead)
-        frame_ms = 1000 / bank.analysis.frame_rate
-        parts, take = (_without_device if path == "osc" else _on_jack)(flags, options)
-        for part in parts:
-            row = {"path": part.path, "timing": part.timing, "lookahead": lookahead}
-            late_ms = 1000 * (notes.heard_at(take, part.asked) - part.asked)
-            rows.append(row | _figures(part, late_ms, onset_ms, frame_ms))
-    if not rows:
-        raise ValueError("no path can be measured on this machine")
+        onset_ms = _onset_ms(instrument, patch, lookahead)
+        played, recording = (_without_device if path == "osc" else _on_jack)(flags, options)
+        for series in played:
+            late_ms = 1000 * (notes.heard_at(recording, series.asked) - series.asked)
+            about = {"path": series.path, "timing": series.timing, "lookahead": lookahead}
+            rows.append(about | _figures(series, late_ms, onset_ms, frame_ms))
     return rows
 
 
 def _without_device(flags: list[str], options: argparse.Namespace) -> Heard:
     with tempfile.TemporaryDirectory() as folder:
-        take, stamps = Path(folder) / "take.wav", Path(folder) / "stamps.npz"
+        wav, stamps = Path(folder) / "played.wav", Path(folder) / "stamps.npz"
         script = ["-m", "benchmarks.rigs.stamps", str(stamps)]
-        with LiveServer([*flags, "--record", str(take)], script=script) as server:
-            parts = _osc_parts("osc", server, options, time.perf_counter, lambda: 0)
+        with LiveServer([*flags, "--record", str(wav)], script=script) as server:
+            clocked = Clocked(server, time.perf_counter, lambda: 0)
+            played = _osc_series("osc", clocked, options)
             server.stop()
-        sound, rate = soundfile.read(take, dtype="float32")
+        sound, rate = soundfile.read(wav, dtype="float32")
         kept = np.load(stamps)
         samples = kept["samples"]
         due = due_times(kept["took"], samples, kept["underruns"], kept["reserve"], rate)
     within = np.arange(samples.sum()) - np.repeat(np.cumsum(samples) - samples, samples)
-    # A block that comes after an underrun is due later, but by rounding may seem earlier.
+    # A block after an underrun is due later, but by rounding may seem earlier.
     times = np.maximum.accumulate(np.repeat(due, samples) + within / rate)
-    return parts, notes.Take(sound[: len(times), 0], times)
+    return played, notes.Recording(sound[: len(times), 0], times)
 
 
 def _on_jack(flags: list[str], options: argparse.Namespace) -> Heard:
@@ -144,40 +173,35 @@ def _on_jack(flags: list[str], options: argparse.Namespace) -> Heard:
         JackPlayer("melstream") as player,
     ):
         time.sleep(SETTLED_S)
-        parts = _osc_parts(
-            "osc-jack", server, options, lambda: player.now / RATE, lambda: player.xruns
-        )
-        parts.append(_midi_part(server, player, options))
+        clocked = Clocked(server, lambda: player.now / RATE, lambda: player.xruns)
+        played = _osc_series("osc-jack", clocked, options)
+        played.append(_midi_series(clocked, player, options))
         first, sound = player.sound()
         behind = jack_rig.playback_latency()
         server.stop()
-    return parts, notes.Take(sound, (first + behind + np.arange(len(sound))) / RATE)
+    return played, notes.Recording(sound, (first + behind + np.arange(len(sound))) / RATE)
 
 
-def _osc_parts(
-    path: str,
-    server: LiveServer,
-    options: argparse.Namespace,
-    now: Callable[[], float],
-    xruns: Callable[[], int],
-) -> list[Part]:
-    """All notes over OSC, to be played at once and then timetagged, by the clock `now`."""
-    parts = []
+def _osc_series(path: str, clocked: Clocked, options: argparse.Namespace) -> list[Series]:
+    """All notes over OSC, first to be played at once and then with timetags."""
+    played = []
     for timing in ("now", "timetag"):
-        before = _told(server, xruns)
-        wanted = _wanted(before, now(), options)
+        before = clocked.count()
+        wanted = _wanted(before, clocked.now(), options)
         ahead = np.random.default_rng(options.seed).uniform(*notes.AHEAD_S, len(wanted))
-        sent = notes.send_notes(server, wanted, now, ahead if timing == "timetag" else None)
+        sent = notes.send_notes(
+            clocked.server, wanted, clocked.now, ahead if timing == "timetag" else None
+        )
         asked = np.sort(list(sent))
         time.sleep(FIRST_S)
-        parts.append(Part(path, timing, asked, 0.0, _since(before, _told(server, xruns))))
-    return parts
+        played.append(Series(path, timing, asked, 0.0, before, clocked.count()))
+    return played
 
 
-def _midi_part(server: LiveServer, player: JackPlayer, options: argparse.Namespace) -> Part:
+def _midi_series(clocked: Clocked, player: JackPlayer, options: argparse.Namespace) -> Series:
     """All notes over JACK MIDI, by the frames at which they went out."""
-    before = _told(server, lambda: player.xruns)
-    wanted = _wanted(before, player.now / RATE, options)
+    before = clocked.count()
+    wanted = _wanted(before, clocked.now(), options)
     on, cut = bytes([0x90, notes.KEY, notes.VELOCITY]), bytes([0xB0, 120, 0])
     messages = []
     for onset in wanted:
@@ -186,24 +210,17 @@ def _midi_part(server: LiveServer, player: JackPlayer, options: argparse.Namespa
     player.wait_until(round((wanted[-1] + notes.HELD_S + FIRST_S) * RATE))
     went = np.array([(frame, cycle) for frame, message, cycle in player.sent if message == on])
     early_s = float(np.median(went[:, 0] - went[:, 1])) / RATE
-    told = _since(before, _told(server, lambda: player.xruns))
-    return Part("midi-jack", "now", went[:, 0] / RATE, early_s, told)
+    return Series("midi-jack", "now", went[:, 0] / RATE, early_s, before, clocked.count())
 
 
-def _wanted(told: Told, now: float, options: argparse.Namespace) -> np.ndarray:
-    return notes.onsets(options.notes, now + FIRST_S, told["latency_ms"] / 1000, options.seed)
+def _wanted(before: Counts, now: float, options: argparse.Namespace) -> np.ndarray:
+    latency_s = before.status.latency_ms / 1000
+    return notes.onsets(options.notes, now + FIRST_S, latency_s, options.seed)
 
 
-def _told(server: LiveServer, xruns: Callable[[], int]) -> Told:
-    return server.status() | {"xruns": xruns()}
-
-
-def _since(before: Told, after: Told) -> Told:
-    return after | {name: after[name] - before[name] for name in COUNTED}
-
-
-def _onset_ms(bank: Bank, vocoder: str, patch: str, lookahead: int) -> float:
+def _onset_ms(instrument: Instrument, patch: str, lookahead: int) -> float:
     """When the note of `notes` is first audible in a bounce, after its frame's beginning."""
+    bank = instrument.bank
     frame_s = 1 / bank.analysis.frame_rate
     on = mido.Message("note_on", note=notes.KEY, velocity=notes.VELOCITY)
     cut = mido.Message("control_change", control=120, value=0)
@@ -211,22 +228,23 @@ def _onset_ms(bank: Bank, vocoder: str, patch: str, lookahead: int) -> float:
     score = [(EARLY_FRAMES + 0.5) * frame_s, (EARLY_FRAMES + 0.5) * frame_s + notes.HELD_S]
     messages = [TimedMessage(at, m) for at, m in zip(score, (on, cut), strict=True)]
     frames = 3 * EARLY_FRAMES + round(notes.HELD_S / frame_s)
-    made = make_vocoder(bank, vocoder)
-    blocks = bounce(Instrument(bank, made), messages, {1: patch}, frames, lookahead)
+    blocks = bounce(instrument, messages, {1: patch}, frames, lookahead)
     index = notes.first_audible(np.concatenate(list(blocks))[:, 0])
     if index is None:
-        raise ValueError(f"{bank.path}: {patch} plays key {notes.KEY} in silence")
+        raise ValueError(f"{bank.path}: patch {patch} plays key {notes.KEY} as silence")
     return 1000 * (index / bank.analysis.rate - EARLY_FRAMES * frame_s)
 
 
-def _figures(part: Part, late_ms: np.ndarray, onset_ms: float, frame_ms: float) -> Row:
+def _figures(
+    series: Series, late_ms: np.ndarray, onset_ms: float, frame_ms: float
+) -> dict[str, int | float]:
     """A row's columns. late_ms (notes,): from asked to heard, NaN for a note not heard."""
     found = late_ms[np.isfinite(late_ms)]
     if not len(found):
         raise OSError("not one note was heard")
     median = float(np.median(found))
     p95, p99 = (float(np.percentile(found, p)) for p in (95, 99))
-    told, early_ms = part.told, 1000 * part.early_s
+    status, early_ms = series.after.status, 1000 * series.early_s
     return {
         "notes": len(late_ms),
         "heard": len(found),
@@ -238,8 +256,8 @@ def _figures(part: Part, late_ms: np.ndarray, onset_ms: float, frame_ms: float) 
         "beyond_frame_p99_ms": float(np.percentile(notes.beyond_frame(found, frame_ms), 99)),
         "onset_ms": onset_ms,
         "early_ms": early_ms,
-        "stated_ms": told["latency_ms"],
-        "difference_ms": median - onset_ms + early_ms - told["latency_ms"],
-        **{f"{term}_ms": told[f"{term}_ms"] for term in TERMS},
-        **{name: told[name] for name in COUNTED},
+        "stated_ms": status.latency_ms,
+        "difference_ms": median - onset_ms + early_ms - status.latency_ms,
+        **{term: getattr(status, term) for term in LATENCY},
+        **series.after.since(series.before),
     }

@@ -1,8 +1,8 @@
-"""The published figures, to stand beside ours: Kim et al. (arXiv 1811.00223).
+"""The published figures, to compare ours with: Kim et al. (arXiv 1811.00223).
 
 Mean r by frequency was read off the paper's plots, so it holds to about 0.005. The paper's
-figures by instrument average 0.715, as do its three losses over all frequencies (0.714): they
-seem to be means over the losses, and stand here beside every loss.
+figures by instrument average 0.715, and so do its three losses over all frequencies (0.714): it
+seems that they are means over the losses, so we show them beside every loss.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ BY_INSTRUMENT = {
 
 
 def published(condition: str, loss: str, instrument: str) -> float | None:
-    """The paper's mean r for a row of the fidelity table, or None where it tells none.
+    """The paper's mean r for a row of the fidelity table, or None where it has none.
 
-    From notes it is always the paper's WaveNet that counts, also beside another vocoder.
+    From notes it is always that of the paper's WaveNet, also beside another vocoder.
 
     >>> published("mu-law", "-", "all"), published("notes -> mel2mel -> spectral", "abs", "all")
     (0.979, 0.635)

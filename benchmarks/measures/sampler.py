@@ -1,47 +1,48 @@
 """How fast is each stage of the sound, on one core, and is that fast enough to play live?
 
-    sampler   WaveNet samples drawn from mel frames upsampled before: each sampler of ours, and
-              `torch`, a plain float32 PyTorch loop, in the same run; where there is a C compiler
-              also `c-probe`, the ceiling of one core (see c_probe.py); on a GPU also `triton`,
-              and the plain loop there as `torch-gpu` and, as a CUDA graph, `torch-graph`
+    sampler   WaveNet samples, drawn from mel frames that were upsampled before: each of our
+              samplers, and `torch`, a plain float32 PyTorch loop, in the same run. With a C
+              compiler also `c-probe`, the most that one core can do (rivals/c_probe.py). On a
+              GPU also `triton`, the plain loop as `torch-gpu`, and as a CUDA graph `torch-graph`
     mel2mel   notes to spectra, frame by frame, at several lookaheads
     vocoder   spectra to samples, frame by frame: the whole of spectral and of wavenet
 
-samples_per_second counts all streams together; real_time_factor is that over streams times
-the audio rate: at 1 every stream just keeps up. ms_per_frame is for all streams. Each row is
-the median of its runs, on as many cores as it says, where the system lets a process be pinned:
-rows on more than one are of what can use them, the cpu sampler. On a GPU a run
-ends when its samples are there; gpu_memory_mb is the most that a row had allocated.
+samples_per_second counts all streams together. real_time_factor is that, divided by streams and
+by the audio rate: at 1 every stream just keeps up. ms_per_frame is for all streams. Each row is
+the median of its runs, on as many cores as it says, where the system lets a process choose its
+cores. Only the cpu sampler can use more than one core, so only its rows have more. On a GPU a
+run ends when its samples have been copied back; gpu_memory_mb is the most that was allocated.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import partial
-from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from benchmarks.cores import last_cores
+from benchmarks.flags import add_bank_flag, add_lookahead_flag, whole
 from benchmarks.rivals import c_probe, plain_graph, plain_loop
 from benchmarks.rows import Row
-from player.flags import DEFAULT_BANK
+from common.names import SAMPLERS
+from common.threads import cores_here, on_cores
+from common.window import LOWEST_KEY, ROLL_CHANNELS
 from synth.bank.bank import load_bank
 from synth.mel import Analysis
-from synth.mel2mel.network import ROLL_CHANNELS, Mel2Mel
+from synth.mel2mel.network import Mel2Mel
 from synth.mel2mel.step import Mel2MelStep
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
-from synth.vocoders.wavenet.samplers.choice import SAMPLERS, load_sampler
+from synth.vocoders.wavenet.samplers.choice import load_sampler
 from synth.vocoders.wavenet.samplers.contract import Sampler, initial_state
-from synth.vocoders.wavenet.samplers.cpu import cores_here
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 
 SUMMARY = "how fast is each stage of the sound?"
@@ -52,25 +53,26 @@ MANY_CORED = "cpu"
 """The sampler whose rows are shared among cores."""
 STAGES = ("sampler", "mel2mel", "vocoder")
 LEAST_S = 0.5
-"""A row is run again until this much time has been spent on it, and at least thrice."""
+"""A row is repeated until so much time has been spent on it, and at least three times."""
 FRAMES = 60
-"""Frames of one run of mel2mel or a vocoder; the first are silence in a lookahead."""
+"""Frames of one run of mel2mel or a vocoder."""
 HELD = (48, 60, 64, 67)
-"""Keys held in the roll: a chord in each part."""
+"""MIDI keys held in each part: a chord."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What to run, how wide, and with which weights."""
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
-    parser.add_argument("--sampler", nargs="+", choices=ALL, default=_default())
-    parser.add_argument("--streams", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--cores", type=int, nargs="+", default=[1], help="to be pinned to")
-    parser.add_argument("--block-frames", type=int, nargs="+", default=[1])
-    parser.add_argument("--lookahead", type=int, nargs="+", default=[0, 4, 16], help="frames")
-    parser.add_argument("--bank", type=Path, default=DEFAULT_BANK, help="folder of a bank")
+    add_bank_flag(parser)
+    add_lookahead_flag(parser, [0, 4, 16], nargs="+", full=False)
+    add = parser.add_argument
+    add("--stages", nargs="+", choices=STAGES, default=STAGES)
+    add("--sampler", nargs="+", choices=ALL, default=_default())
+    add("--streams", type=whole(1), nargs="+", default=[1, 2, 4])
+    add("--cores", type=whole(1, cores_here()), nargs="+", default=[1], help="cores to use")
+    add("--block-frames", type=whole(1), nargs="+", default=[1])
     for size in ("layers", "residual", "skip"):
-        parser.add_argument(f"--{size}", type=int, help="of a WaveNet with random weights")
-    parser.add_argument("--least-s", type=float, default=LEAST_S, help="seconds for each row")
+        add(f"--{size}", type=whole(1), help="of a WaveNet with random weights")
+    add("--least-s", type=float, default=LEAST_S, help="seconds for each row")
 
 
 def _default() -> tuple[str, ...]:
@@ -78,20 +80,13 @@ def _default() -> tuple[str, ...]:
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
-    """A row for each stage, kind, width and block. ValueError for sizes that cannot be."""
-    for name in ("streams", "block_frames", "cores"):
-        if min(getattr(options, name)) < 1:
-            raise ValueError(f"--{name.replace('_', '-')}: must be at least 1")
-    if max(options.cores) > cores_here():
-        raise ValueError(f"--cores {max(options.cores)}: this process may use {cores_here()}")
-    if min(options.lookahead) < 0:
-        raise ValueError("--lookahead: must be 0 or more")
+    """A row for each stage, kind, width and block. ValueError for a sampler that cannot run."""
     for name in options.sampler:
         _sampler(name)
     analysis, mel2mel, wavenet = _networks(options)
-    rows = []
+    rows: list[Row] = []
     for cores in options.cores:
-        with pinned(cores), torch.inference_mode():
+        with on_cores(last_cores(cores)), torch.inference_mode():
             plans = list(_plans(options, analysis, mel2mel, wavenet, cores))
             for stage, kind, streams, block, prepare in tqdm(plans, desc="sampler", unit="row"):
                 frames, seconds, memory_mb = _timed(prepare, options.least_s)
@@ -112,20 +107,6 @@ def measure(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-@contextlib.contextmanager
-def pinned(cores: int) -> Iterator[None]:
-    """Pin this thread to the last cores it may use, where the system allows that."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(allowed)[-cores:])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
-
-
 def timed(run: Callable[[], int], least_s: float) -> tuple[int, float]:
     """Frames of one run, and the median seconds it takes, after one to warm up."""
     run()
@@ -138,7 +119,7 @@ def timed(run: Callable[[], int], least_s: float) -> tuple[int, float]:
 
 
 def _timed(prepare: Callable[[], Run], least_s: float) -> tuple[int, float, float | None]:
-    """`timed` of what is prepared, which is then let go; and the GPU memory it took, in MB."""
+    """`timed` of what is prepared, which is then freed; and the GPU memory it took, in MB."""
     if not torch.cuda.is_available():
         return *timed(prepare(), least_s), None
     torch.cuda.empty_cache()
@@ -196,27 +177,29 @@ def _plans(
 
 
 def _sampler(name: str) -> tuple[Sampler, torch.device]:
-    """A sampler by the name it has here, and its device. ValueError if it cannot be had."""
+    """A sampler by its name in this benchmark, and its device. ValueError if it cannot run."""
     if name in SAMPLERS:
         return load_sampler(name)
     if name in (PLAIN, PROBE):
         return (plain_loop if name == PLAIN else c_probe), torch.device("cpu")
     if not torch.cuda.is_available():
-        raise ValueError(f"--sampler {name} needs an NVIDIA GPU; PyTorch finds none here")
+        raise ValueError(f"--sampler {name}: needs an NVIDIA GPU; PyTorch finds none here")
     return (plain_loop if name == PLAIN_GPU else plain_graph), torch.device("cuda")
 
 
 def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
-    """One block a run, from mel frames that were upsampled before."""
+    """One block per run, from mel frames that were upsampled before."""
     (sampler, device), config = _sampler(name), wavenet.config
     weights = wavenet.weights()
     if name not in SAMPLERS:
         tensors = {f.name: getattr(weights, f.name) for f in fields(weights)}
-        moved = {k: t.to(device) for k, t in tensors.items() if isinstance(t, torch.Tensor)}
+        moved: dict[str, Any] = {
+            k: t.to(device) for k, t in tensors.items() if isinstance(t, torch.Tensor)
+        }
         weights = replace(weights, **moved)
     packed = sampler.pack(weights)
     count = block * config.hop
-    # Real conditioning of a held spectrum: what it is does not change the work.
+    # Conditioning of one held spectrum: its values do not change the work.
     vocoder = WaveNetVocoder(wavenet, "reference")
     held = torch.full((1, 1, config.mels), -4.0)
     heard = vocoder.condition(held, vocoder.initial_state(1)).to(device)
@@ -233,11 +216,11 @@ def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
 
 
 def _predict(mel2mel: Mel2Mel, lookahead: int, streams: int, block: int) -> Run:
-    """FRAMES frames a run, of a chord held in every stream."""
+    """FRAMES frames per run, of a chord held in every stream."""
     live = Mel2MelStep(mel2mel, lookahead)
     state = live.initial_state(streams)
     roll = torch.zeros(streams, block, ROLL_CHANNELS)
-    roll[..., [key - 21 for key in HELD]] = 0.7
+    roll[..., [key - LOWEST_KEY for key in HELD]] = 0.7
     embedding = mel2mel.instruments.weight[:1].expand(streams, block, -1).contiguous()
 
     def run() -> int:
@@ -249,11 +232,11 @@ def _predict(mel2mel: Mel2Mel, lookahead: int, streams: int, block: int) -> Run:
 
 
 def vocode(vocoder: Vocoder, analysis: Analysis, streams: int, block: int) -> Run:
-    """As many frames a run as make one block, or FRAMES for one that is fast."""
+    """FRAMES frames per run for a fast vocoder, one block for a slow one."""
     bands = analysis.bands if vocoder.head == "fine" else analysis.mels
     blocks = max(FRAMES // block, 1) if vocoder.head == "fine" else 1
     generator = torch.Generator().manual_seed(0)
-    # Peaks of random heights: a spectrum with as many to sort as music has.
+    # Peaks of random heights: about as many to sort as in music.
     frames = -4 + torch.randn(streams, blocks * block, bands, generator=generator)
     draws = torch.rand(streams, block, vocoder.draws_per_frame, generator=generator)
     state = vocoder.initial_state(streams)

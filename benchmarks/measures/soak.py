@@ -1,119 +1,122 @@
-"""Does it play on? Minutes of random notes and moving knobs, in a real server without a device.
+"""Does it keep playing? Minutes of random notes and moving knobs, in a real server.
 
-Notes come over OSC at an even density, on several parts with patches of their own, from one
-to four keys deep each; knobs, pedals, gains and patches move meanwhile. load is the mean of
-what /status said every few seconds, peak_load the worst single block; stalls counts how often
-the machine itself stood still for over 1 ms (`stalls.py`), on the same cores, most_stalled_ms the
-most of any 100 ms; memory is what the process held in RAM (resident) after the first reading and
-at the end, growth a straight line through the readings of the second half, when all parts have
-played and everything is loaded.
+The server has no audio device. Notes come over OSC at an even rate, on several parts with
+different patches; meanwhile knobs, pedals, gains and patches change.
+
+    load                   mean of what /status answered every 5 s: render time / block time
+    peak_load              the worst single block
+    underruns to refused   the server's own counts, from /status
+    stalls                 how often the machine itself stood still for more than 1 ms, on the
+                           same cores (benchmarks/rigs/stalls.py)
+    most_stalled_ms        the most that stalls took out of any 100 ms
+    memory_start_mb        resident memory at the first reading; memory_end_mb: at the last
+    growth_mb_per_minute   slope of a line through the readings of the second half, when all
+                           parts have played and everything is loaded
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.rigs.live import LiveServer, Told
+from benchmarks.cores import usable_cores
+from benchmarks.flags import above, add_bank_flags, add_lookahead_flag, whole
+from benchmarks.rigs.live import LiveServer, osc
 from benchmarks.rigs.stalls import StallWatch, most_stalled_ms
-from benchmarks.rows import Row, add_bank_flags
-from daw_bridge.events import PARTS
-from daw_bridge.osc.packet import encode
+from benchmarks.rows import Row
+from common.threads import on_cores
+from common.window import PARTS
+from player.telemetry import Telemetry
 from synth.bank.bank import load_bank
 
-SUMMARY = "does it play on for minutes, as fast and as small as it began?"
-KEYS = (36, 84)
+SUMMARY = "does it keep playing for minutes, as fast and as small as at the start?"
+LOWEST, HIGHEST = 36, 83
+"""MIDI keys of the random notes."""
 LONGEST_S = 1.5
 KNOB_EVERY_S = 0.1
 READ_EVERY_S = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The server at one moment. at: seconds since the beginning; memory_mb: resident."""
+
+    at: float
+    status: Telemetry
+    memory_mb: float
+
+
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """How long, how much, and on what."""
     add_bank_flags(parser)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--parts", type=int, default=2, help="that play at once")
-    parser.add_argument("--density", type=float, default=8.0, help="notes a second, all parts")
-    parser.add_argument("--lookahead", type=int, default=0, help="frames")
-    parser.add_argument("--core", type=int, help="pin the server to it, from 0; not the player")
-    parser.add_argument("--buffer", default="10", help="ms that the renderer may be late")
-    parser.add_argument("--seed", type=int, default=0, help="of the notes")
+    add_lookahead_flag(parser, full=False)
+    add = parser.add_argument
+    add("--minutes", type=above(0), default=10.0)
+    add("--parts", type=whole(1, PARTS[-1]), default=2, help="parts that play at once")
+    add("--density", type=above(0), default=8.0, help="notes per second, all parts together")
+    add("--core", type=int, help="run the server on this core only, and the player on others")
+    add("--buffer", default="10", help="milliseconds that the renderer may be late")
+    add("--seed", type=int, default=0, help="random seed of the notes")
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
     """One row. ValueError for a flag out of range, OSError for a server that ends."""
     bank = load_bank(options.bank)
-    if not 1 <= options.parts <= max(PARTS):
-        raise ValueError(f"--parts {options.parts}: must be 1..{max(PARTS)}")
-    for name in ("minutes", "density"):
-        if not getattr(options, name) > 0:
-            raise ValueError(f"--{name} {getattr(options, name)}: must be above 0")
     flags = ["--bank", str(options.bank.resolve()), "--vocoder", options.vocoder]
     flags += ["--lookahead", str(options.lookahead), "--buffer", options.buffer]
     seconds = 60 * options.minutes
-    packets = play(bank.names, list(bank.knobs), seconds, options)
-    with _pinned(options.core):
+    packets = random_packets(bank.names, list(bank.knobs), seconds, options)
+    servers, ours = _divided(options.core)
+    with on_cores(servers):
         watch, server = StallWatch(), LiveServer(flags)
     with server:
-        with watch:
+        with on_cores(ours), watch:
             readings = list(_readings(server, packets, seconds))
-        said = server.stop()
-    counted = {
-        name: int(re.search(rf"{name} \w+ (\d+)", said).group(1))
-        for name in ("malformed", "refused")
-    }
-    return [_row(options, readings, counted, watch.stalls)]
+        server.stop()
+    return [_row(options, readings, watch.stalls)]
 
 
-@contextmanager
-def _pinned(core: int | None) -> Iterator[None]:
-    """Where a core is given, processes begun meanwhile stay on it, and this one leaves it."""
+def _divided(core: int | None) -> tuple[list[int], list[int]]:
+    """Cores for the server and the stall watch, and cores for this process."""
+    usable = usable_cores()
     if core is None:
-        yield
-        return
-    if not hasattr(os, "sched_setaffinity") or core not in os.sched_getaffinity(0):
-        raise ValueError(f"--core {core}: is no core that this process may use")
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before - {core} or before)
+        return usable, usable
+    if core not in usable:
+        raise ValueError(f"--core {core}: this process may use cores {usable}")
+    return [core], [other for other in usable if other != core] or usable
 
 
-def play(
-    patches: list[str], knobs: list[str], seconds: float, options: argparse.Namespace
+def random_packets(
+    patches: Sequence[str], knobs: Sequence[str], seconds: float, options: argparse.Namespace
 ) -> list[tuple[float, bytes]]:
-    """The whole take: (seconds from its start, OSC packet), in order of time."""
+    """All that is sent: (seconds from the beginning, OSC packet), in order of time."""
     rng = np.random.default_rng(options.seed)
     packets = [
-        (0.0, encode(f"/part/{part}/patch", patches[(part - 1) % len(patches)]))
+        (0.0, osc(f"/part/{part}/patch", patches[(part - 1) % len(patches)]))
         for part in range(1, options.parts + 1)
     ]
     for onset in np.sort(rng.uniform(0, seconds, round(options.density * seconds))):
         note = f"/part/{rng.integers(1, options.parts + 1)}/note"
-        key, velocity = int(rng.integers(*KEYS)), int(rng.integers(20, 128))
-        packets.append((onset, encode(note, key, velocity)))
-        packets.append((onset + rng.uniform(0.05, LONGEST_S), encode(note, key, 0)))
+        key, velocity = int(rng.integers(LOWEST, HIGHEST + 1)), int(rng.integers(20, 128))
+        packets.append((onset, osc(note, key, velocity)))
+        packets.append((onset + rng.uniform(0.05, LONGEST_S), osc(note, key, 0)))
     for at in np.arange(0, seconds, KNOB_EVERY_S):
         part = f"/part/{rng.integers(1, options.parts + 1)}"
         moves = [
-            encode(f"{part}/timbre/0", float(rng.uniform(-1, 1))),
-            encode(f"{part}/pan", float(rng.uniform(-1, 1))),
-            encode(f"{part}/gain_db", float(rng.uniform(-12, 0))),
-            encode(f"{part}/cc", 64, int(rng.integers(0, 2)) * 127),
-            encode(f"{part}/patch", patches[rng.integers(len(patches))]),
-            *(encode(f"{part}/knob/{name}", float(rng.uniform(0, 1))) for name in knobs),
+            osc(f"{part}/timbre/0", float(rng.uniform(-1, 1))),
+            osc(f"{part}/pan", float(rng.uniform(-1, 1))),
+            osc(f"{part}/gain_db", float(rng.uniform(-12, 0))),
+            osc(f"{part}/cc", 64, int(rng.integers(0, 2)) * 127),
+            osc(f"{part}/patch", patches[int(rng.integers(len(patches)))]),
+            *(osc(f"{part}/knob/{name}", float(rng.uniform(0, 1))) for name in knobs),
         ]
-        packets.append((float(at), moves[rng.integers(len(moves))]))
+        packets.append((float(at), moves[int(rng.integers(len(moves)))]))
     return sorted((at, packet) for at, packet in packets if at < seconds)
 
 
@@ -128,8 +131,8 @@ def resident_mb(process: int) -> float:
 
 def _readings(
     server: LiveServer, packets: list[tuple[float, bytes]], seconds: float
-) -> Iterator[Told]:
-    """Play it; the status every few seconds and at the end, with memory_mb and wall seconds."""
+) -> Iterator[Reading]:
+    """Send everything; a reading every few seconds and at the end."""
     began, waiting, at = time.perf_counter(), iter(packets), 0.0
     coming = next(waiting, None)
     with tqdm(total=round(seconds), unit="s", desc="soak") as progress:
@@ -140,21 +143,20 @@ def _readings(
                 server.send(coming[1])
                 coming = next(waiting, None)
             time.sleep(max(began + at - time.perf_counter(), 0))
-            told = server.status()
-            progress.set_postfix_str(f"load {told['load']:.2f}, underruns {told['underruns']}")
+            status = server.status()
+            progress.set_postfix_str(f"load {status.load:.2f}, underruns {status.underruns}")
             progress.update(round(at) - progress.n)
-            yield told | {"memory_mb": resident_mb(server.process.pid), "at": at}
+            yield Reading(at, status, resident_mb(server.process.pid))
 
 
 def _row(
     options: argparse.Namespace,
-    readings: list[Told],
-    counted: dict[str, int],
+    readings: list[Reading],
     stalls: list[tuple[float, float]] | None,
 ) -> Row:
-    last = readings[-1]
-    memory = np.array([told["memory_mb"] for told in readings])
-    at = np.array([told["at"] for told in readings])
+    last = readings[-1].status
+    memory = np.array([reading.memory_mb for reading in readings])
+    at = np.array([reading.at for reading in readings])
     half = len(readings) // 2
     slope = np.polyfit(at[half:], memory[half:], 1)[0] if len(readings) - half > 1 else np.nan
     return {
@@ -162,17 +164,18 @@ def _row(
         "vocoder": options.vocoder,
         "lookahead": options.lookahead,
         "core": options.core,
-        "buffer_ms": last["output_ms"],
+        "buffer_ms": last.output_ms,
         "density": options.density,
-        "parts": max(told["parts"] for told in readings),
-        "load": float(np.mean([told["load"] for told in readings])),
-        "peak_load": last["peak_load"],
-        "underruns": last["underruns"],
+        "parts": max(reading.status.parts for reading in readings),
+        "load": float(np.mean([reading.status.load for reading in readings])),
+        "peak_load": last.peak_load,
+        "underruns": last.underruns,
         "stalls": None if stalls is None else len(stalls),
         "most_stalled_ms": None if stalls is None else most_stalled_ms(stalls, 0.1),
-        "late": last["late"],
-        "dropped": last["dropped"],
-        **counted,
+        "late": last.late,
+        "dropped": last.dropped,
+        "malformed": last.malformed,
+        "refused": last.refused,
         "memory_start_mb": float(memory[0]),
         "memory_end_mb": float(memory[-1]),
         "growth_mb_per_minute": float(60 * slope),

@@ -1,11 +1,11 @@
-"""Can a listener whom nobody here trained write down what was played?
+"""Does an independent transcriber hear the notes that were played?
 
-Spotify's basic-pitch (Bittner et al., ICASSP 2022; its wheel carries its model) transcribes
-our playing of the test pieces' scores and the renderer's original. Figures are the note F1 of
-each against the score (mir_eval: onset within 50 ms, pitch within 50 cents, ends not asked),
-matches counted over all pieces of an instrument; "all" is the mean over instruments, ratio
-ours over the original's. notes: how many the score has. A ratio above 1 is not better than
-the original, only easier to read: basic-pitch hears slow attacks late, strings' above all.
+Spotify's basic-pitch (Bittner et al., ICASSP 2022; its model is part of the package) transcribes
+our sound of the test pieces' scores, and the original. f1_ours and f1_original are the note F1
+of each against the score (mir_eval: onset within 50 ms, pitch within 50 cents, note ends
+ignored), counted over all pieces of an instrument; "all" is the mean over instruments, ratio is
+ours / original. notes: how many the score has. A ratio above 1 does not mean better than the
+original, only easier to transcribe: basic-pitch hears slow attacks late, those of strings most.
 
 basic-pitch asks for an old tensorflow that it does not need:
 
@@ -28,11 +28,13 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from benchmarks.measures.conditions import check_lookahead, play
+from benchmarks.flags import above, add_bank_flags, add_data_flag, add_lookahead_flag, whole
+from benchmarks.measures.conditions import play
 from benchmarks.measures.takes import instruments, load_takes, take_paths
-from benchmarks.rows import Row, add_bank_flags, make_vocoder
-from daw_bridge.piano_roll import KEYS, LOWEST_KEY
+from benchmarks.rows import Row
+from common.window import KEYS, LOWEST_KEY
 from synth.bank.bank import load_bank
+from synth.instrument import make_instrument
 
 SUMMARY = "does an independent transcriber hear the notes that were played?"
 INSTALL = 'pip install -e ".[bench]" && pip install --no-deps basic-pitch==0.4.0'
@@ -41,7 +43,7 @@ ONSET_S, CENTS = 0.05, 50
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Notes in no order. onset, end (notes,) seconds; key (notes,) MIDI keys."""
+    """Notes in any order. onset, end (notes,) seconds; key (notes,) MIDI keys."""
 
     onset: np.ndarray
     end: np.ndarray
@@ -51,10 +53,11 @@ class Notes:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What to play it with, and how much of it."""
     add_bank_flags(parser)
-    parser.add_argument("--lookahead", default="0", help="frames, or full")
-    parser.add_argument("--data", type=Path, default=Path("runs/data"), help="data set folder")
-    parser.add_argument("--pieces", type=int, default=3, help="test pieces of each instrument")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each piece")
+    add_lookahead_flag(parser)
+    add_data_flag(parser)
+    add = parser.add_argument
+    add("--pieces", type=whole(1), default=3, help="test pieces of each instrument")
+    add("--seconds", type=above(0), default=20.0, help="of each piece")
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
@@ -62,37 +65,34 @@ def measure(options: argparse.Namespace) -> list[Row]:
 
     Raises ValueError without basic-pitch, for a bad flag or bank, or without test pieces.
     """
-    check_lookahead(options.lookahead)
-    if options.pieces < 1 or options.seconds < 1:
-        raise ValueError("--pieces and --seconds must be 1 or more")
     listener, bank = Listener(), load_bank(options.bank)
-    mel2mel, vocoder = bank.mel2mel(), make_vocoder(bank, options.vocoder)
+    instrument, analysis = make_instrument(bank, options.vocoder, "cpu"), bank.analysis
     about = {"vocoder": options.vocoder, "lookahead": options.lookahead}
     rows: list[Row] = []
-    analysis = bank.analysis
+    all_notes, all_f1 = 0, []
     for patch in tqdm(instruments(bank, options.data), desc="transcription", unit="instrument"):
         scores, ours, original = [], [], []
         paths = take_paths(options.data, patch, options.pieces)
         for take in load_takes(bank, paths, patch, options.seconds):
             scores.append(score_notes(take.roll[: take.frames], analysis.frame_rate))
-            sound = play(analysis, mel2mel, vocoder, options.lookahead, take)
+            sound = play(instrument, options.lookahead, take)
             ours.append(listener.hear(sound, analysis.rate))
             original.append(listener.hear(take.original, analysis.rate))
         notes = sum(len(score.key) for score in scores)
-        figures = {"f1_ours": f1(scores, ours), "f1_original": f1(scores, original)}
-        rows.append(_row(about | {"instrument": patch, "notes": notes}, figures))
-    mean = {k: float(np.mean([row[k] for row in rows])) for k in ("f1_ours", "f1_original")}
-    total = sum(row["notes"] for row in rows)
-    return [*rows, _row(about | {"instrument": "all", "notes": total}, mean)]
+        all_notes += notes
+        all_f1.append((f1(scores, ours), f1(scores, original)))
+        rows.append(_row(about | {"instrument": patch, "notes": notes}, *all_f1[-1]))
+    means = (float(np.mean(values)) for values in zip(*all_f1, strict=True))
+    return [*rows, _row(about | {"instrument": "all", "notes": all_notes}, *means)]
 
 
 def score_notes(roll: np.ndarray, frame_rate: float) -> Notes:
-    """The notes of a roll (frames, 176): each from its onset until its key rests or restarts.
+    """The notes of a roll (frames, 176): each from its onset until its key stops or restarts.
 
     A note begins somewhere within its frame: its middle is taken.
     """
     frame, key = np.nonzero(roll[:, KEYS:])
-    end = [_end(roll[:, k], roll[:, KEYS + k], t) for t, k in zip(frame, key, strict=True)]
+    end = [_end(roll[:, k], roll[:, KEYS + k], int(t)) for t, k in zip(frame, key, strict=True)]
     return Notes((frame + 0.5) / frame_rate, (np.array(end) + 0.5) / frame_rate, key + LOWEST_KEY)
 
 
@@ -117,7 +117,7 @@ def f1(scores: Sequence[Notes], heard: Sequence[Notes]) -> float:
 class Listener:
     """basic-pitch with its own model and settings, on the CPU.
 
-    Raises ValueError, saying how to install it, where something of it is missing.
+    Raises ValueError, which says how to install it, if something of it is missing.
     """
 
     def __init__(self) -> None:
@@ -143,9 +143,9 @@ class Listener:
         return Notes(onset, end, key.astype(int))
 
 
-def _row(about: Row, figures: dict[str, float]) -> Row:
-    ratio = figures["f1_ours"] / max(figures["f1_original"], 1e-9)
-    return {**about, **figures, "ratio": ratio}
+def _row(about: Row, ours: float, original: float) -> Row:
+    ratio = ours / max(original, 1e-9)
+    return {**about, "f1_ours": ours, "f1_original": original, "ratio": ratio}
 
 
 def _end(sounding: np.ndarray, onsets: np.ndarray, start: int) -> int:
@@ -163,7 +163,7 @@ def _hertz(notes: Notes) -> np.ndarray:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide which of its four runtimes basic-pitch does without, and what it is doing."""
+    """Hide what basic-pitch prints about its missing runtimes and its progress."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Results of long runs, kept as they come, so that an ended run goes on where it stopped."""
+"""Results of long runs, kept one by one, so that a stopped run can go on where it was."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class WorkFile:
-    """A file of JSON lines, {"key", "settings", "result"}, one for each result; only grows.
+    """A file of JSON lines, {"key", "settings", "result"}, one for each result; it only grows.
 
-    A line cut short by a crash is passed over, and so is what no key asks for any more.
-    Raises OSError when the file cannot be read or written.
+    A line that a crash cut short is ignored. Raises OSError when the file cannot be read or
+    written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,15 +27,15 @@ class WorkFile:
                     continue
 
     def get(self, settings: dict[str, Any]) -> dict[str, Any] | None:
-        """What was kept for these settings, all of them the same, or None."""
+        """The result that was kept for exactly these settings, or None."""
         return self._results.get(_key(settings))
 
     def add(self, settings: dict[str, Any], result: dict[str, Any]) -> None:
-        """Keep a result, on disk before this returns."""
+        """Keep a result; it is on disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"key": _key(settings), "settings": settings, "result": result})
         with self.path.open("a+b") as file:
-            # A line cut short must not swallow this one.
+            # After a line that was cut short, begin a new one.
             if file.tell():
                 file.seek(-1, 2)
                 line = line if file.read() == b"\n" else "\n" + line
@@ -44,7 +44,7 @@ class WorkFile:
 
 
 def digest(*paths: Path) -> str:
-    """What files hold, names aside, as 16 hexadecimal digits. OSError when one is missing."""
+    """A hash of files' content, without their names: 16 hex digits. OSError if one is missing."""
     together = hashlib.sha256()
     for path in paths:
         together.update(hashlib.sha256(path.read_bytes()).digest())

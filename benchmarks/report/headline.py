@@ -1,99 +1,113 @@
-"""The figures on top of the page: fidelity, tuning, latency and speed, from rows as kept.
+"""The main figures of a machine: fidelity, tuning, latency and speed, from its kept rows.
 
-Rows may lack any column and still be shown further down; here they are then left out.
+Rows may lack any column; they are then left out here and shown only in their own table.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from benchmarks.report.html import Rows, stated
+from benchmarks.report.tables import stated
+from benchmarks.rows import Row, Value
 
 WHOLE = ("mean", "all")
-"""What an instrument is called in a row that stands for every one."""
-ENDS = (0, "0", "full", None, "", "-")
-"""Lookaheads of the headline: playing by hand, the whole piece, and where there is none."""
+"""What a row that stands for all instruments is called."""
+ENDS = (0, "full", None, "", "-")
+"""Lookaheads of the headline: playing by hand, the whole piece, and none."""
 NOTHING = {None, "", "-"}
 """What stands where a column does not apply."""
 
-Line = tuple[str, str, float | None, float | None]
-"""Label, value in words, length of a bar in 0..1 or None, and a published bar's."""
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """words: the figure as text; bar, notch: a length and a mark on it, in 0..1, or None."""
+
+    label: str
+    words: str
+    bar: float | None = None
+    notch: float | None = None
 
 
-def headline(kind: str, kept: dict[str, Rows]) -> str:
-    """A machine's panels as HTML; empty when it measured nothing that belongs here.
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One figure under several conditions. note: what the numbers are."""
 
-    kept: rows by benchmark.
-    """
-    panels = ""
+    title: str
+    note: str
+    lines: list[Entry]
+    stated: str
+
+
+def headline(rows: Mapping[str, Sequence[Row]]) -> list[Panel]:
+    """The panels of a machine, from its rows by benchmark; none where nothing fits."""
+    panels = []
     for name, title, note, lines in (
-        ("fidelity", "How close to the original", "mean r; the notch is the paper's", _fidelity),
+        ("fidelity", "How close to the original", "mean r; the mark is the paper's", _fidelity),
         ("tuning", "In tune", "share of scale notes", _tuning),
         ("latency", "Note to sound", "median", _latency),
         (
             "sampler",
             "Speed",
-            "times real time, one stream, on a log scale; the notch is real time",
+            "times real time, one stream, on a log scale; the mark is real time",
             _speed,
         ),
     ):
-        found = list(lines(kept.get(name, [])))
+        found = list(lines(rows.get(name, [])))
         if found:
-            panels += (
-                f"<div class=panel><h3>{title}</h3><p class=note>{note}</p>"
-                + "".join(map(_line, found))
-                + f"<p class=stated>{escape(stated(kept[name]))}</p></div>"
-            )
-    return f"<h2>{escape(kind)}</h2><div class=panels>{panels}</div>" if panels else ""
+            panels.append(Panel(title, note, found, stated(rows[name])))
+    return panels
 
 
-def _fidelity(rows: Rows) -> Iterable[Line]:
-    # What lies between them is in the table.
-    rows = [row for row in rows if row.get("lookahead") in ENDS] or rows
-    for label, group in _groups(rows, ("condition", "bank", "loss"), "mean_r"):
+def _fidelity(rows: Sequence[Row]) -> Iterable[Entry]:
+    for label, group in _groups(_at_ends(rows), ("condition", "bank", "loss"), "mean_r"):
         whole = [row for row in group if row.get("instrument") in WHOLE] or group
-        # A quick look and a long one may both be kept: the longer listened counts.
+        # A quick run and a long one may both be kept: the longer one counts.
         most = max(_number(row.get("seconds")) or 0.0 for row in whole)
         whole = [row for row in whole if (_number(row.get("seconds")) or 0.0) == most]
-        r, published = (_mean(whole, column) for column in ("mean_r", "published"))
-        words = f"{r:.2f}" + ("" if published is None else f" ({published:.2f})")
-        yield label, words, r, published
+        r, published = fmean(_numbers(whole, "mean_r")), _numbers(whole, "published")
+        notch = fmean(published) if published else None
+        yield Entry(label, f"{r:.2f}" + ("" if notch is None else f" ({notch:.2f})"), r, notch)
 
 
-def _tuning(rows: Rows) -> Iterable[Line]:
+def _tuning(rows: Sequence[Row]) -> Iterable[Entry]:
     for label, group in _groups(rows, ("vocoder", "bank"), "in_tune"):
-        share = _mean(group, "in_tune")
-        yield label, f"{share:.0%}", share, None
+        share = fmean(_numbers(group, "in_tune"))
+        yield Entry(label, f"{share:.0%}", share)
 
 
-def _latency(rows: Rows) -> Iterable[Line]:
-    for label, group in _groups(rows, ("path", "timing"), "median_ms"):
-        yield label, f"{_mean(group, 'median_ms'):.0f} ms", None, None
+def _latency(rows: Sequence[Row]) -> Iterable[Entry]:
+    for label, group in _groups(_at_ends(rows), ("path", "timing"), "median_ms"):
+        yield Entry(label, f"{fmean(_numbers(group, 'median_ms')):.0f} ms")
 
 
-def _speed(rows: Rows) -> Iterable[Line]:
+def _speed(rows: Sequence[Row]) -> Iterable[Entry]:
     alone = ("streams", "block_frames", "cores")
     single = [row for row in rows if all(row.get(name, 1) == 1 for name in alone)]
-    found = [
-        (label, _mean(group, "real_time_factor"))
-        for label, group in _groups(single, ("stage", "sampler"), "real_time_factor")
-    ]
-    for label, factor in found:
+    for label, group in _groups(single, ("stage", "sampler"), "real_time_factor"):
+        factor = fmean(_numbers(group, "real_time_factor"))
         # From a hundredth of real time to a hundred times it: real time is in the middle.
         length = (math.log10(max(factor, 1e-9)) + 2) / 4
-        yield label, f"{factor:.{1 if factor >= 10 else 2}f}×", length, 0.5
+        yield Entry(label, f"{factor:.{1 if factor >= 10 else 2}f}×", length, 0.5)
 
 
-def _groups(rows: Rows, columns: tuple[str, ...], figure: str) -> Iterable[tuple[str, Rows]]:
-    """Rows that have the figure, by a label of the first column, those others of which there
-    are several, and the lookahead."""
+def _at_ends(rows: Sequence[Row]) -> Sequence[Row]:
+    """Without the lookaheads in between, which are in the table."""
+    return [row for row in rows if row.get("lookahead") in ENDS] or rows
+
+
+def _groups(
+    rows: Sequence[Row], columns: tuple[str, ...], figure: str
+) -> Iterable[tuple[str, list[Row]]]:
+    """The rows that have a figure, by label.
+
+    A label is the first column, each other column that has several values, and the lookahead.
+    """
     rows = [row for row in rows if _number(row.get(figure)) is not None]
     several = [c for c in columns[1:] if len({row.get(c) for row in rows} - NOTHING) > 1]
-    groups: dict[str, Rows] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         words = [str(row[c]) for c in (columns[0], *several) if row.get(c) not in NOTHING]
         lookahead = row.get("lookahead")
@@ -103,27 +117,12 @@ def _groups(rows: Rows, columns: tuple[str, ...], figure: str) -> Iterable[tuple
     return groups.items()
 
 
-def _mean(rows: Rows, column: str) -> float | None:
-    numbers = [n for row in rows if (n := _number(row.get(column))) is not None]
-    return fmean(numbers) if numbers else None
+def _numbers(rows: Sequence[Row], column: str) -> list[float]:
+    """A column's values that are numbers."""
+    return [n for row in rows if (n := _number(row.get(column))) is not None]
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Value) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
-
-
-def _line(line: Line) -> str:
-    label, words, length, notch = line
-    bar = ""
-    if length is not None:
-        mark = "" if notch is None else f'<b style="left:{_percent(notch)}"></b>'
-        bar = f'<span class=bar><i style="width:{_percent(length)}"></i>{mark}</span>'
-    return (
-        f"<div class=line><span>{escape(label)}</span><strong>{escape(words)}</strong>{bar}</div>"
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * min(max(share, 0), 1):.1f}%"

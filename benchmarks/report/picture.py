@@ -1,4 +1,4 @@
-"""How a figure is kept: beside the results and inside the report, so it must be small."""
+"""How a picture is saved: it lies beside the results and in the report, so it must be small."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 DOTS = 110
-"""An inch."""
+"""Pixels per inch."""
 
 
 def save_picture(figure: Figure, path: Path, colours: int = 48) -> None:
-    """Write a PNG with a palette of so many colours (2..256): a third of the size.
+    """Write a PNG with a palette of so many colours (2..256), which is a third of the size.
 
-    The default keeps the edges of a dozen lines smooth; a map of shades needs more.
+    The default keeps the edges of a dozen lines smooth; a map with many shades needs more.
     """
     drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=DOTS)

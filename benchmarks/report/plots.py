@@ -1,10 +1,13 @@
-"""The paper's two figures with ours and the paper's values in one frame: r by frequency and by
-instrument. Lines and full bars are ours, markers and hatched bars the paper's.
+"""Draw the paper's two figures, r by frequency and by instrument, with our values beside its own.
+
+Lines and full bars are ours; markers and hatched bars are the paper's. The flags are those of
+`python -m benchmarks fidelity`; what is in its work file is not measured again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.measures import comparison, published
+from benchmarks.measures import comparison, fidelity, published
 from benchmarks.measures.conditions import (
     MAGNITUDES_SPECTRAL,
     MEL_GRIFFIN_LIM,
@@ -24,6 +27,7 @@ from benchmarks.measures.conditions import (
 )
 from benchmarks.report.picture import save_picture
 
+SUMMARY = "draw the paper's two figures with our values"
 COLOURS = {
     MU_LAW: ("#555555",),
     MEL_WAVENET: ("#2a9d3c", "#7fc98b", "#14541f"),
@@ -32,17 +36,37 @@ COLOURS = {
     NOTES_SPECTRAL: ("#1f6fb4", "#69b1e6", "#0b3357"),
     NOTES_WAVENET: ("#c22f2f", "#ee8d86", "#641010"),
 }
-"""By condition, then by bank, in their order; over again for more."""
+"""By condition, then by bank, in their order; repeated if there are more."""
 PAPER = "#000000"
 LOSS_MARKERS = {"tanh-log-abs": "o", "log-abs": "^", "abs": "v"}
-Row = dict[str, Any]
+FidelityRow = Mapping[str, Any]
+"""A row of the fidelity table, with its columns' own types."""
 
 
-def by_frequency(path: Path, rows: Sequence[Row], curves: Sequence[Sequence[float | None]]) -> None:
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What is compared, and where the pictures go."""
+    fidelity.add_flags(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+
+
+def measure(options: argparse.Namespace) -> Sequence[FidelityRow]:
+    """Draw both figures; a row for each picture."""
+    table = fidelity.measured(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    paths = [options.out / f"fidelity-by-{kind}.png" for kind in ("frequency", "instrument")]
+    by_frequency(paths[0], table.means, table.curves)
+    by_instrument(paths[1], [*table.rows, *table.means])
+    drawn = [path for path in paths if path.exists()]
+    return [{"picture": str(p), "kilobytes": round(p.stat().st_size / 1000)} for p in drawn]
+
+
+def by_frequency(
+    path: Path, rows: Sequence[FidelityRow], curves: Sequence[Sequence[float | None]]
+) -> None:
     """Draw r over frequency as a PNG.
 
-    rows: the fidelity table's, one for each curve; curves: r of each of 84 bins. Of several
-    lookaheads only the first and the last are drawn.
+    rows: of the fidelity table, one for each curve; curves: r of each of 84 bins. If there are
+    several lookaheads, only the first and the last are drawn.
     """
     figure = Figure((12, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -78,10 +102,10 @@ def by_frequency(path: Path, rows: Sequence[Row], curves: Sequence[Sequence[floa
     save_picture(figure, path)
 
 
-def by_instrument(path: Path, rows: Sequence[Row]) -> None:
-    """Draw mean r by instrument as bars, as a PNG; only from notes, at the last lookahead.
+def by_instrument(path: Path, rows: Sequence[FidelityRow]) -> None:
+    """Draw mean r by instrument as bars, as a PNG: from notes, at the last lookahead.
 
-    rows: the fidelity table's, those of "all" included. Nothing is drawn from other rows.
+    rows: of the fidelity table, with those of "all". Without rows from notes nothing is drawn.
     """
     rows = [row for row in rows if row["condition"].startswith(NOTES)]
     if not rows:
@@ -143,27 +167,27 @@ def _markers(axes: Axes, label: str, curve: published.Curve, marker: str, colour
 
 
 def _label(axes: Axes, bars: Any) -> None:
-    """Write its height, without the nought, over each bar."""
+    """Write its height over each bar, without the leading zero."""
     texts = [f"{bar.get_height():.2f}".replace("0.", ".") for bar in bars]
     axes.bar_label(bars, ["" if "nan" in text else text for text in texts], fontsize=7, padding=2)
 
 
-def _ends(lookaheads: list[str]) -> list[str]:
-    """The first and the last, one if they are the same."""
+def _ends(lookaheads: list[Any]) -> list[Any]:
+    """The first and the last, or one if they are the same."""
     return list(dict.fromkeys([lookaheads[0], lookaheads[-1]])) if lookaheads else []
 
 
-def _banks(condition: str, rows: Sequence[Row]) -> list[str]:
+def _banks(condition: str, rows: Sequence[FidelityRow]) -> list[str]:
     return list(dict.fromkeys(row["bank"] for row in rows if row["condition"] == condition))
 
 
-def _colour(row: Row, rows: Sequence[Row]) -> str:
+def _colour(row: FidelityRow, rows: Sequence[FidelityRow]) -> str:
     shades = COLOURS[row["condition"]]
     return shades[_banks(row["condition"], rows).index(row["bank"]) % len(shades)]
 
 
-def _name(row: Row, rows: Sequence[Row]) -> str:
-    """What a line or bar is called; its bank only where there are several."""
+def _name(row: FidelityRow, rows: Sequence[FidelityRow]) -> str:
+    """What a line or bar is called; with its bank only if there are several."""
     name = row["condition"].replace(NOTES, "notes -> ")
     if len({r["bank"] for r in rows} - {"-"}) > 1 and row["bank"] != "-":
         name += f", {row['bank']}"
@@ -175,5 +199,5 @@ def _known(value: float | None) -> float:
 
 
 def _lowest(curves: Sequence[Sequence[float | None]]) -> float:
-    """Where the axis begins: 0, or below where r falls below."""
+    """Where the axis begins: at 0, or lower if r is negative."""
     return min(0.0, min(x for curve in curves for x in curve if x is not None)) - 0.02

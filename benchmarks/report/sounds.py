@@ -1,4 +1,4 @@
-"""The report's sound examples: a test excerpt as it was rendered, and as we make it.
+"""The report's sound examples: an excerpt of a test piece, as rendered and as we make it.
 
 All sounds of an excerpt have the renderer's own level, so that loudness can be compared too.
 """
@@ -6,152 +6,138 @@ All sounds of an excerpt have the renderer's own level, so that loudness can be 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.measures.embedding import embedding
-from benchmarks.rows import make_vocoder
+from benchmarks.measures.conditions import (
+    MAGNITUDES_SPECTRAL,
+    MEL_WAVENET,
+    NETWORKS,
+    NOTES_SPECTRAL,
+    NOTES_WAVENET,
+    Remake,
+    make_remake,
+)
+from benchmarks.measures.takes import instruments, load_takes, paths_of
+from player.bounce import Lookahead
 from synth.bank.bank import Bank
-from synth.mel import Analysis, log_magnitudes, log_mel
-from synth.mel2mel.network import QUIET, Mel2Mel
-from synth.vocoders.contract import Vocoder
-from trainer.data.dataset import load_excerpt
-from trainer.data.manifest import read_manifest
+from synth.mel import Analysis, log_mel
 
-CONDITIONS = {
-    "original": "the SoundFont, as FluidSynth renders it",
-    "true magnitudes → spectral": "what the spectral vocoder makes of the original's spectrum",
-    "true mel → wavenet": "what the WaveNet makes of the original's mel spectrogram",
-    "notes → spectral, lookahead 0": "ours, as played by hand",
-    "notes → spectral, whole piece": "ours, with the whole piece in sight",
-    "notes → wavenet, whole piece": "ours through the WaveNet, with the whole piece in sight",
-}
+ORIGINAL = "original"
 BEFORE_FRAMES = 6
-"""Heard before the first onset, whose frames rise early."""
+"""Heard before the first onset, because spectral frames begin early."""
 TALLNESS = 128
 WIDTH = 500
 RANGE_DB = (-90.0, -20.0)
+SHADES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way to make an example's sound. condition: of `conditions`, None for the original."""
+
+    title: str
+    meaning: str
+    condition: str | None
+    lookahead: Lookahead = "full"
+
+
+KINDS = (
+    Kind(ORIGINAL, "the SoundFont, as FluidSynth renders it", None),
+    Kind(
+        "true magnitudes → spectral",
+        "what the spectral vocoder makes of the original's spectrum",
+        MAGNITUDES_SPECTRAL,
+    ),
+    Kind(
+        "true mel → wavenet",
+        "what the WaveNet makes of the original's mel spectrogram",
+        MEL_WAVENET,
+    ),
+    Kind("notes → spectral, lookahead 0", "ours, as played by hand", NOTES_SPECTRAL, 0),
+    Kind("notes → spectral, whole piece", "ours, with the whole piece known", NOTES_SPECTRAL),
+    Kind(
+        "notes → wavenet, whole piece",
+        "ours through the WaveNet, with the whole piece known",
+        NOTES_WAVENET,
+    ),
+)
+"""In the order of the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One condition, as FLAC of 16 bits, and its spectrogram, as PNG."""
+    """One kind's sound, as FLAC of 16 bits, and its spectrogram, as PNG."""
 
-    condition: str
+    title: str
     flac: bytes
     picture: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An excerpt of a piece, played by one patch under every condition that the bank can."""
+    """An excerpt of a piece, played by one patch in every way that the bank allows."""
 
     patch: str
     piece: str
     sounds: list[Sound]
 
 
-def examples(bank: Bank, data: Path, patches: list[str], seconds: float) -> Iterator[Example]:
-    """An example for each patch that has a test excerpt in a data set, each of another piece.
+def examples(bank: Bank, data: Path, patches: Sequence[str], seconds: float) -> Iterator[Example]:
+    """An example for each patch that has a test piece in a data set, each of another piece.
 
     Raises ValueError for a data set of another rate or hop than the bank's, and for a bad file.
     """
-    manifest, analysis = read_manifest(data), bank.analysis
-    for size in ("rate", "hop"):
-        if manifest[size] != getattr(analysis, size):
-            raise ValueError(
-                f"{data / 'manifest.yaml'}: {size} is {manifest[size]}, but the bank "
-                f"{bank.path} plays at {getattr(analysis, size)}"
-            )
-    mel2mel = bank.mel2mel()
-    vocoders = {name: make_vocoder(bank, name) for name in _playable(bank)}
+    known = instruments(bank, data)
+    ways = {kind.title: _remake(kind, bank) for kind in KINDS if _possible(kind, bank)}
     for number, patch in enumerate(tqdm(patches, desc="sounds", unit="patch")):
-        paths = sorted((data / "test").glob(f"*-{patch}.npz"))
+        paths = paths_of(data, patch) if patch in known else []
         if not paths:
             continue
         path = paths[number % len(paths)]
-        excerpt = load_excerpt(path, list(manifest["programs"]))
-        struck = np.flatnonzero(excerpt.roll.any(1))
-        first = max((int(struck[0]) if len(struck) else 0) - BEFORE_FRAMES, 0)
-        frames = min(round(seconds * analysis.frame_rate), len(excerpt.roll) - first)
-        samples = slice(first * analysis.hop, (first + frames) * analysis.hop)
-        original = torch.from_numpy(excerpt.audio[samples].astype(np.float32) / 32767)
-        roll = torch.from_numpy(excerpt.roll[first : first + frames].astype(np.float32) / 127)
-        timbre = torch.tensor(embedding(bank, patch))
-        made = _made(mel2mel, vocoders, original, roll, timbre, analysis)
-        sounds = [_sound(condition, made[condition], analysis) for condition in made]
+        (take,) = load_takes(bank, [path], patch, seconds, BEFORE_FRAMES)
+        sounds = [_sound(title, remake(take), bank.analysis) for title, remake in ways.items()]
         yield Example(patch, path.stem.removesuffix(f"-{patch}"), sounds)
 
 
-def vocode(vocoder: Vocoder, frames: Tensor) -> Tensor:
-    """What a vocoder makes of log spectra (frames, bands), aligned with them: (samples,)."""
-    after = torch.full((vocoder.lookahead, frames.shape[1]), QUIET)
-    frames = torch.cat([frames, after])[None]
-    generator = torch.Generator().manual_seed(0)
-    draws = torch.rand(1, frames.shape[1], vocoder.draws_per_frame, generator=generator)
-    heard, _ = vocoder.step(frames, vocoder.initial_state(1), draws)
-    return heard[0, vocoder.lookahead * vocoder.hop :]
-
-
-def spectrogram(audio: Tensor, analysis: Analysis) -> bytes:
-    """A small PNG: time to the right, mel scale up to Nyquist, `RANGE_DB` dark to light."""
-    # Here, so that what needs no picture needs no library for one.
+def spectrogram(audio: np.ndarray, analysis: Analysis) -> bytes:
+    """A small PNG: time to the right, mel scale up to Nyquist, `RANGE_DB` from dark to light."""
+    # Here, so that a page without sounds needs no library for pictures.
     from matplotlib import colormaps
     from PIL import Image
 
     finer = Analysis(analysis.rate, analysis.hop, analysis.window, TALLNESS)
-    level_db = 20 / np.log(10) * log_mel(audio, finer).T[None]
-    # The loudest of neighbouring frames: an onset stays a line.
+    level_db = 20 / np.log(10) * log_mel(torch.from_numpy(audio), finer).T[None]
+    # The loudest of neighbouring frames, so that an onset stays a line.
     level_db = torch.nn.functional.adaptive_max_pool1d(level_db, min(WIDTH, level_db.shape[2]))[0]
     low, high = RANGE_DB
-    shade = ((level_db - low) / (high - low)).clamp(0, 1).mul(63).round().byte().flip(0)
+    shade = ((level_db - low) / (high - low)).clamp(0, 1).mul(SHADES - 1).round().byte().flip(0)
     picture = Image.fromarray(shade.numpy()).convert("P")
-    colours = (colormaps["magma"](np.linspace(0, 1, 64))[:, :3] * 255).round()
+    colours = (colormaps["magma"](np.linspace(0, 1, SHADES))[:, :3] * 255).round()
     picture.putpalette(colours.astype(np.uint8).tobytes())
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
-def _playable(bank: Bank) -> list[str]:
-    return ["spectral", "wavenet"] if bank.wavenet_config else ["spectral"]
+def _possible(kind: Kind, bank: Bank) -> bool:
+    needed = NETWORKS[kind.condition] if kind.condition else ()
+    return "wavenet" not in needed or bank.wavenet_config is not None
 
 
-@torch.inference_mode()
-def _made(
-    mel2mel: Mel2Mel,
-    vocoders: dict[str, Vocoder],
-    original: Tensor,
-    roll: Tensor,
-    timbre: Tensor,
-    analysis: Analysis,
-) -> dict[str, Tensor]:
-    """Audio (samples,) by condition, in their order; those of vocoders that are there."""
-    spectral, wavenet = vocoders["spectral"], vocoders.get("wavenet")
-    place = timbre[None, None]
-    by_hand, whole = (mel2mel(roll[None], place, ahead) for ahead in (0, None))
-    made = [
-        original,
-        vocode(spectral, log_magnitudes(original, analysis)),
-        vocode(wavenet, log_mel(original, analysis)) if wavenet else None,
-        vocode(spectral, by_hand.fine[0]),
-        vocode(spectral, whole.fine[0]),
-        vocode(wavenet, whole.mel[0]) if wavenet else None,
-    ]
-    pairs = zip(CONDITIONS, made, strict=True)
-    return {condition: audio for condition, audio in pairs if audio is not None}
+def _remake(kind: Kind, bank: Bank) -> Remake:
+    if kind.condition is None:
+        return lambda take: take.original
+    return make_remake(kind.condition, bank, kind.lookahead)
 
 
-def _sound(condition: str, audio: Tensor, analysis: Analysis) -> Sound:
+def _sound(title: str, audio: np.ndarray, analysis: Analysis) -> Sound:
     file = io.BytesIO()
-    soundfile.write(
-        file, audio.clamp(-1, 1).numpy(), analysis.rate, format="FLAC", subtype="PCM_16"
-    )
-    return Sound(condition, file.getvalue(), spectrogram(audio, analysis))
+    soundfile.write(file, audio.clip(-1, 1), analysis.rate, format="FLAC", subtype="PCM_16")
+    return Sound(title, file.getvalue(), spectrogram(audio, analysis))

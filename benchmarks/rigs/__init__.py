@@ -1,1 +1,1 @@
-"""Real servers and players that measurements are made with."""
+"""Real servers and players to measure with."""

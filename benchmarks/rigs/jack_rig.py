@@ -1,7 +1,7 @@
 """A real JACK server without sound hardware, and a client that plays on it and listens.
 
-The client sends MIDI and hears audio in one process callback, so that both have places on
-one clock: JACK's frames. What is heard is what the sound card's ports are sent.
+The client sends MIDI and hears audio in one process callback, so both have their place on one
+clock: JACK's frames. It hears what the sound card's ports are sent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 NAME = "melstream-bench"
-"""One fixed name: each that ever ran keeps one of the machine's eight slots."""
+"""One fixed name: every name that was ever used keeps one of the machine's eight slots."""
 
 RATE = 48_000
 TOOLS = ("jackd", "jack_wait", "jack_lsp")
@@ -28,11 +28,11 @@ ENVIRONMENT = {
     "JACK_NO_START_SERVER": "1",
     "JACK_NO_AUDIO_RESERVATION": "1",
 }
-"""What a process needs to find the server."""
+"""What a process needs in its environment to find the server."""
 
 
 def missing() -> str:
-    """What a JACK rig lacks on this machine, in words; empty if nothing."""
+    """What this machine lacks to run a JACK server, in words; empty if nothing."""
     lacking = [tool for tool in TOOLS if not shutil.which(tool)]
     try:
         importlib.import_module("jack")
@@ -46,13 +46,15 @@ def jack_server(period: int) -> Iterator[None]:
     """A JACK server with the dummy driver, in real time; OSError if it does not start."""
     command = ["jackd", "--realtime", "--sync", "-n", NAME]
     command += ["-d", "dummy", "-r", str(RATE), "-p", str(period)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    quiet["env"] = {**os.environ, **ENVIRONMENT}
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, **quiet)
+    nowhere, environment = subprocess.DEVNULL, {**os.environ, **ENVIRONMENT}
+    server = subprocess.Popen(
+        command, stdin=nowhere, stdout=nowhere, stderr=nowhere, env=environment
+    )
     try:
-        waited = subprocess.run(["jack_wait", "-w", "-t", str(START_S), "-s", NAME], **quiet)
+        wait = ["jack_wait", "-w", "-t", str(START_S), "-s", NAME]
+        waited = subprocess.run(wait, stdout=nowhere, stderr=nowhere, env=environment)
         if waited.returncode or server.poll() is not None:
-            raise OSError(f"jackd does not start here; or does another {NAME} run?")
+            raise OSError(f"jackd does not start here; is another {NAME} running?")
         yield
     finally:
         server.terminate()
@@ -66,9 +68,9 @@ def jack_server(period: int) -> Iterator[None]:
 class JackPlayer:
     """Plays MIDI into `midi`, a port's name or part of it, and hears what `system` plays.
 
-    `heard` grows by one (frame, samples) each cycle, left channel; `sent` by one (frame,
-    bytes, cycle) each message: where it truly went out, and the cycle's own first frame.
-    `xruns` counts the server's. Raises OSError if nobody plays, or no such port is there.
+    heard: one (frame, samples) for each cycle, left channel; sent: one (frame, bytes, cycle) for
+    each message: the frame at which it really went out, and its cycle's first frame. xruns: so
+    many the server had. Raises OSError if no program plays, or there is no such port.
     """
 
     def __init__(self, midi: str) -> None:
@@ -86,11 +88,11 @@ class JackPlayer:
         try:
             playing = self._client.get_all_connections("system:playback_1")
             if not playing:
-                raise OSError("JACK: nobody plays on system:playback_1")
+                raise OSError("JACK: no program plays on system:playback_1")
             self._client.connect(playing[0], self._in)
             ports = self._client.get_ports(midi, is_midi=True, is_input=True)
             if not ports:
-                raise OSError(f"JACK: no MIDI input called {midi}")
+                raise OSError(f"JACK: no MIDI input named {midi!r}")
             self._client.connect(self._out, ports[0])
         except BaseException:
             self._client.close()
@@ -98,11 +100,11 @@ class JackPlayer:
 
     @property
     def now(self) -> int:
-        """The frame that JACK's clock shows, between the cycles too."""
+        """The frame that JACK's clock shows now, between two cycles too."""
         return self._client.frame_time
 
     def play(self, messages: list[tuple[int, bytes]]) -> None:
-        """Send each message at its frame; in order, and before any that waits already ends."""
+        """Send each message at its frame; in order, and later than those that still wait."""
         self._waiting.extend(messages)
 
     def wait_until(self, frame: int) -> None:
@@ -144,7 +146,7 @@ class JackPlayer:
 def playback_latency() -> int:
     """Frames from the sound card's port to its plug, as JACK states them.
 
-    A dummy has no plug, but a server that sums up its latency counts these frames in.
+    The dummy driver has no plug, but a server that adds up its latency includes these frames.
     """
     asked = ["jack_lsp", "-s", NAME, "-l", "system:playback_1"]
     environment = {**os.environ, **ENVIRONMENT}

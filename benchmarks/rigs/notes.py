@@ -1,47 +1,45 @@
-"""Single notes as latency is measured with: sent, found again in what was heard, compared.
+"""Single notes to measure latency with: sent, then found in the recorded sound.
 
-Times are seconds on one clock, whichever the caller's is. Notes are short and cut off by all
-sound off, so that each begins from silence.
+All times are seconds on one clock, chosen by the caller. Notes are short and ended by "all sound
+off", so that each begins from silence.
 """
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from pythonosc.parsing.ntp import system_time_to_ntp
 
-from benchmarks.rigs.live import LiveServer
-from daw_bridge.clock import NTP_EPOCH_S
-from daw_bridge.osc.packet import encode
+from benchmarks.rigs.live import LiveServer, osc
 
 KEY, VELOCITY = 60, 100
 HELD_S = 0.08
 APART_S = 0.15
-"""Silence kept between the end of one note's sound and the next note, beside the latency."""
+"""Silence between the end of one note's sound and the next note, beside the latency."""
 STRAY_S = 0.016
-"""Notes stray from an even beat by up to two frames, so that they fall anywhere in one."""
+"""Notes are moved from an even beat by up to two frames, so that they fall anywhere in one."""
 AHEAD_S = (0.05, 0.2)
-"""How long before their time timetagged notes are sent."""
+"""How long before their time notes with a timetag are sent."""
 AUDIBLE = 0.01
 """First audible: the first sample within 40 dB of its note's own peak."""
 SILENT = 1e-4
 """A note whose peak is lower was not heard at all."""
-NOTE_ON, CUT = encode("/part/1/note", KEY, VELOCITY), encode("/part/1/cc", 120, 0)
+NOTE_ON, CUT = osc("/part/1/note", KEY, VELOCITY), osc("/part/1/cc", 120, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
-    """What was heard: sound (samples,), one channel; times (samples,), never falling."""
+class Recording:
+    """Recorded sound (samples,), one channel, and the time of each sample, which never falls."""
 
     sound: np.ndarray
     times: np.ndarray
 
 
 def onsets(count: int, start: float, latency_s: float, seed: int) -> np.ndarray:
-    """When notes begin (count,): far enough apart for sound that is latency_s late."""
+    """When notes begin (count,), with enough room for sound that is latency_s late."""
     beat = HELD_S + latency_s + APART_S
     stray = np.random.default_rng(seed).uniform(0, STRAY_S, count)
     return start + np.arange(count) * (beat + STRAY_S) + stray
@@ -50,10 +48,10 @@ def onsets(count: int, start: float, latency_s: float, seed: int) -> np.ndarray:
 def send_notes(
     server: LiveServer, wanted: np.ndarray, now: Callable[[], float], ahead: np.ndarray | None
 ) -> Iterator[float]:
-    """Send each note over OSC at its wanted time; yields when it was asked for.
+    """Send each note over OSC at its wanted time; yields the time for which it was asked.
 
-    now: the clock of those times. ahead: seconds before its time that each note is sent, in
-    a bundle timetagged with that time; None sends it bare, to be played at once.
+    now: the clock of those times. ahead: how many seconds before its time each note is sent, in
+    a bundle with that time as timetag; None sends it without one, to be played at once.
     """
     early = np.zeros(len(wanted)) if ahead is None else ahead
     actions = [(t - e, t, "on") for t, e in zip(wanted, early, strict=True)]
@@ -83,25 +81,25 @@ def first_audible(sound: np.ndarray) -> int | None:
     return None if peak < SILENT else int(np.argmax(level >= AUDIBLE * peak))
 
 
-def heard_at(take: Take, asked: np.ndarray) -> np.ndarray:
-    """When each note, in order of time, was first audible: (notes,); NaN if it was not.
+def heard_at(recording: Recording, asked: np.ndarray) -> np.ndarray:
+    """When each note, in order of time, was first audible: (notes,); NaN if it never was.
 
-    A note is looked for from when it was asked for until the next one is.
+    A note is looked for between its own time and that of the next one.
     """
-    edges = np.searchsorted(take.times, [*asked, np.inf])
+    edges = np.searchsorted(recording.times, [*asked, np.inf])
     found = np.full(len(asked), np.nan)
     for i, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        index = first_audible(take.sound[start:stop])
+        index = first_audible(recording.sound[start:stop])
         if index is not None:
-            found[i] = take.times[start + index]
+            found[i] = recording.times[start + index]
     return found
 
 
 def beyond_frame(late: np.ndarray, frame: float) -> np.ndarray:
-    """How far each deviation lies outside a span one frame long, laid where that is least.
+    """How far each note's lateness lies outside a span of one frame, put where that is least.
 
-    late (notes,): heard minus asked. Events act on whole frames, so a faultless player's
-    deviations fill just one frame; what lies outside is not the frames' doing.
+    late (notes,): heard minus asked. Events act on whole frames, so even a perfect player's
+    notes are late by anything within one frame; only what lies outside has another cause.
     """
     centres = np.linspace(late.min(), late.max(), 401)
     outside = np.maximum(np.abs(late[:, None] - centres) - frame / 2, 0)
@@ -110,5 +108,5 @@ def beyond_frame(late: np.ndarray, frame: float) -> np.ndarray:
 
 def _bundle(unix: float, message: bytes) -> bytes:
     """An OSC bundle of one message, for a time in seconds since 1970."""
-    timetag = round((unix + NTP_EPOCH_S) * 2**32)
-    return b"#bundle\0" + struct.pack(">Qi", timetag, len(message)) + message
+    size = len(message).to_bytes(4, "big")
+    return b"#bundle\0" + system_time_to_ntp(unix) + size + message

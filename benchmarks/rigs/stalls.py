@@ -1,9 +1,9 @@
-"""How often did the machine itself stand still? What no program on it can make up for.
+"""How often did the machine itself stand still? No program on it can make up for that.
 
-A process that does nothing but sleep a millisecond at a time, at a priority before all others,
-writes down when it was woken late: then its core was taken away, by the system or from under it,
-as on a virtual machine whose host is busy. Without the right to such a priority (Linux, root or
-an rtprio limit) it waits for other programs too, and nothing can be said.
+A process sleeps one millisecond at a time, at a higher priority than all others, and notes when
+it was woken late. Then its core was taken away: by the system, or, on a virtual machine, by a
+busy host. Where the system does not grant such a priority (Linux does, to root and to users with
+an rtprio limit) the process waits for other programs too, and its result means nothing.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-from common.threads import go_before_others
-from trainer.data.worker import end_with_parent
+from common.threads import end_with_parent, go_before_others
 
 STEP_S = 0.001
 SHORTEST_MS = 1.0
-"""Of what counts as a stall: an undisturbed sleep is late by a tenth of it."""
+"""The shortest stall that counts. An undisturbed sleep is late by a tenth of it."""
 FIRST = 50
-"""Its real-time priority, of 99: far before any thread of ours."""
+"""Its real-time priority, of 99: far above any thread of ours."""
 
 
 class StallWatch:
-    """A context in which stalls of the cores that this process may use now are counted.
+    """A context in which stalls are counted, on the cores that this process may use now.
 
-    stalls: each one's end, in seconds of `time.perf_counter`, and its length in ms, once it is
-    over; None where it cannot be told. process: the one that watches. EOFError when that one
-    was ended from outside.
+    stalls: after the context, the end of each, in seconds of `time.perf_counter`, and its length
+    in ms; None where it cannot be known. process: the one that watches. Raises EOFError when
+    that process was ended from outside.
     """
 
     def __init__(self) -> None:
@@ -38,7 +37,7 @@ class StallWatch:
         self.process = spawn.Process(target=_watch, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()
-        self._ours.recv()  # it is awake
+        self._ours.recv()  # it is running
 
     def __enter__(self) -> StallWatch:
         """Returns once it watches."""
@@ -57,25 +56,27 @@ class StallWatch:
         self.process.join()
 
 
-def _watch(told: Connection) -> None:
+def _watch(owner: Connection) -> None:
     end_with_parent()
     first = go_before_others(FIRST)
-    told.send("awake")
-    told.recv()
+    owner.send("running")
+    owner.recv()
     stalls, last = [], time.perf_counter()
-    told.send("begun")
-    while not told.poll():
+    owner.send("begun")
+    while not owner.poll():
         time.sleep(STEP_S)
         now = time.perf_counter()
         late_ms = 1000 * (now - last - STEP_S)
         if late_ms > SHORTEST_MS:
             stalls.append((now, late_ms))
         last = now
-    told.send(stalls if first else None)
+    owner.send(stalls if first else None)
 
 
 def most_stalled_ms(stalls: list[tuple[float, float]], within_s: float) -> float:
-    """The most that stalls, as `StallWatch` tells them, took from any stretch of so many seconds.
+    """The most time, in ms, that stalls took out of any within_s seconds.
+
+    stalls: as `StallWatch` has them.
 
     >>> most_stalled_ms([(1.0, 5.0), (1.5, 4.0), (1.55, 3.0)], 0.1)
     7.0

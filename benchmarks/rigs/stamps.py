@@ -1,11 +1,10 @@
-"""When each block was due: the server with a watch on its sink.
+"""When each block was played: the server with a clock on its sink.
 
     python -m benchmarks.rigs.stamps STAMPS.npz --audio none --record take.wav ...
 
-This is `run_server.py` itself; only the sink is wrapped, to write down when each block was
-taken. `time.perf_counter` counts alike in every process of a machine, so a note's sender and
-this sink share one clock. When a sink without a device takes a block its reserve is full, and
-the block is the last of it.
+This is `run_server.py` itself; only the sink is wrapped, to note when each block was taken.
+`time.perf_counter` is the same clock in every process of a machine, so a note's sender and this
+sink share it. A sink without a device takes a block only when the block fills its reserve.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from synth.output.sinks import Samples, Sink, SinkAround
 
 
 class StampedSink(SinkAround):
-    """Passes blocks on to `sink` and keeps when each was taken.
+    """Passes blocks on to `sink` and notes when each was taken.
 
     `close` writes path: took (blocks,), perf_counter seconds at which the write returned;
-    samples (blocks,), lengths; underruns (blocks,), counted by then; reserve (), seconds.
+    samples (blocks,), lengths; underruns (blocks,), so many until then; reserve (), seconds.
     """
 
     def __init__(self, sink: Sink, path: Path) -> None:
@@ -55,10 +54,10 @@ def due_times(
 ) -> np.ndarray:
     """When each block's first sample was played, in seconds of the stamps' clock: (blocks,).
 
-    Between two underruns a block is due samples / rate after the one before it; that a
-    write returned late says something about the thread, not about the sound. So each such
-    stretch is the line through its earliest return, and the reserve minus the block later.
-    reserve: seconds of sound that the sink holds when full.
+    Between two underruns each block follows the one before it without a gap. A write that
+    returned late tells of the thread, not of the sound. So the blocks between two underruns lie
+    on one line through the earliest return, later by the reserve minus the block. reserve:
+    seconds of sound that the sink holds when full.
     """
     ideal = (np.cumsum(samples) - samples) / rate
     took = took + reserve - samples / rate

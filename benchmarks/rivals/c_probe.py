@@ -1,8 +1,9 @@
 """How fast could a core be? The WaveNet in C with int8 weights and this processor's own vectors.
 
-A ceiling for the `cpu` sampler, measured beside it; no product: it needs a compiler, an x86
-processor with AVX2, even sizes, and rounds weights to 8 bits. c_probe.c is the work; here it is
-compiled for this very machine, and handed its arrays. Signatures as in the Sampler contract.
+The most that the `cpu` sampler could reach, measured beside it. It is only for comparison: it
+needs a compiler, an x86 processor with AVX2 and even sizes, and rounds weights to 8 bits. The work
+is done by c_probe.c, which is compiled here for this machine. Signatures as in the Sampler
+contract.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class _Network(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Probe:
-    """The compiled network; arrays: what it points at. weights: as rounded, in float32."""
+    """The compiled network. arrays: what it points to; weights: as rounded, in float32."""
 
     library: ctypes.CDLL
     network: _Network
@@ -59,16 +60,18 @@ class Probe:
 
 
 def available() -> bool:
-    """Whether there is a C compiler, and a processor that the probe is written for."""
+    """Whether there is a C compiler, and a processor for which the probe is written."""
     return shutil.which("cc") is not None and platform.machine() in ("x86_64", "AMD64")
 
 
 def pack(weights: WaveNetWeights) -> Probe:
-    """Compile it and round the weights. OSError without a compiler that can."""
+    """Compile it and round the weights. OSError if it does not compile."""
     layers, size = weights.residual_bias.shape
     skips, mels = len(weights.skip_bias), weights.mel.shape[2]
     if size % 2 or skips % 2 or max(layers * max(size, TILE // 2), skips, mels) > WIDEST:
-        raise ValueError(f"{layers} layers of {size}, skip {skips}: not even, or above {WIDEST}")
+        raise ValueError(
+            f"{layers} layers of {size}, skip {skips}: expected even sizes, at most {WIDEST}"
+        )
     stacked = {
         "past": weights.past,
         "now": weights.now,
@@ -78,10 +81,11 @@ def pack(weights: WaveNetWeights) -> Probe:
         "out": weights.out[None],
         "end": weights.end[None],
     }
-    arrays, network, meant = [], _Network(layers, size, skips, mels), {}
+    arrays, network = [], _Network(layers, size, skips, mels)
+    as_rounded: dict[str, Any] = {}
     for name, matrices in stacked.items():
         rounded, scales = _as_bytes(matrices)
-        meant[name] = (rounded * scales[..., None]).view(matrices.shape)
+        as_rounded[name] = (rounded * scales[..., None]).view(matrices.shape)
         tiled = _tiled(rounded)
         padded = torch.nn.functional.pad(scales, (0, -scales.shape[1] % TILE))
         arrays += [tiled.numpy(), padded.contiguous().numpy()]
@@ -92,10 +96,10 @@ def pack(weights: WaveNetWeights) -> Probe:
     for name, array in plain.items():
         arrays.append(array)
         setattr(network, name, array.ctypes.data)
-    skip = meant.pop("skip")[0].unflatten(1, (layers, size)).permute(1, 0, 2)
-    singles = {name: meant.pop(name)[0] for name in ("out", "end")}
-    as_rounded = replace(weights, skip=skip.contiguous(), **singles, **meant)
-    return Probe(_compiled(), network, arrays, as_rounded)
+    skip = as_rounded["skip"][0].unflatten(1, (layers, size)).permute(1, 0, 2)
+    as_rounded |= {"skip": skip.contiguous()}
+    as_rounded |= {name: as_rounded[name][0] for name in ("out", "end")}
+    return Probe(_compiled(), network, arrays, replace(weights, **as_rounded))
 
 
 def sample(
@@ -153,10 +157,10 @@ def _tiled(rounded: Tensor) -> Tensor:
 def _compiled() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "c_probe.so"
-        told = subprocess.run(
+        ended = subprocess.run(
             ["cc", *FLAGS, str(SOURCE), "-o", str(made), "-lm"], capture_output=True, text=True
         )
-        if told.returncode:
-            raise OSError(f"{SOURCE.name}: does not compile here: {told.stderr.strip()[:200]}")
-        # The system keeps what is loaded, whatever becomes of the file.
+        if ended.returncode:
+            raise OSError(f"{SOURCE.name}: does not compile here: {ended.stderr.strip()[:200]}")
+        # The system keeps what is loaded, even when the file is gone.
         return ctypes.CDLL(str(made))

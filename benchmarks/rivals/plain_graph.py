@@ -1,12 +1,12 @@
 """The plain float32 PyTorch loop, with each sample a replay of one CUDA graph.
 
-What CUDA graphs alone would gain: the same few hundred kernels for each sample, without the
-processor's launching them. Signatures as in the Sampler contract.
+What CUDA graphs alone would gain: each sample takes the same few hundred kernels, but the
+processor need not launch them one by one. Signatures as in the Sampler contract.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,36 +17,38 @@ from synth.vocoders.wavenet.samplers.contract import SamplerState, draw_class
 
 
 @dataclass(slots=True)
-class Packed:
-    """The weights as they are, and the graph of one sample with the tensors it is bound to."""
+class GraphWeights:
+    """The weights unchanged, and the graph of one sample with the tensors that it is bound to."""
 
     weights: WaveNetWeights
     graph: torch.cuda.CUDAGraph | None = None
-    bound: tuple = field(default=())
+    bound: tuple[Tensor, ...] = ()
 
 
-def pack(weights: WaveNetWeights) -> Packed:
-    """The weights as they are."""
-    return Packed(weights)
+def pack(weights: WaveNetWeights) -> GraphWeights:
+    """The weights unchanged."""
+    return GraphWeights(weights)
 
 
 @torch.inference_mode()
 def sample(
-    packed: Packed, conditioning: Tensor, state: SamplerState, draws: Tensor
+    packed: GraphWeights, conditioning: Tensor, state: SamplerState, draws: Tensor
 ) -> tuple[Tensor, SamplerState]:
     """Draw the next n classes (batch, n) of rows that are all equally old, on a CUDA device.
 
-    The graph is captured anew for tensors other than the last call's.
+    The graph is captured again when the tensors are not those of the last call.
     """
     inputs = (conditioning, draws, state.history, state.position, state.last)
-    if not packed.bound or any(a is not b for a, b in zip(packed.bound, inputs, strict=False)):
+    graph = packed.graph
+    if graph is None or any(a is not b for a, b in zip(packed.bound, inputs, strict=False)):
         drawn, at = torch.empty_like(draws, dtype=torch.long), draws.new_zeros(1, dtype=torch.long)
-        packed.graph = _capture(packed.weights, conditioning, state, draws, drawn, at)
+        graph = _capture(packed.weights, conditioning, state, draws, drawn, at)
+        packed.graph = graph
         packed.bound = (*inputs, drawn, at)
     drawn, at = packed.bound[-2:]
     at.zero_()
     for _ in range(draws.shape[1]):
-        packed.graph.replay()
+        graph.replay()
     return drawn.clone(), state
 
 
@@ -60,7 +62,8 @@ def step(
 ) -> None:
     """Draw sample `at` (1,) of the block into drawn (batch, n), and move `at` and state on.
 
-    Everything in place, nothing decided on the processor, so that it can be captured.
+    Everything is done in place and nothing is decided on the processor, so that it can be
+    captured.
     """
     x, skip, ring = w.embedding[state.last], w.skip_bias, 0
     heard = conditioning.index_select(1, at)[:, 0]
@@ -91,12 +94,12 @@ def _capture(
     drawn: Tensor,
     at: Tensor,
 ) -> torch.cuda.CUDAGraph:
-    """The graph of `step`; the state is as it was."""
+    """The graph of `step`; the state is left as it was."""
     before = [t.clone() for t in (state.history, state.position, state.last)]
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
-        # Libraries allocate on their first calls, which a graph must not contain.
+        # Libraries allocate memory on their first calls, which a graph must not contain.
         for _ in range(3):
             at.zero_()
             step(weights, conditioning, state, draws, drawn, at)

@@ -1,7 +1,8 @@
-"""The WaveNet sampler that one writes first: a plain float32 PyTorch loop over samples.
+"""The simplest WaveNet sampler: a plain float32 PyTorch loop over samples.
 
-The yardstick of the sampler benchmark. All rows go through each matrix product together, and
-nothing is compiled or rounded to half precision. Signatures as in the Sampler contract.
+The sampler benchmark compares the others with it. All rows go through each matrix product
+together, and nothing is compiled or rounded to half precision. Signatures as in the Sampler
+contract.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from synth.vocoders.wavenet.samplers.contract import SamplerState, draw_class
 
 
 def pack(weights: WaveNetWeights) -> WaveNetWeights:
-    """The weights as they are."""
+    """The weights unchanged."""
     return weights
 
 
@@ -36,7 +37,7 @@ def sample(
 
 
 def _next_logits(w: WaveNetWeights, added: Tensor, state: SamplerState, position: int) -> Tensor:
-    """Logits (batch, 256) of the next sample; added (batch, layers, 2R). Turns history on."""
+    """Logits (batch, 256) of the next sample; added (batch, layers, 2R). Advances the history."""
     x, skip, ring = w.embedding[state.last], w.skip_bias, 0
     for layer, dilation in enumerate(w.dilations):
         slot = ring + position % dilation

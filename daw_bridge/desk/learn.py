@@ -3,170 +3,176 @@
 21: brightness
 22: timbre/0
 
-timbre/0 is a coordinate of the embedding, over what the bank's patches span. The file may also be
-written by hand; comments in it are lost when something is learnt.
+timbre/0 is a coordinate of the embedding, over the span of the bank's patches. The file may also
+be written by hand; comments in it are lost when something is learnt.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import yaml
 
-from common.checks import whole
+from common.checks import brief, spans, whole
+from common.documents import read_yaml
+from common.files import write_whole
 
 TAKEN = {0, 6, 32, 38, 64, 66, 67, *range(96, 102), *range(120, 128)}
 """Controllers that keep their meaning: bank select, data entry, pedals, parameters, modes."""
+
+COORDINATE_KNOB = "timbre/"
+"""A coordinate of the embedding can be learnt like a knob: timbre/0, timbre/1 and so on."""
+
+
+def knobs_of(knobs: Iterable[str], size: int) -> tuple[str, ...]:
+    """What a controller can turn in a bank with these knobs and an embedding of that size.
+
+    >>> knobs_of(["brightness"], 2)
+    ('brightness', 'timbre/0', 'timbre/1')
+    """
+    return (*knobs, *(f"{COORDINATE_KNOB}{i}" for i in range(size)))
 
 
 class MidiMap:
     """Controllers bound to knobs, on every channel. Any thread may ask and learn.
 
-    path: its file, which need not be there yet; None keeps nothing. knows: whether the bank has
-    such a knob; a file may name others, which then do nothing. told: where a line goes that
-    says what has been learnt. Raises ValueError, in one line, for a file that is none.
+    path: its file, which may not exist yet; None keeps nothing. has_knob: whether the bank has a
+    knob of that name; a file may name others, which then do nothing. say: gets a line of text when
+    something has been learnt, or could not be. ValueError, in one line, for a file that is no map.
     """
 
     def __init__(
-        self, path: Path | None, knows: Callable[[str], bool], told: Callable[[str], object] = print
+        self,
+        path: Path | None,
+        has_knob: Callable[[str], bool],
+        say: Callable[[str], object] = print,
     ) -> None:
-        self._path, self._knows, self._told = path, knows, told
+        self._path, self._has_knob, self._say = path, has_knob, say
         self._changing = threading.Lock()
-        self._awaited: str | None = None
+        self._waiting: str | None = None
+        """The knob that waits for a controller."""
         self._seen: dict[int, float] = {}
-        """Where controllers stood that were heard since a knob is awaited."""
+        """The first value of each controller since a knob waits."""
         self._bound = read_map(path) if path else {}
 
     @property
     def bound(self) -> Mapping[int, str]:
-        """Controller -> knob; a snapshot."""
+        """Controller -> knob, in order; later changes do not alter the answer."""
         return dict(sorted(self._bound.items()))
 
     def learn(self, knob: str | None) -> None:
-        """Bind the next free controller that moves; None calls it off. ValueError for a knob that
-        there is not.
+        """Bind the next free controller that moves to this knob; None stops waiting.
 
-        A controller moves when it comes with a second value: a DAW that starts to play sends
-        each once, to say where they stand.
+        A controller has moved when it comes with a second value: a DAW that starts to play sends
+        each controller once, to say where it stands. ValueError if there is no such knob.
         """
         if knob is not None:
             self._check(knob)
         with self._changing:
-            self._awaited, self._seen = knob, {}
+            self._waiting, self._seen = knob, {}
 
     def bind(self, controller: int, knob: str) -> None:
-        """Bind a controller, or ValueError; it no longer means what MIDI says."""
+        """Let a controller turn a knob instead of what it means in MIDI. ValueError if it cannot.
+
+        controller: 0..127, but none of `TAKEN`.
+        """
         self._check(knob)
-        if whole("controller", controller, 0, 127) in TAKEN:
-            free = ", ".join(_spans(set(range(128)) - TAKEN))
+        if controller in TAKEN:
+            free = spans(set(range(128)) - TAKEN)
             raise ValueError(f"controller: {controller} keeps its meaning; free are {free}")
         with self._changing:
-            self._keep({**self._known(), int(controller): knob})
+            self._keep({**self._stored(), controller: knob})
 
     def forget(self, controller: int) -> None:
-        """Give a controller back its meaning. ValueError if it was not bound."""
-        controller = whole("controller", controller, 0, 127)
+        """Give a controller back its meaning in MIDI. ValueError if it was not bound."""
         with self._changing:
-            known = self._known()
-            if controller not in known:
-                bound = ", ".join(map(str, sorted(known))) or "none"
+            stored = self._stored()
+            if controller not in stored:
+                bound = ", ".join(map(str, sorted(stored))) or "none"
                 raise ValueError(f"controller: {controller} is not bound; bound are: {bound}")
-            self._keep({c: knob for c, knob in known.items() if c != controller})
+            self._keep({c: knob for c, knob in stored.items() if c != controller})
 
-    def turned(self, controller: int, value: float) -> str | None:
-        """The knob that a controller turns, which has just come with a value 0..127, if any.
+    def knob_for(self, controller: int, value: float) -> str | None:
+        """The knob that this controller turns, if any; value: 0..127, with which it just came.
 
-        Learns it if one is awaited. Never raises: what cannot be kept is told.
+        Binds the controller first if a knob waits for one. Never raises: if the binding cannot
+        be saved, it says so and does not bind.
         """
-        knob = self._awaited_by(controller, value)
-        if knob is not None:
+        waiting = self._taken_by(controller, value)
+        if waiting is not None:
             try:
-                self.bind(controller, knob)
-                told = f"controller {controller} turns {knob}"
+                self.bind(controller, waiting)
+                line = f"controller {controller} turns {waiting}"
             except ValueError as error:
-                told = f"controller {controller} was not learnt: {error}"
-            with suppress(OSError, ValueError):  # a terminal that is gone
-                self._told(told)
+                line = f"controller {controller} was not learnt: {error}"
+            with suppress(OSError, ValueError):  # the terminal may be closed
+                self._say(line)
         knob = self._bound.get(controller)
-        return knob if knob is not None and self._knows(knob) else None
+        return knob if knob is not None and self._has_knob(knob) else None
 
-    def _awaited_by(self, controller: int, value: float) -> str | None:
-        """The knob that waits, if this controller has moved; nobody else gets it then."""
-        if self._awaited is None or controller in TAKEN:
+    def _taken_by(self, controller: int, value: float) -> str | None:
+        """The waiting knob, if this controller has moved; it then waits no longer."""
+        if self._waiting is None or controller in TAKEN:
             return None
         with self._changing:
             if self._seen.setdefault(controller, value) == value:
                 return None
-            knob, self._awaited = self._awaited, None
+            knob, self._waiting = self._waiting, None
             return knob
 
     def _check(self, knob: str) -> None:
-        if not isinstance(knob, str) or not self._knows(knob):
-            raise ValueError(f"knob: no {knob!r} in this bank")
+        if not self._has_knob(knob):
+            raise ValueError(f"knob: no {brief(knob)} in this bank")
 
-    def _known(self) -> dict[int, str]:
-        """What is bound; another server may have learnt too, and have kept it in the same file."""
+    def _stored(self) -> dict[int, str]:
+        """What is bound, read again: another server may have changed the same file."""
         return read_map(self._path) if self._path else self._bound
 
     def _keep(self, bound: dict[int, str]) -> None:
-        """Have this bound from now on, on disk first."""
+        """Save these bindings first, then use them."""
         if self._path:
             _write(self._path, bound)
-        # A new dictionary, so that a reader never sees one change under it.
+        # A new dictionary, so that a reader never sees one change while reading it.
         self._bound = bound
 
 
 def read_map(path: Path) -> dict[int, str]:
-    """Controller -> knob, as a file says; empty if there is none. ValueError in one line."""
+    """Controller -> knob, from a file; empty if there is none. ValueError in one line."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        path.stat()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
-    except Exception as error:  # PyYAML lets many kinds escape where a tag belies its value
-        raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    content = read_yaml(path)
     content = {} if content is None else content
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: must be a mapping, controller: knob")
-    for controller, knob in content.items():
+        raise ValueError(
+            f"{path}: expected a mapping of controllers to knobs, got {brief(content)}"
+        )
+    bound = {}
+    for key, knob in content.items():
         try:
-            if whole("controller", controller, 0, 127) in TAKEN:
-                raise ValueError(f"controller: {controller} keeps its meaning")
+            controller = whole("controller", key, 0, 127)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+        if controller in TAKEN:
+            raise ValueError(f"{path}: controller: {controller} keeps its meaning")
         if not isinstance(knob, str):
-            raise ValueError(f"{path}: {controller} is {knob!r:.60}, but must be a knob's name")
-    return {int(controller): knob for controller, knob in content.items()}
+            raise ValueError(f"{path}: {controller}: expected a knob's name, got {brief(knob)}")
+        bound[controller] = knob
+    return bound
 
 
 def _write(path: Path, bound: Mapping[int, str]) -> None:
-    """Write the file whole beside the old one, and rename it over that."""
-    partial = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            yaml.safe_dump(dict(sorted(bound.items())), file, sort_keys=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
     except OSError as error:
-        raise ValueError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
-
-
-def _spans(numbers: set[int]) -> list[str]:
-    """Runs of numbers in words.
-
-    >>> _spans({1, 2, 3, 5})
-    ['1-3', '5']
-    """
-    starts = sorted(n for n in numbers if n - 1 not in numbers)
-    ends = sorted(n for n in numbers if n + 1 not in numbers)
-    return [str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True)]
+        raise ValueError(f"{path.parent}: cannot be made: {error.strerror}") from None
+    try:
+        write_whole(path, yaml.safe_dump(dict(sorted(bound.items())), sort_keys=False))
+    except OSError as error:
+        raise ValueError(str(error)) from None

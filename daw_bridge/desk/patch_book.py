@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from common.patch import Patch
 from daw_bridge.desk.settings import Embedding
 
 
-class Patch(Protocol):
-    """A named point of a bank. knobs may leave some out: those stand at 0.5."""
-
-    name: str
-    embedding: Embedding
-    knobs: Mapping[str, float]
-    gain_db: float
-    pan: float
-
-
 class PatchBook(Protocol):
-    """What the desk needs of a bank. Any thread may call it.
+    """The patches and knobs of a bank. Any thread may use it."""
 
-    names: the patches, in order, never empty; knobs: name -> direction in the embedding
-    space; programs: General MIDI program 0..127 -> patch name.
-    """
+    @property
+    def names(self) -> Sequence[str]:
+        """The patches, in order; at least one."""
+        ...
 
-    names: list[str]
-    embedding_size: int
-    knobs: Mapping[str, Embedding]
-    programs: Mapping[int, str]
+    @property
+    def embedding_size(self) -> int:
+        """How many coordinates an embedding has."""
+        ...
+
+    @property
+    def knobs(self) -> Mapping[str, Embedding]:
+        """Name of a knob -> its direction in the embedding space."""
+        ...
+
+    @property
+    def programs(self) -> Mapping[int, str]:
+        """General MIDI program 0..127 -> name of a patch."""
+        ...
 
     def patch(self, name: str) -> Patch:
         """The patch of that name; the desk asks only for those in `names`."""
@@ -44,5 +46,5 @@ class PatchBook(Protocol):
         pan: float,
         overwrite: bool,
     ) -> Patch:
-        """Keep a patch under name. ValueError on a bad name, or a taken one unless overwrite."""
+        """Save a patch. ValueError for a bad name, or a taken one unless overwrite is true."""
         ...

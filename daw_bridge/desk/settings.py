@@ -1,4 +1,4 @@
-"""What one part's knobs say, as a value, and what they come to.
+"""The knobs of one part, as a value, and what follows from them.
 
 embedding = base + sum over knobs of (value - 0.5) * direction
 level     = gain + volume + expression, in dB
@@ -11,23 +11,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from common.patch import GAIN_DB
+
 Embedding = tuple[float, ...]
 
-GAIN_DB = (-120.0, 24.0)
-"""A part's gain: from inaudible to what a mixer strip gives. The level as a whole is cut
-off at the same top and goes down to -inf (volume or expression 0)."""
+BEND = 24.0
+"""Keys are bent by at most this many semitones, up or down."""
 
 BEND_RANGE, NO_PARAMETER = 0, 0x3FFF
-"""Numbers of registered parameters (MIDI's RPN): the pitch wheel's range, and none."""
+"""Numbers of MIDI's registered parameters (RPN): the range of the pitch wheel, and none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One part's knobs. embedding is the base, before the knobs move it.
+    """The knobs of one part. embedding is the base, before the knobs move it.
 
-    patch, towards: the two names that the mod wheel morphs between; knobs: name -> 0..1;
-    volume, expression and wheel: 0..127. bend: semitones; bend_range: what the pitch wheel turned
-    all the way bends; parameter: the number of the registered parameter that data entry sets.
+    patch, towards: names of the two patches that the mod wheel morphs between; morph: 0..1, where
+    the base lies between the two after a morph, None if it does not; knobs: name -> 0..1; pan:
+    -1 left to 1 right; volume, expression and wheel: 0..127; bend: semitones; bend_range: semitones
+    that the pitch wheel bends at its end; parameter: number of the registered parameter that data
+    entry sets.
     """
 
     patch: str
@@ -36,6 +39,7 @@ class Settings:
     knobs: Mapping[str, float]
     gain_db: float
     pan: float
+    morph: float | None = None
     volume: int = 100
     expression: int = 127
     wheel: int = 0
@@ -47,13 +51,13 @@ class Settings:
     def level_db(self) -> float:
         """Gain, volume and expression together, -inf..24 dB.
 
-        Volume 100, where MIDI devices start, and expression 127 are 0 dB.
+        Volume 100, where MIDI devices start, and expression 127 count as 0 dB; 0 is -inf.
         """
         level = self.gain_db + _decibels(self.volume / 100) + _decibels(self.expression / 127)
         return min(level, GAIN_DB[1])
 
     def effective(self, directions: Mapping[str, Embedding]) -> Embedding:
-        """The base, moved along each knob's direction, which may have coordinates of its own."""
+        """The base, moved by the knobs. Directions may have more coordinates than the base."""
         size = max(map(len, (self.embedding, *directions.values())))
         moved = [*self.embedding, *[0.0] * (size - len(self.embedding))]
         for name, value in self.knobs.items():
@@ -61,23 +65,29 @@ class Settings:
                 moved[i] += (value - 0.5) * step
         return tuple(moved)
 
-    def turned(self, name: str, value: float) -> Settings:
-        """With one knob turned."""
+    def with_knob(self, name: str, value: float) -> Settings:
+        """With one knob at a new value."""
         return replace(self, knobs=MappingProxyType({**self.knobs, name: value}))
 
-    def moved(self, i: int, value: float) -> Settings:
-        """With coordinate i of the base replaced."""
-        base = (*self.embedding[:i], value, *self.embedding[i + 1 :])
-        return replace(self, embedding=base)
+    def with_base(self, embedding: Embedding) -> Settings:
+        """With another base."""
+        return replace(self, embedding=embedding, morph=None)
 
-    def choosing(self, msb: bool, value: int) -> Settings:
-        """With the upper or lower 7 bits of the registered parameter's number set."""
+    def with_coordinate(self, i: int, value: float) -> Settings:
+        """With another coordinate i of the base."""
+        return self.with_base((*self.embedding[:i], value, *self.embedding[i + 1 :]))
+
+    def with_parameter(self, msb: bool, value: int) -> Settings:
+        """With other upper (msb) or lower 7 bits in the number of the registered parameter."""
         high, low = divmod(self.parameter, 128)
         high, low = (value, low) if msb else (high, value)
         return replace(self, parameter=128 * high + low)
 
     def between(self, a: Settings, b: Settings, amount: float) -> Settings:
-        """With base, knobs and gain on the line from a to b, and the wheel bound to the two."""
+        """With base, knobs and gain on the line from a to b; the mod wheel then morphs so, too.
+
+        amount: 0 is a, 1 is b.
+        """
 
         def mix(x: float, y: float) -> float:
             return (1 - amount) * x + amount * y
@@ -86,6 +96,7 @@ class Settings:
             self,
             patch=a.patch,
             towards=b.patch,
+            morph=amount,
             embedding=tuple(map(mix, a.embedding, b.embedding)),
             knobs=MappingProxyType({name: mix(a.knobs[name], b.knobs[name]) for name in a.knobs}),
             gain_db=mix(a.gain_db, b.gain_db),
@@ -93,5 +104,5 @@ class Settings:
 
 
 def _decibels(ratio: float) -> float:
-    """A controller's loudness: twice the value is four times the amplitude, as MIDI advises."""
+    """Level of a controller: twice the value is four times the amplitude, as MIDI recommends."""
     return 40 * math.log10(ratio) if ratio else -math.inf

@@ -1,4 +1,4 @@
-"""A MIDI file as timed messages, read once, with its errors told in one line."""
+"""A MIDI file as timed messages, read whole; what is wrong with it is said in one line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import mido
 from mido import KeySignatureError
+
+DRUMS = 10
+"""The part (MIDI channel, counted from 1) that General MIDI keeps for drums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,10 @@ class TimedMessage:
 def read_midi_file(path: str | Path) -> list[TimedMessage]:
     """All channel messages of a type 0 or 1 file in time order; no meta or system messages.
 
-    Raises ValueError naming the file when it is missing or is not such a file.
+    Raises ValueError, naming the file, if it does not exist or is not such a file.
     """
     try:
-        # clip: files with data bytes over 127 exist and are still worth playing.
+        # clip: there are files with data bytes over 127, and they can still be played.
         file = mido.MidiFile(path, clip=True)
         if file.ticks_per_beat <= 0:
             # Below 0 is SMPTE time, which mido would play backwards.

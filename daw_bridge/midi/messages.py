@@ -1,16 +1,17 @@
-"""MIDI messages to events: what each one means, wherever it came from.
+"""MIDI messages to events: what each one means, from a port or from a file.
 
-Whole messages only, as rtmidi and mido deliver them; the bytes are their business. Not
-heard, and counted as ignored: aftertouch, bank select and other controllers the desk has no use
-for, programs the bank has no patch for. System messages (clock, sysex) are passed over uncounted.
+Messages without effect are counted: aftertouch, bank select and other controllers without a
+meaning here, programs that the bank has no patch for. System messages (clock, sysex) are skipped
+and not counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mido import Message
 
+from daw_bridge.desk.controllers import Controllers
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import Event, NoteOff, NoteOn
 
@@ -18,14 +19,25 @@ from daw_bridge.events import Event, NoteOff, NoteOn
 class MidiTranslator:
     """Turns messages into posts and turned knobs.
 
-    post: where notes go; the desk posts the rest. ignored: channel messages without
-    effect; it only grows.
+    post: where notes and pedals go; the desk posts the rest. ignored: channel messages without
+    effect; malformed: bytes that are no whole MIDI message. Both counters only grow.
     """
 
     def __init__(self, desk: Desk, post: Callable[[Event], object]) -> None:
         self.ignored = 0
+        self.malformed = 0
         self._desk = desk
+        self._controllers = Controllers(desk, post)
         self._post = post
+
+    def hear_bytes(self, data: Sequence[int], time: int) -> None:
+        """Act on the bytes of one message, as a port delivers them; time: samples."""
+        try:
+            message = Message.from_bytes(data)
+        except (ValueError, IndexError):  # mido raises IndexError where bytes are missing
+            self.malformed += 1
+            return
+        self.hear(message, time)
 
     def hear(self, message: Message, time: int) -> None:
         """Act on one message; time: samples. MIDI channel 0..15 is part 1..16. Never raises."""
@@ -35,14 +47,14 @@ class MidiTranslator:
             case "note_on" | "note_off":
                 self._post(NoteOff(time, message.channel + 1, message.note))
             case "control_change":
-                part, number, value = message.channel + 1, message.control, message.value
-                self.ignored += not self._desk.control(part, number, value, time)
+                part, controller, value = message.channel + 1, message.control, message.value
+                self.ignored += not self._controllers.control(part, controller, value, time)
             case "program_change":
                 try:
                     self._desk.program(message.channel + 1, message.program, time)
                 except ValueError:  # MIDI has no way to answer
                     self.ignored += 1
             case "pitchwheel":
-                self._desk.pitch_wheel(message.channel + 1, message.pitch, time)
+                self._controllers.pitch_wheel(message.channel + 1, message.pitch, time)
             case "aftertouch" | "polytouch":
                 self.ignored += 1

@@ -1,22 +1,21 @@
-"""Live MIDI inputs: ports opened through rtmidi, messages stamped as they arrive.
+"""Live MIDI inputs: ports opened through rtmidi, messages with the time of their arrival.
 
-rtmidi receives in threads of its own, with whole messages: running status and interleaved
-clock bytes are sorted out there. On Linux it speaks ALSA or, where ALSA is not there, JACK.
-Its queues are emptied by a thread of ours. Its callbacks would be sooner by half a
-millisecond, but a port cannot be closed safely while one runs: python-rtmidi 1.5 frees the
-callback under it, then waits for it with the interpreter's lock held.
+rtmidi receives in threads of its own and delivers whole messages, without running status or clock
+bytes in between. On Linux it uses ALSA or, where there is no ALSA, JACK. A thread of ours empties
+its queues. rtmidi's callbacks would be half a millisecond earlier, but a port cannot be closed
+safely while one runs: python-rtmidi 1.5 frees the callback that is running, then waits for it
+while it holds the interpreter's lock.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
-
-from mido import Message
+from typing import Any, Protocol
 
 VIRTUAL = "melstream"
 """The name that a DAW sees when the server opens a port of its own."""
@@ -25,22 +24,47 @@ APIS = ("UNSPECIFIED", "UNIX_JACK")
 """rtmidi's, in the order tried: the system's own MIDI, then a JACK server."""
 
 POLL_S = 0.001
-"""Between two looks at the queues: 1/8 of a frame, in 2% of a core."""
+"""How often the queues are emptied: 1/8 of a frame, at a cost of 2% of a core."""
+
+Hear = Callable[[Sequence[int], int], object]
+"""Acts on the bytes of one message and its time in samples."""
 
 _NO_VIRTUAL = "Windows has no virtual MIDI ports: create one with loopMIDI and name it"
 
+_log = logging.getLogger(__name__)
+
+
+class Port(Protocol):
+    """An open input of rtmidi."""
+
+    def get_message(self) -> tuple[Sequence[int], float] | None:
+        """The oldest message and the seconds since the one before it; None if none waits."""
+        ...
+
+    def close_port(self) -> None:
+        """Receive no more."""
+        ...
+
+    def delete(self) -> None:
+        """Free it."""
+        ...
+
 
 class MidiInput:
-    """Open inputs, and one line for the user that says which, or why none."""
+    """Open inputs, and one line for the user that says which, or why there are none.
+
+    hear: called for every message, in one thread; if it raises, the message is dropped and the
+    thread goes on.
+    """
 
     def __init__(
         self,
-        ports: Sequence[Any],
+        ports: Sequence[Port],
         summary: str,
-        hear: Callable[[Message, int], object],
+        hear: Hear,
         now: Callable[[], int],
     ) -> None:
-        self.ports = tuple(ports)
+        self.ports: tuple[Port, ...] = tuple(ports)
         self.summary = summary
         self._hear, self._now = hear, now
         self._closing = threading.Event()
@@ -62,25 +86,24 @@ class MidiInput:
                 while received := port.get_message():
                     data, _ = received
                     try:
-                        message = Message.from_bytes(data)
-                    except ValueError:  # not MIDI: a driver's own
-                        continue
-                    self._hear(message, self._now())
+                        self._hear(data, self._now())
+                    except Exception:
+                        # A mistake of ours in one message must not end all MIDI input.
+                        _log.exception("a MIDI message was dropped: %s", bytes(data).hex(" "))
 
 
 def open_input(
     name: str,
-    hear: Callable[[Message, int], object],
+    hear: Hear,
     now: Callable[[], int],
     apis: Sequence[str] = APIS,
 ) -> MidiInput:
-    """Open inputs that call hear(message, time), in one thread; time is now() on arrival.
+    """Open inputs that call hear(data, time) in one thread; time is now() on arrival.
 
-    name: "none"; "auto": every hardware input, or else a virtual port named melstream, or
-    else nothing, said in the summary; anything else: the port of that name, or the only
-    one whose name contains it. apis: rtmidi's, in the order tried. ValueError lists the
-    ports if there is no such one; OSError if there is no MIDI on this machine or the port
-    cannot be opened.
+    name: "none"; "auto": every hardware input, or else a virtual port named melstream, or else
+    none, and the summary says why; anything else: the port of that name, or the only one whose
+    name contains it. apis: names of rtmidi's APIs, in the order tried. ValueError lists the ports
+    if there is no such port; OSError if this machine has no MIDI or the port cannot be opened.
     """
     if name == "none":
         return MidiInput((), "MIDI: off", hear, now)
@@ -110,7 +133,7 @@ def open_input(
 
 
 def _working_api(apis: Sequence[str]) -> tuple[ModuleType, str, list[str]]:
-    """rtmidi, the first API that answers, and its inputs; OSError says why none does."""
+    """rtmidi, the first API that works, and its inputs; OSError says why none works."""
     try:
         rtmidi = importlib.import_module("rtmidi")
     except ImportError as error:
@@ -138,49 +161,49 @@ def _number(rtmidi: ModuleType, api: str) -> int:
 
 
 def _new_input(rtmidi: ModuleType, api: str) -> Any:
-    """An rtmidi input that queues notes and controllers; sysex, clock and sensing are dropped."""
+    """An rtmidi input. It queues notes and controllers, and drops sysex, clock and sensing."""
     return rtmidi.MidiIn(rtapi=_number(rtmidi, api), name=VIRTUAL)
 
 
 def _named(name: str, found: list[str]) -> str:
-    """The port meant by name."""
+    """The port that a name means: itself, or the only one that contains it."""
     if name in found:
         return name
     matches = [port for port in found if name.lower() in port.lower()]
     if len(matches) == 1:
         return matches[0]
     listed = ", ".join(map(repr, matches or found)) or "none"
-    problem = "fits several inputs" if matches else "is no input; there are"
+    problem = "fits several inputs" if matches else "is not an input; there are"
     hint = f". {_NO_VIRTUAL}" if sys.platform == "win32" and not matches else ""
     raise ValueError(f"MIDI: {name!r} {problem}: {listed}{hint}")
 
 
 def _is_hardware(port: str, api: str) -> bool:
-    """Whether 'auto' should connect to it.
+    """Whether 'auto' should connect to this port.
 
-    JACK calls what the sound system provides system:..., and leaves wiring software to the
-    user; elsewhere only loops back to ourselves and the kernel's own can be told apart.
+    JACK names hardware ports system:..., and users connect software themselves. Elsewhere only our
+    own ports and the kernel's loopback can be recognised.
     """
     if api == "UNIX_JACK":
         return port.startswith("system:")
     return not port.startswith(("Midi Through", VIRTUAL, "RtMidi"))
 
 
-def _opened(rtmidi: ModuleType, api: str, names: list[str]) -> list[Any]:
-    """All names, open; on a failure none stays open."""
-    ports = []
+def _opened(rtmidi: ModuleType, api: str, names: list[str]) -> list[Port]:
+    """The ports of these names, open. If one cannot be opened, none stays open."""
+    ports: list[Port] = []
     for name in names:
         port = _new_input(rtmidi, api)
         ports.append(port)
         try:
             port.open_port(port.get_ports().index(name), name=VIRTUAL)
-        except (OSError, RuntimeError, ValueError) as error:  # ValueError: unplugged since
+        except (OSError, RuntimeError, ValueError) as error:  # ValueError: it was unplugged
             _close(ports)
             raise OSError(f"MIDI: {name!r} cannot be opened: {error}") from error
     return ports
 
 
-def _close(ports: Sequence[Any]) -> None:
+def _close(ports: Sequence[Port]) -> None:
     for port in ports:
         port.close_port()
         port.delete()

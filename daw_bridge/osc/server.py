@@ -1,36 +1,35 @@
-"""Open Sound Control over UDP: one socket, one thread, replies to whoever sent.
+"""Open Sound Control over UDP: one socket, one thread, answers to whoever sent.
 
-What the addresses mean stands in osc_addresses.py. A malformed packet is dropped and
-counted; a mistake in a sound one is answered by /error <address> <message>. The thread
-never sleeps on a timetag (it becomes a stamp) and outlives whatever it is sent.
+daw_bridge/commands holds what the addresses mean. A malformed packet is dropped and counted; a
+mistake in a message is answered by /error <address> <message>. The thread does not wait for
+timetags (they become times of events), and no packet can end it.
 """
 
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 
 from daw_bridge.clock import AudioClock
+from daw_bridge.commands.actions import Session, Status
 from daw_bridge.desk.desk import Desk
 from daw_bridge.inbox import Inbox
-from daw_bridge.osc.addresses import Addresses, Status
+from daw_bridge.osc.addresses import Addresses
 from daw_bridge.osc.packet import MAX_PACKET, Message, encode, messages
 
 _WAKE_S = 0.25
-"""How often the listener looks whether it should end."""
+"""How often the listener checks whether it should end."""
 
 _RECEIVE_BYTES = 1 << 20
-"""Room for a burst of notes while this thread waits its turn; the system may grant less."""
+"""Room for a burst of notes while other threads run; the system may give less."""
 
 
 class OscServer:
     """Listens on a UDP address, in a thread of its own, from construction to `close`.
 
-    status: asked for each /status, in the listener's thread; version: what /version says.
-    Port 0 takes any free one; `port` says which. OSError with one clear line if the
-    address cannot be had. malformed: packets dropped; refused: messages answered by
-    /error. Both only grow.
+    status: called for each /status, in the listener's thread; version: what /version answers. Port
+    0 takes any free port; `port` says which. OSError, in one line, if it cannot listen there.
+    malformed: packets dropped; refused: messages answered by /error. Both counters only grow.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class OscServer:
         self.malformed = 0
         self.refused = 0
         self._clock = clock
-        self._addresses = Addresses(desk, inbox, clock, status, version)
+        self._addresses = Addresses(Session(desk, inbox, status, version), clock)
         self._socket = _bound(host, port)
         self.host, self.port = self._socket.getsockname()[:2]
         self._closing = threading.Event()
@@ -72,8 +71,8 @@ class OscServer:
             except TimeoutError:
                 continue
             except OSError:
-                # Windows says here that an earlier reply found nobody. The pause keeps an
-                # error that stays from becoming a busy loop.
+                # Windows reports here that nobody received an earlier reply. The pause keeps an
+                # error that does not go away from becoming a busy loop.
                 self._closing.wait(0.01)
                 continue
             arrival = self._clock.now()
@@ -86,7 +85,7 @@ class OscServer:
                 self._answer(message, arrival, sender)
 
     def _answer(self, message: Message, arrival: int, sender: tuple) -> None:
-        """Act on a message and reply, whatever happens: the listener must outlive it."""
+        """Act on a message and reply; nothing that happens here may end the listener."""
         try:
             reply = self._addresses.act(message, arrival)
             if reply is not None:
@@ -94,20 +93,20 @@ class OscServer:
         except Exception as error:
             self.refused += 1
             if message.address == "/error" or message.address.endswith(".reply"):
-                return  # two servers answering each other's errors would never stop
-            # A ValueError is written for the sender; what else fails (a full disk, a
-            # mistake of ours) needs its kind to be understood.
+                return  # two servers that answer each other's errors would never stop
+            # A ValueError is written for the sender. Any other error (a full disk, a mistake of
+            # ours) needs its type to be understood.
             text = str(error) if isinstance(error, ValueError) else repr(error)
             packet = encode("/error", message.address[:1000], text[:1000])
             try:
                 self._socket.sendto(packet, sender)
             except OSError:
-                return  # the sender is out of reach: nobody is left to tell
+                return  # the sender cannot be reached
 
     def _reply(self, sender: tuple, address: str, args: tuple[int | float | str, ...]) -> None:
         try:
             self._socket.sendto(encode(address, *args), sender)
-        except (OSError, OverflowError, struct.error) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"the reply could not be sent: {error}") from error
 
 

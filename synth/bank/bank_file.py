@@ -46,6 +46,8 @@ class Mel2MelSizes:
     embedding: Annotated[int, Strict(), Interval(ge=1, le=64)]
     hidden: Annotated[int, Strict(), Interval(ge=1, le=4_096)]
     timbre_features: Annotated[int, Strict(), Interval(ge=0, le=256)]
+    decay_bands: Annotated[int, Strict(), Interval(ge=0, le=16)] = 0
+    blend: Annotated[int, Strict(), Interval(ge=0, le=1)] = 0
 
 
 @known_keys_only

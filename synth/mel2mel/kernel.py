@@ -23,7 +23,7 @@ LOUDEST = f32(2)
 class HearingWeights(NamedTuple):
     """What makes of a roll the hidden features. Matrices are (outputs, inputs), but for entry
     (176, hidden): few keys sound at once. film_*: gamma and beta, (2 * outputs, inputs); timbre
-    has no rows where there are no templates."""
+    has no rows where there are no templates; blend: whether its functions are shares."""
 
     entry: np.ndarray
     entry_bias: np.ndarray
@@ -39,11 +39,13 @@ class HearingWeights(NamedTuple):
     film_out_bias: np.ndarray
     timbre: np.ndarray
     timbre_bias: np.ndarray
+    blend: bool
 
 
 class HeadWeights(NamedTuple):
     """Both heads; fine has no rows where there is none. filters (mels, bands), and the first
-    band and the one after the last that each hears: (mels, 2)."""
+    band and the one after the last that each hears: (mels, 2). floor: added to what the templates
+    ask for."""
 
     mel: np.ndarray
     mel_bias: np.ndarray
@@ -51,6 +53,7 @@ class HeadWeights(NamedTuple):
     fine_bias: np.ndarray
     filters: np.ndarray
     spans: np.ndarray
+    floor: np.float32
 
 
 compiled = numba.njit(
@@ -123,7 +126,9 @@ def hear(
             total = w.timbre_bias[i]
             for m in range(embedding.shape[2]):
                 total += w.timbre[i, m] * embedding[b, slot, m]
-            features[b, i] = np.tanh(total)
+            features[b, i] = total if w.blend else np.tanh(total)
+        if w.blend:
+            _into_shares(features[b])
 
 
 @compiled
@@ -138,7 +143,7 @@ def speak(w, hidden, start, age, lookahead, mel, fine):
     _add_product(w.fine, hidden, fine)
     for b in range(batch):
         for f in range(bands):
-            fine[b, f] += np.log(start[b, f] + f32(FLOOR))
+            fine[b, f] += np.log(start[b, f] + w.floor)
             linear[f] = exp(min(fine[b, f], LOUDEST))
         if bands:
             for m in range(len(w.mel)):
@@ -171,6 +176,17 @@ def _modulate(film, bias, embedding, x):
             gamma += film[i, m] * embedding[m]
             beta += film[size + i, m] * embedding[m]
         x[i] = x[i] * gamma + beta
+
+
+@compiled
+def _into_shares(logits):
+    """The softmax of some numbers, in their place."""
+    highest, total = logits.max(), f32(0)
+    for i in range(logits.size):
+        logits[i] = exp(logits[i] - highest)
+        total += logits[i]
+    for i in range(logits.size):
+        logits[i] /= total
 
 
 @compiled

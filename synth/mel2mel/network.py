@@ -32,22 +32,37 @@ QUIET = float(torch.tensor(FLOOR).log())
 @dataclass(frozen=True, slots=True)
 class Mel2MelConfig:
     """Sizes. fine: has the fine head; timbre_features: how many functions of the embedding
-    shape the templates (0: no templates, the paper's plain layers)."""
+    shape the templates (0: no templates, the paper's plain layers); decay_bands: bands in which
+    held keys fade at rates of their own (0: what they are after four seconds holds); blend: 1 where
+    the functions are shares of sum 1 and templates have levels, 0 as in older banks."""
 
     instruments: int = 10
     embedding: int = 2
     hidden: int = 256
     fine: bool = True
     timbre_features: int = 12
+    decay_bands: int = 0
+    blend: int = 0
     analysis: Analysis = field(default_factory=Analysis)
+
+    @property
+    def start_floor(self) -> float:
+        """Added to the templates' magnitudes. They hold that of silence already, and in older
+        banks, without decay bands, twice."""
+        return 0.0 if self.decay_bands else FLOOR
 
 
 @dataclass(frozen=True, slots=True)
 class Spectra:
-    """Natural-log magnitudes: mel (batch, frames, mels), fine (batch, frames, bands) or None."""
+    """Natural-log magnitudes: mel (batch, frames, mels), fine (batch, frames, bands) or None.
+
+    correction (batch, frames, bands): what the network has added to what its templates ask for;
+    None without templates, and in streams.
+    """
 
     mel: Tensor
     fine: Tensor | None
+    correction: Tensor | None = None
 
 
 class Film(nn.Module):
@@ -68,17 +83,21 @@ class TimbreFeatures(nn.Module):
     """Smooth functions of the embedding: ten instruments differ in more ways than two.
 
     Linear in a 2-D embedding, spectra could span two directions only; tanh(A e + b) gives the
-    templates as many as there are features, and stays smooth for morphing.
+    templates as many as there are features, and stays smooth for morphing. Where timbres blend
+    it is the softmax: shares of sum 1, so that what is linear in them stays between what it is at
+    the corners, however far away a point lies.
     """
 
-    def __init__(self, embedding: int, features: int) -> None:
+    def __init__(self, embedding: int, features: int, blend: bool) -> None:
         super().__init__()
+        self.blend = blend
         self.linear = nn.Linear(embedding, features)
         nn.init.normal_(self.linear.weight, std=2.0)
         nn.init.uniform_(self.linear.bias, -1.0, 1.0)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        return self.linear(embedding).tanh()
+        told = self.linear(embedding)
+        return told.softmax(-1) if self.blend else told.tanh()
 
 
 class Mel2Mel(nn.Module):
@@ -101,8 +120,9 @@ class Mel2Mel(nn.Module):
         if config.timbre_features:
             if not config.fine:
                 raise ValueError("timbre_features: key templates need the fine head")
-            self.timbre = TimbreFeatures(config.embedding, config.timbre_features)
-            self.templates = KeyTemplates(analysis, config.timbre_features)
+            blend, features = bool(config.blend), config.timbre_features
+            self.timbre = TimbreFeatures(config.embedding, features, blend)
+            self.templates = KeyTemplates(analysis, features, config.decay_bands, blend)
             self.register_buffer("filters", band_filters(analysis), persistent=False)
             for head in (self.mel, self.fine):
                 if head is not None:
@@ -153,8 +173,8 @@ class Mel2Mel(nn.Module):
         correction = self.fine(hidden) if self.fine is not None else None
         if start is None or correction is None:
             return Spectra(mel, correction)
-        fine = (start + FLOOR).log() + correction
+        fine = (start + self.config.start_floor).log() + correction
         # The exponential of a wild correction would blow the mel bands up: +2 is 17 dB over
         # full scale, more than any part reaches.
         bands = (fine.clamp(max=2.0).exp() @ self.filters + FLOOR).log()
-        return Spectra(bands + mel, fine)
+        return Spectra(bands + mel, fine, correction)

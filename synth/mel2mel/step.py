@@ -121,13 +121,14 @@ def _pack_hearing(net: Mel2Mel) -> HearingWeights:
     lstm = net.lstm
     timbre = net.timbre.linear if net.templates is not None else None
     nothing = torch.zeros(0, net.config.embedding)
-    return HearingWeights(
+    parts = [
         *_arrays(net.entry.weight.T, net.entry.bias, *_film(net.film_in)),
         *_arrays(lstm.forward_w_in, lstm.forward_bias, lstm.forward_w_state),
         *_arrays(lstm.backward_w_in, lstm.backward_bias, lstm.backward_w_state),
         *_arrays(*_film(net.film_out)),
         *_arrays(*((timbre.weight, timbre.bias) if timbre else (nothing, torch.zeros(0)))),
-    )
+    ]
+    return HearingWeights._make([*parts, bool(net.config.blend)])
 
 
 def _pack_heads(net: Mel2Mel) -> HeadWeights:
@@ -139,7 +140,8 @@ def _pack_heads(net: Mel2Mel) -> HeadWeights:
     mel, mel_bias, fine_weight, fine_bias, bands = _arrays(
         net.mel.weight, net.mel.bias, *fine_pair, filters
     )
-    return HeadWeights(mel, mel_bias, fine_weight, fine_bias, bands, spans)
+    floor = np.float32(net.config.start_floor)
+    return HeadWeights(mel, mel_bias, fine_weight, fine_bias, bands, spans, floor)
 
 
 def _film(film: Film) -> tuple[Tensor, Tensor]:

@@ -18,9 +18,9 @@ from synth.exponential import exp
 from synth.mel import FLOOR
 from synth.mel2mel.templates import (
     EXTRA_POWERS,
+    FASTEST_DECAY,
     FILL_FRAMES,
     INAUDIBLE,
-    MOMENTS_S,
     POWERS,
     SOFTEST,
     KeyTemplates,
@@ -34,8 +34,10 @@ class TemplateWeights(NamedTuple):
 
     base (88, moments, bands), by_timbre (88, moments, features, bands), tilt (88, bands),
     tilt_by_timbre (features, bands), floor (features, bands); powers (features, 2): power and
-    extra power; fill (88, features, FILL_FRAMES); release (88, features, releases). shares and
-    falls as in `KeyTemplates`.
+    extra power; fill (88, features, FILL_FRAMES); release (88, features, releases); decay (88,
+    features, decay bands), of no decay bands where there are none; level (88, features, moments),
+    of no moments where there are none. shares, falls, widths and edges as in `KeyTemplates`;
+    frame_s in seconds.
     """
 
     base: np.ndarray
@@ -50,8 +52,15 @@ class TemplateWeights(NamedTuple):
     fill_bias: np.ndarray
     release: np.ndarray
     release_bias: np.ndarray
+    decay: np.ndarray
+    decay_bias: np.ndarray
+    level: np.ndarray
+    level_bias: np.ndarray
     shares: np.ndarray
     falls: np.ndarray
+    widths: np.ndarray
+    edges: np.ndarray
+    frame_s: float
 
 
 @dataclass(slots=True)
@@ -68,14 +77,14 @@ class TemplateCache:
 def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     """Copies of the weights as they are now, on the CPU."""
     powers = (templates.power, templates.extra_power)
-    by_key = [
-        part
-        for layer in (templates.fill, templates.release)
-        for part in (
-            layer.weight.unflatten(0, (KEYS, -1)).transpose(1, 2),
-            layer.bias.unflatten(0, (KEYS, -1)),
-        )
-    ]
+    features = len(templates.by_timbre)
+    by_key = []
+    for layer in (templates.fill, templates.release, templates.decay, templates.level):
+        if layer is None:
+            by_key += [torch.zeros(KEYS, features, 0), torch.zeros(KEYS, 0)]
+        else:
+            by_key.append(layer.weight.unflatten(0, (KEYS, -1)).transpose(1, 2))
+            by_key.append(layer.bias.unflatten(0, (KEYS, -1)))
     arrays = (
         templates.base,
         templates.by_timbre.permute(1, 2, 0, 3),
@@ -88,15 +97,17 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
         *by_key,
         templates.shares,
         templates.falls,
+        templates.widths,
     )
     copies = (a.detach().float().clone(memory_format=torch.contiguous_format) for a in arrays)
-    return TemplateWeights(*(copy.numpy() for copy in copies))
+    edges = np.array(templates.decay_edges)
+    return TemplateWeights._make([*(copy.numpy() for copy in copies), edges, templates.frame_s])
 
 
 def initial_cache(weights: TemplateWeights) -> TemplateCache:
     """A cache that holds nothing yet, and takes no memory until it does."""
     features, bands = weights.tilt_by_timbre.shape
-    slots = (KEYS, len(MOMENTS_S) + 1)
+    slots = (KEYS, weights.base.shape[1] + 1)
     return TemplateCache(
         np.empty((*slots, bands), np.float32),
         np.zeros(slots, bool),
@@ -151,15 +162,19 @@ def _mix(w, velocity, age, rest, features, spectra, made, made_for, power):
                 if not made[k, j]:
                     made[k, j] = True
                     _shape(w.base[k, j], w.by_timbre[k, j], features, row)
+                    if w.level_bias.shape[1]:
+                        _bring_to_level(w, k, j, features, row)
                 for f in range(bands):
                     tone[f] += share * row[f]
         row = spectra[k, moments]
         if not made[k, moments]:
             made[k, moments] = True
             _shape(w.tilt[k], w.tilt_by_timbre, features, row)
-        usual, extra = (plain * left) ** 2, (hard * left) ** 2
-        for f in range(bands):
-            power[f] += tone[f] * (usual + extra * row[f])
+        for band in range(len(w.edges) - 1):
+            kept = left * _undecayed(w, k, age[k], band, features)
+            usual, extra = (plain * kept) ** 2, (hard * kept) ** 2
+            for f in range(w.edges[band], w.edges[band + 1]):
+                power[f] += tone[f] * (usual + extra * row[f])
     for f in range(bands):
         power[f] = np.sqrt(power[f])
 
@@ -194,6 +209,18 @@ def _left(w, key, rest, features):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _undecayed(w, key, age, band, features):
+    """What share of its magnitude a key has kept in a decay band: 1 where there are none."""
+    if w.decay_bias.shape[1] == 0:
+        return f32(1)
+    logit = w.decay_bias[key, band]
+    for m in range(features.size):
+        logit += features[m] * w.decay[key, m, band]
+    rate = f32(FASTEST_DECAY) / (f32(1) + exp(-logit))
+    return exp(-rate * f32(age * w.frame_s))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _strengths(w, key, velocity, age, features, powers):
     """`KeyTemplates.strengths` of one key before its release, of its timbre's powers."""
     power = min(max(powers[0], f32(POWERS[0])), f32(POWERS[1]))
@@ -206,6 +233,19 @@ def _strengths(w, key, velocity, age, features, powers):
             fill += features[m] * w.fill[key, m, age]
     plain = exp(level * power + fill)
     return plain, plain * exp(level * extra)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _bring_to_level(w, key, moment, features, row):
+    """Scale a row of powers so that together they have their level."""
+    level, total = w.level_bias[key, moment], f32(0)
+    for m in range(features.size):
+        level += features[m] * w.level[key, m, moment]
+    for f in range(row.size):
+        total += w.widths[f] * row[f]
+    gain = exp(f32(2) * level) / total
+    for f in range(row.size):
+        row[f] *= gain
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

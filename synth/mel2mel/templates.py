@@ -11,20 +11,42 @@ It has a tilt, too: how much brighter it gets the harder it is struck.
 The fill is the share of a tone that is there in the first frames after its onset: windows that
 see its beginning see less of it, and a bow needs time to speak. The release is what is left of a
 tone that has been let go.
+
+With decay bands each key has one moment more, and in each band of an octave its tone fades all
+the while, at a rate of its own that may be nothing: the moments say the rest. So a key can be
+held for ever, and between late moments a tone that dies away does so evenly. Without them, as in
+older banks, the last moment holds.
+
+With levels, a spectrum is a shape of unit power times a level of its own. Between two timbres the
+shapes mix in the log, which alone would lose power wherever their partials differ; the levels mix
+apart from them, so a key half way is as loud as half way in dB.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from common.window import KEYS, LOWEST_KEY
-from synth.mel import FLOOR, Analysis, fold
+from synth.mel import FLOOR, Analysis, band_centres, band_widths, fold
 from synth.mel2mel.keys import KeyTracks
 
 MOMENTS_S = (0.0, 0.016, 0.032, 0.056, 0.096, 0.192, 0.384, 0.768, 1.536, 4.0)
 """Seconds after its onset at which a key has a spectrum of its own; the last one holds."""
+LATER_S = 8.0
+"""One moment more where there are decay bands. Slow beats make a single late moment a bad guess
+of what comes after."""
+LOWEST_DECAY_HZ = 62.5
+"""Up to here reaches the lowest decay band; the others are an octave wide, but for the highest."""
+FASTEST_DECAY = 1.5
+"""Nepers a second, 13 dB: the moments alone say what dies sooner."""
+FIRST_LEVEL = -2.0
+"""Natural log of a key's level at first."""
+FIRST_DECAY = -4.0
+"""Of the rate's logit at first: 0.2 dB a second."""
 FILL_FRAMES = 16
 """Frames from an onset on that have a fill of their own; a window ends after four."""
 RELEASES_S = (0.02, 0.06, 0.2, 0.6, 1.8)
@@ -45,15 +67,20 @@ class KeyTemplates(nn.Module):
     """Natural logs of magnitudes: base (88, moments, bands) + features . by_timbre; of their
     tilt: tilt (88, bands) + features . tilt_by_timbre. Bands are the analysis's fine ones.
 
-    features (rows, features): what the timbre embedding has been expanded to.
+    features (rows, features): what the timbre embedding has been expanded to. decay_bands: how
+    many there are, 0 for none; levels: whether shapes have levels of their own.
     """
 
     shares: Tensor
     falls: Tensor
+    widths: Tensor
 
-    def __init__(self, analysis: Analysis, features: int) -> None:
+    def __init__(
+        self, analysis: Analysis, features: int, decay_bands: int = 0, levels: bool = False
+    ) -> None:
         super().__init__()
-        moments = len(MOMENTS_S)
+        self.moments_s = (*MOMENTS_S, LATER_S) if decay_bands else MOMENTS_S
+        moments = len(self.moments_s)
         self.base = nn.Parameter(_combs(analysis)[:, None].repeat(1, moments, 1))
         self.by_timbre = nn.Parameter(torch.zeros(features, KEYS, moments, analysis.bands))
         self.tilt = nn.Parameter(torch.full((KEYS, analysis.bands), FIRST_TILT))
@@ -65,7 +92,13 @@ class KeyTemplates(nn.Module):
         with torch.no_grad():
             self.release.bias.view(KEYS, -1).copy_(torch.tensor(FIRST_RELEASES))
         self.floor = _constant(features, analysis.bands, -9.0)
-        self.register_buffer("shares", _shares(analysis.frame_rate), persistent=False)
+        self.decay = _constant(features, KEYS * decay_bands, FIRST_DECAY) if decay_bands else None
+        self.level = _constant(features, KEYS * moments, FIRST_LEVEL) if levels else None
+        self.register_buffer("widths", band_widths(analysis), persistent=False)
+        self.decay_edges = decay_edges(analysis, decay_bands)
+        self.frame_s = 1 / analysis.frame_rate
+        shares = _shares(self.moments_s, analysis.frame_rate)
+        self.register_buffer("shares", shares, persistent=False)
         falls = -1 / (analysis.frame_rate * torch.tensor(RELEASES_S))
         self.register_buffer("falls", falls, persistent=False)
 
@@ -76,16 +109,70 @@ class KeyTemplates(nn.Module):
         """
         rows = len(features)
         spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
-        spectra = spectra.view(rows, KEYS, len(MOMENTS_S), -1)
+        spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
         tilt = self.tilt + (features @ self.tilt_by_timbre)[:, None]
-        plain, hard = self.strengths(keys, features)
-        share = self.share(keys.age)
-        parts = (plain, hard, share, spectra, tilt)
+        tracks = (*self.strengths(keys, features), keys.age)
+        tables = (spectra, tilt, *self._levels_and_rates(features))
         if spectra.is_cuda:
-            power = _mixed(*parts)
+            power = self._mixed(*tracks, *tables)
         else:
-            power = torch.stack([_mixed_of_heard(*row) for row in zip(*parts, strict=True)])
+            power = torch.stack(
+                [
+                    self._mixed_of_heard([track[row] for track in tracks], [t[row] for t in tables])
+                    for row in range(rows)
+                ]
+            )
         return (power + self.noise(features)[:, None]).sqrt()
+
+    def _levels_and_rates(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels of all spectra (rows, 88, moments) and nepers a second that keys lose (rows, 88,
+        decay bands); nothing of what these templates do not have."""
+        told = []
+        for layer in (self.level, self.decay):
+            values = features.new_zeros(len(features), 0) if layer is None else layer(features)
+            told.append(values.float().view(len(features), KEYS, -1))
+        return told[0], FASTEST_DECAY * told[1].sigmoid()
+
+    def _mixed(
+        self,
+        plain: Tensor,
+        hard: Tensor,
+        age: Tensor,
+        spectra: Tensor,
+        tilt: Tensor,
+        level: Tensor,
+        rate: Tensor,
+    ) -> Tensor:
+        """Powers (..., frames, bands) of keys together.
+
+        plain, hard, age (..., frames, keys); spectra (..., keys, moments, bands) and tilt (...,
+        keys, bands), natural logs; level (..., keys, moments) and rate (..., keys, decay bands).
+        """
+        power = (2 * spectra).exp()
+        if self.level is not None:
+            power = power * ((2 * level).exp() / (power.float() @ self.widths))[..., None]
+        tilted = (power * (2 * tilt).exp()[..., None, :]).flatten(-3, -2)
+        power, share = power.flatten(-3, -2), self.share(age)
+        widths = [high - low for low, high in pairwise(self.decay_edges)]
+        mixed = []
+        for band, tables in enumerate(
+            zip(power.split(widths, -1), tilted.split(widths, -1), strict=True)
+        ):
+            kept = share
+            if self.decay is not None:
+                lost = rate[..., None, :, band] * age * self.frame_s
+                kept = share * (-2 * lost).exp()[..., None]
+            usual, extra = ((x.square()[..., None] * kept).flatten(-2) for x in (plain, hard))
+            mixed.append(usual @ tables[0] + extra @ tables[1])
+        return torch.cat(mixed, -1)
+
+    def _mixed_of_heard(self, tracks: list[Tensor], tables: list[Tensor]) -> Tensor:
+        """`_mixed` for one row, of those keys alone that are heard: some twenty of 88."""
+        heard = tracks[0].detach().any(0).nonzero()[:, 0]
+        return self._mixed(
+            *(track.index_select(1, heard) for track in tracks),
+            *(table.index_select(0, heard) for table in tables),
+        )
 
     def share(self, age: Tensor) -> Tensor:
         """What share each moment has in the spectrum of a key: (..., 88, moments), of sum 1.
@@ -117,33 +204,24 @@ class KeyTemplates(nn.Module):
         return (2 * self.floor(features).float().clamp(max=0)).exp() + FLOOR**2
 
 
-def _mixed(plain: Tensor, hard: Tensor, share: Tensor, spectra: Tensor, tilt: Tensor) -> Tensor:
-    """Powers (..., frames, bands) of keys together.
+def decay_edges(analysis: Analysis, bands: int) -> list[int]:
+    """The first fine band of each decay band, and the number of fine bands at last.
 
-    plain, hard (..., frames, keys), share (..., frames, keys, moments), and the logs spectra
-    (..., keys, moments, bands) and tilt (..., keys, bands).
+    Raises ValueError when a decay band would be empty.
     """
-    spectra, tilt = (2 * spectra).exp(), (2 * tilt).exp()
-    plain, hard = ((level.square()[..., None] * share).flatten(-2) for level in (plain, hard))
-    tilted = spectra * tilt[..., None, :]
-    return plain @ spectra.flatten(-3, -2) + hard @ tilted.flatten(-3, -2)
+    hertz = LOWEST_DECAY_HZ * 2.0 ** np.arange(bands - 1 if bands else 0)
+    inner = np.searchsorted(band_centres(analysis, "fine"), hertz).tolist()
+    edges = [0, *inner, analysis.bands]
+    if any(low >= high for low, high in pairwise(edges)):
+        raise ValueError(f"decay_bands is {bands}, too many octaves for {analysis.rate} Hz")
+    return edges
 
 
-def _mixed_of_heard(
-    plain: Tensor, hard: Tensor, share: Tensor, spectra: Tensor, tilt: Tensor
-) -> Tensor:
-    """`_mixed` for one row, of those keys alone that are heard: some twenty of 88."""
-    heard = plain.detach().any(0).nonzero()[:, 0]
-    tracks = (track.index_select(1, heard) for track in (plain, hard, share))
-    tables = (table.index_select(0, heard) for table in (spectra, tilt))
-    return _mixed(*tracks, *tables)
-
-
-def _shares(frame_rate: float) -> Tensor:
+def _shares(moments_s: tuple[float, ...], frame_rate: float) -> Tensor:
     """Hats over the logarithm of time: (frames to the last moment + 1, moments) in 0..1."""
-    ages = np.arange(round(MOMENTS_S[-1] * frame_rate) + 1)
+    ages = np.arange(round(moments_s[-1] * frame_rate) + 1)
     place = np.log(1 + ages)
-    knots = np.log(1 + np.array(MOMENTS_S) * frame_rate)
+    knots = np.log(1 + np.array(moments_s) * frame_rate)
     columns = [np.interp(place, knots, hat) for hat in np.eye(len(knots))]
     return torch.from_numpy(np.stack(columns, 1)).float()
 

@@ -12,6 +12,12 @@ from pydantic import Field
 from common.flags import read_flags
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    least: Annotated[int, Field(ge=0)] = 0
+    """Fewer are refused."""
+
+
 @dataclass(frozen=True)
 class Flags:
     """Play something."""
@@ -26,6 +32,8 @@ class Flags:
     """How often."""
     name: str | None = None
     """What to call it."""
+    limits: Limits = Limits(2)
+    """How few will do."""
 
 
 def read(*arguments: str) -> Flags:
@@ -37,6 +45,7 @@ def test_flags_fill_the_dataclass():
     assert read("--way", "far", "--buffer-ms", "20", "--name", "x") == Flags(
         way="far", buffer_ms=20.0, name="x"
     )
+    assert read("--least", "3").limits == Limits(3)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +55,11 @@ def test_flags_fill_the_dataclass():
         (["--buffer-ms", "nan"], "--buffer-ms: expected at most 500, got nan"),
         (["--buffer-ms", "soon"], "--buffer-ms: expected a number, got 'soon'"),
         (["--count", "2.5"], "--count: expected a whole number, got '2.5'"),
-        (["--way", "up"], "'up' for argument '--way'. Expected one of ('near', 'far')"),
+        (["--way", "up"], "--way: expected one of 'near', 'far', got 'up'"),
         (["--bufer-ms", "3"], "did you mean --buffer-ms?"),
-        (["--name"], "--name"),
+        (["--name"], "--name: expected a value, got none"),
+        (["--least", "-1"], "--least: expected at least 0, got -1"),
+        (["--least", "x"], "--least: expected a whole number, got 'x'"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(arguments, told):
@@ -63,5 +74,13 @@ def test_help_names_flags_defaults_and_what_they_do(capsys):
         read("--help")
     told = capsys.readouterr().out
     assert ended.value.code == 0
-    for word in ("Play something.", "--buffer-ms", "10.0", "Milliseconds of sound", "near,far"):
+    for word in (
+        "Play something.",
+        "--buffer-ms",
+        "10.0",
+        "Milliseconds of sound",
+        "near,far",
+        "limits options",
+    ):
         assert word in told
+    assert not set("│╭╰─") & set(told)

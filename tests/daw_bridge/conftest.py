@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
+from common.patch import Patch
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import Event
 from daw_bridge.inbox import Inbox
-
-
-@dataclass(frozen=True)
-class MemoryPatch:
-    name: str
-    embedding: tuple[float, ...]
-    knobs: dict[str, float] = field(default_factory=dict)
-    gain_db: float = 0.0
-    pan: float = 0.0
 
 
 class MemoryBook:
@@ -29,24 +19,24 @@ class MemoryBook:
         self.knobs = {"brightness": (1.0, 0.0), "breath": (0.0, -2.0)}
         self.programs = {0: "piano", 19: "organ"}
         self._patches = {
-            "piano": MemoryPatch("piano", (0.0, 1.0)),
-            "organ": MemoryPatch("organ", (2.0, -1.0), {"breath": 1.0}, gain_db=-6.0, pan=0.5),
-            "harp": MemoryPatch("harp", (-1.0, 0.0)),
+            "piano": Patch("piano", (0.0, 1.0), {}),
+            "organ": Patch("organ", (2.0, -1.0), {"breath": 1.0}, gain_db=-6.0, pan=0.5),
+            "harp": Patch("harp", (-1.0, 0.0), {}),
         }
 
     @property
     def names(self) -> list[str]:
         return list(self._patches)
 
-    def patch(self, name: str) -> MemoryPatch:
+    def patch(self, name: str) -> Patch:
         return self._patches[name]
 
-    def save(self, name, *, embedding, knobs, gain_db, pan, overwrite) -> MemoryPatch:
+    def save(self, name, *, embedding, knobs, gain_db, pan, overwrite) -> Patch:
         if not name.replace("-", "").isalnum():
             raise ValueError(f"patch name {name!r}: letters, digits and '-' only")
         if name in self._patches and not overwrite:
             raise ValueError(f"patch name {name!r}: taken; pass overwrite to replace it")
-        self._patches[name] = MemoryPatch(name, embedding, dict(knobs), gain_db, pan)
+        self._patches[name] = Patch(name, embedding, dict(knobs), gain_db, pan)
         return self._patches[name]
 
 

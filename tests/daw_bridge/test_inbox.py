@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 
+from common.window import PARTS
 from daw_bridge.events import (
-    PARTS,
     AllSoundOff,
     Bend,
     Level,

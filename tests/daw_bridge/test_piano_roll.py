@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 
+from common.window import KEYS, LOWEST_KEY, ROLL_CHANNELS
 from daw_bridge.events import (
     SOFT,
     SOSTENUTO,
@@ -18,7 +19,7 @@ from daw_bridge.events import (
     NoteOn,
     Pedal,
 )
-from daw_bridge.piano_roll import CHANNELS, KEYS, LOWEST_KEY, SOFT_PEDAL, PianoRoll
+from daw_bridge.piano_roll import SOFT_PEDAL, PianoRoll
 
 HOP = 128
 KEY = 60
@@ -153,8 +154,8 @@ def test_the_soft_pedal_softens_what_is_struck_while_it_is_down():
 @pytest.mark.parametrize("velocity", [1, 64, 127])
 def test_velocity_over_127_fills_both_halves(velocity):
     roll = play([on(1, velocity), off(4)])
-    assert roll.shape == (8, CHANNELS) and roll.dtype == np.float32
-    wanted = np.zeros((8, CHANNELS), np.float32)
+    assert roll.shape == (8, ROLL_CHANNELS) and roll.dtype == np.float32
+    wanted = np.zeros((8, ROLL_CHANNELS), np.float32)
     wanted[1:4, KEY - LOWEST_KEY] = velocity / 127
     wanted[1, KEYS + KEY - LOWEST_KEY] = velocity / 127
     assert np.array_equal(roll, wanted)

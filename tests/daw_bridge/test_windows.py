@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from common.window import LOWEST_KEY, ROLL_CHANNELS, Window
 from daw_bridge.events import (
     SUSTAIN,
     AllSoundOff,
@@ -18,8 +19,7 @@ from daw_bridge.events import (
     Pedal,
     Timbre,
 )
-from daw_bridge.piano_roll import CHANNELS, LOWEST_KEY
-from daw_bridge.windows import Window, Windows, stereo_gain
+from daw_bridge.windows import Windows, stereo_gain
 
 HOP = 128
 START = (0.5, -1.0)
@@ -68,12 +68,12 @@ def test_a_part_that_is_still_goes_on_as_it_last_was():
     (struck,) = windows.frames([NoteOn(at(5), 2, 62, 100)], 5, 1)
     assert struck.roll.any()
     (longer,) = windows.frames([], 6, 3)
-    assert longer.roll.shape == (3, CHANNELS) and longer.roll[:, 62 - LOWEST_KEY].all()
+    assert longer.roll.shape == (3, ROLL_CHANNELS) and longer.roll[:, 62 - LOWEST_KEY].all()
 
 
 def test_shapes_and_starting_values():
     window = play([NoteOn(0, 1, 60, 127)], 5)[1]
-    assert window.roll.shape == (5, CHANNELS) and window.roll.dtype == np.float32
+    assert window.roll.shape == (5, ROLL_CHANNELS) and window.roll.dtype == np.float32
     assert np.array_equal(window.embedding, np.tile(np.float32(START), (5, 1)))
     assert np.array_equal(window.gain, np.tile(MIDDLE, (5, 1)))
     assert window.gain.dtype == window.embedding.dtype == np.float32
@@ -117,11 +117,11 @@ def test_settings_change_on_the_frame_of_their_time():
 def test_a_setting_that_a_later_one_built_on_does_not_undo_it():
     events = [
         NoteOn(0, 1, 60, 100),
-        Timbre(at(1), 1, (2.0, 0.0), number=2),
-        Level(at(1), 1, 0.0, 1.0, number=3),
-        Level(at(2), 1, 0.0, -1.0, number=1),
-        Timbre(at(3), 1, (1.0, 0.0), number=1),
-        Timbre(at(4), 1, (4.0, 0.0), number=4),
+        Timbre(at(1), 1, (2.0, 0.0), serial=2),
+        Level(at(1), 1, 0.0, 1.0, serial=3),
+        Level(at(2), 1, 0.0, -1.0, serial=1),
+        Timbre(at(3), 1, (1.0, 0.0), serial=1),
+        Timbre(at(4), 1, (4.0, 0.0), serial=4),
     ]
     window = play(events, 5)[1]
     assert window.embedding[:, 0].tolist() == [0.5, 2, 2, 2, 4]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -12,16 +13,16 @@ import pytest
 
 from tests.trainer.tiny_data import (
     FRAMES,
+    HALVE_EVERY,
     INSTRUMENTS,
     RATE,
-    SIZES,
     make_take,
     write_excerpt,
     write_manifest,
 )
 from tests.trainer.tiny_soundfont import write_soundfont
 from trainer.data.fluidsynth import FluidSynth
-from trainer.run.task import Plan
+from trainer.run.plan import TrainingPlan
 
 
 @pytest.fixture(scope="session")
@@ -85,22 +86,19 @@ def _write_data(folder: Path, rate: int) -> Path:
 
 
 @pytest.fixture
-def plan(data: Path, tmp_path: Path) -> Callable[..., Plan]:
+def plan(data: Path, tmp_path: Path) -> Callable[..., TrainingPlan]:
     """plan(network, run name, iterations, ...) of a tiny network on the tiny data set."""
 
-    def make(network: str, run: str, iterations: int, **more: object) -> Plan:
-        told = {
+    def make(network: str, run: str, iterations: int, **more: Any) -> TrainingPlan:
+        stated = {
             "data": data,
             "run": tmp_path / run,
-            "init": None,
             "batch": 3,
             "iterations": iterations,
-            "max_minutes": float("inf"),
-            "threads": 1,
-            "seed": 0,
             "frames": FRAMES[network],
-            "sizes": SIZES[network],
+            "halve_every": HALVE_EVERY[network],
+            "device": "cpu",
         }
-        return Plan(**told | more)
+        return TrainingPlan(**stated | more)
 
     return make

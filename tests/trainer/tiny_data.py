@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
+from trainer.mel2mel.settings import Mel2MelSizes
+from trainer.wavenet.settings import WaveNetSizes
+
 HOP, RATE = 128, 16_000
 FRAME_S = HOP / RATE
 INSTRUMENTS = {"reed": 20, "bell": 14, "string": 48}
-SIZES = {
-    "mel2mel": {"hidden": 8, "timbre_features": 1},
-    "wavenet": {"layers": 4, "cycle": 2, "residual": 8, "skip": 8},
+SIZES: dict[str, Any] = {
+    "mel2mel": Mel2MelSizes(hidden=8, timbre_features=1),
+    "wavenet": WaveNetSizes(layers=4, cycle=2, residual=8, skip=8),
 }
 FRAMES = {"mel2mel": 24, "wavenet": 4}
 """Of a sequence; `SIZES` and `FRAMES` by network."""
+HALVE_EVERY = {"mel2mel": 40_000, "wavenet": 100_000}
 
 
 def make_take(

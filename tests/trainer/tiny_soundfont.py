@@ -34,7 +34,7 @@ def write_soundfont(path: Path) -> Path:
         place = start, start + 4 * LOOP, *loop, RATE, 69, 0, 0, 1
         headers += struct.pack("<20sIIIIIBbHH", name.encode(), *place)
     count = len(PROGRAMS)
-    told = _chunk(b"ifil", struct.pack("<HH", 2, 1)) + _chunk(b"isng", b"EMU8000\0")
+    about = _chunk(b"ifil", struct.pack("<HH", 2, 1)) + _chunk(b"isng", b"EMU8000\0")
     pieces = (
         (b"phdr", presets + struct.pack("<20sHHHIII", b"EOP", 0, 0, count, 0, 0, 0)),
         (b"pbag", bags + struct.pack("<HH", count, 0)),
@@ -48,7 +48,7 @@ def write_soundfont(path: Path) -> Path:
     )
     audio = _chunk(b"smpl", (samples * 30_000).astype("<i2").tobytes())
     lists = (
-        (b"INFO", told + _chunk(b"INAM", b"tiny\0\0")),
+        (b"INFO", about + _chunk(b"INAM", b"tiny\0\0")),
         (b"sdta", audio),
         (b"pdta", b"".join(_chunk(name, content) for name, content in pieces)),
     )

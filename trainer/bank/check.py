@@ -1,6 +1,6 @@
 """Does every patch of a bank play? One short note each, through the whole engine.
 
-Heard by the spectral vocoder, which needs no training. A note is in tune when its strongest
+The spectral vocoder plays it, because it needs no training. A note is in tune when its strongest
 partials fit the pitch that was played: of the energy in the five strongest spectral peaks, 80%
 lies within 50 cents of the first eight multiples of that pitch (or of its octaves: octave
 errors are forgiven).
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daw_bridge.events import NoteOff, NoteOn
+from daw_bridge.events import Event, NoteOff, NoteOn
 from daw_bridge.windows import Windows
 from synth.bank.bank import Bank, load_bank
 from synth.engine import Engine
@@ -31,8 +31,8 @@ PADDING = 4
 
 
 def check_bank(folder: Path) -> Iterator[str]:
-    """A line for each patch, as it is played. Raises ValueError at the end that names those
-    which are not finite, not heard, or out of tune."""
+    """A line for each patch, as it is played. At the end, ValueError names the patches that are
+    not finite, not heard, or out of tune."""
     bank = load_bank(folder)
     mel2mel = bank.mel2mel()
     wrong = []
@@ -55,7 +55,7 @@ def play(bank: Bank, mel2mel: Mel2Mel, patch: str) -> np.ndarray:
     windows = Windows(analysis.hop, bank.point(patch))
     held = round(HELD_S * analysis.frame_rate)
     end = held * analysis.hop
-    events = [NoteOn(0, 1, KEY, VELOCITY), NoteOff(end, 1, KEY)]
+    events: list[Event] = [NoteOn(0, 1, KEY, VELOCITY), NoteOff(end, 1, KEY)]
     count = held + engine.delay + 1
     sound = engine.render(windows.frames(events, 0, count), count)
     return sound[engine.delay * analysis.hop :][:end].mean(axis=1)

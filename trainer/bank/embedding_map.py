@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.run.weights import replace_with
+from common.files import whole_file
 
 
 def draw_map(path: Path, names: list[str], points: np.ndarray) -> bool:
-    """Write a .png of points (patches, size), by name; False where there is no matplotlib.
+    """Write a .png of points (patches, size), by name; False if there is no matplotlib.
 
     More than two dimensions are turned so that the two in which the patches differ most are
     seen, and the title says how much of their variance that is.
@@ -30,7 +30,8 @@ def draw_map(path: Path, names: list[str], points: np.ndarray) -> bool:
     plot.set_title(f"{len(names)} patches in {points.shape[1]} dimensions{seen}")
     plot.margins(0.15)
     plot.grid(alpha=0.3)
-    replace_with(path, lambda partial: figure.savefig(partial, format="png", dpi=80))
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=80)
     return True
 
 

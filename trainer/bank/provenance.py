@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.mel import Analysis
+from trainer.data.manifest import Manifest
 from trainer.run.weights import read_history, read_taught
 
 CLEARER = {
@@ -21,10 +22,10 @@ CLEARER = {
 def training(
     run: Path, unit: str, weights: Path, usual: Mapping[str, Any], analysis: Analysis
 ) -> dict[str, Any]:
-    """What a run's weights have learnt from, by what they say and by the run's log.
+    """What a run's weights have learnt from, as their file and the run's log say.
 
-    unit: what the run counted, "frame" or "sample"; usual: what taught weights that do not
-    say so. Raises ValueError when there is no log, or it does not tell of these weights.
+    unit: what the run counted, "frame" or "sample"; usual: how weights were taught whose file
+    does not say so. Raises ValueError when there is no log, or it lacks these weights.
     """
     path = run / "log.jsonl"
     taught = {**usual, **read_taught(weights)}
@@ -37,8 +38,8 @@ def training(
             checkpoint = line
             notes.append(line)
     if checkpoint is None or at not in (None, checkpoint["iteration"]):
-        of_it = "" if at is None else f" at iteration {at}"
-        raise ValueError(f"{path}: tells of no checkpoint{of_it}; train first")
+        place = "" if at is None else f" at iteration {at}"
+        raise ValueError(f"{path}: has no checkpoint{place}; train first")
     # A session that was killed reported of iterations after the checkpoint: those are lost.
     reported = max((i for i in losses if i <= checkpoint["iteration"]), default=None)
     # What they began with had a history of its own.
@@ -75,14 +76,14 @@ def _lines(path: Path, unit: str) -> list[dict[str, Any]]:
         try:
             line = json.loads(text)
             whole = {name: int(line[name]) for name in ("iteration", f"{unit}s")}
-            told = "loss" if "loss" in line else "validation"
-            lines.append({**line, **whole, told: float(line[told]), "hours": float(line["hours"])})
+            kind = "loss" if "loss" in line else "validation"
+            lines.append({**line, **whole, kind: float(line[kind]), "hours": float(line["hours"])})
         except (ValueError, LookupError, TypeError, AttributeError):
             raise ValueError(f"{path}: line {number} is not of a {unit} run's log") from None
     return lines
 
 
-def data_set(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+def data_set(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """What the data set was made of, and how many excerpts there are to train on."""
-    told = {CLEARER.get(key, key): value for key, value in manifest.items()}
-    return told | {"train_excerpts": len(list((folder / "train").glob("*.npz")))}
+    stated = {CLEARER.get(key, key): value for key, value in manifest.stated().items()}
+    return stated | {"train_excerpts": len(list((folder / "train").glob("*.npz")))}

@@ -1,8 +1,8 @@
 """A corpus: a folder of MIDI files, each to train on, to validate with or to test with.
 
 A manifest.csv in it says which is for what. Without one, all MIDI files below the folder are
-read, and a hash of each one's path chooses its split, so that it stays there however many
-others come and go.
+read, and a hash of each file's path chooses its split, so that a file stays in its split when
+others are added or removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from daw_bridge.midi.file import read_midi_file
 from trainer.data.score import DRUMS
 
 COLUMNS = ("path", "seconds", "split")
-"""What a corpus's manifest.csv must tell of each piece."""
+"""What a corpus's manifest.csv must state for each piece."""
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".mid", ".midi")
 LONGEST_S = 24 * 3600.0
@@ -56,9 +56,9 @@ def read_corpus(midi: Path) -> dict[str, list[tuple[str, float]]]:
             where = f"{manifest}: line {rows.line_num}"
             path, split = row["path"], row["split"]
             if split not in splits:
-                raise ValueError(f"{where}: split is {split!r}, but must be train, val or test")
+                raise ValueError(f"{where}: split: expected train, val or test, got {split!r}")
             if not path or not (midi / path).is_file():
-                raise ValueError(f"{where}: {midi / (path or '')} is no file")
+                raise ValueError(f"{where}: {midi / (path or '')}: no such file")
             splits[split].append((path, _seconds(where, row["seconds"])))
     return splits
 
@@ -75,9 +75,9 @@ def find_files(midi: Path) -> list[str]:
 
 
 def measure(midi: Path, path: str, before: Piece | None) -> Piece:
-    """Read one file of a corpus; a broken one is told of in the piece, not raised.
+    """Read one file of a corpus. What is wrong with a broken one stands in its `problem`.
 
-    before: what it was when measured before; a sound file that has not changed is not read again.
+    before: what it was when last measured; a good file that has not changed is not read again.
     """
     try:
         sha256 = hashlib.sha256((midi / path).read_bytes()).hexdigest()
@@ -99,8 +99,8 @@ def measure(midi: Path, path: str, before: Piece | None) -> Piece:
 
 
 def without_copies(midi: Path, pieces: Iterable[Piece]) -> list[Piece]:
-    """The same pieces, all but the first of equal files marked: a copy of a piece to learn
-    from would otherwise pass for a held-out one."""
+    """The same pieces, with a problem for all but the first of equal files: otherwise a copy of
+    a training piece could be held out."""
     first: dict[str, str] = {}
     marked = []
     for piece in pieces:
@@ -114,9 +114,9 @@ def without_copies(midi: Path, pieces: Iterable[Piece]) -> list[Piece]:
 def split_pieces(
     pieces: Iterable[Piece], val: float, test: float
 ) -> dict[str, list[tuple[str, float]]]:
-    """Split name -> (path, seconds) of each sound piece, by fractions of the whole (0..1).
+    """Split name -> (path, seconds) of each piece without a problem, by fractions (0..1) of all.
 
-    There is a piece to train on, and one for each fraction above 0, as far as they go round.
+    If there are enough pieces, there is one to train on, and one for each fraction above 0.
     """
     splits: dict[str, list[tuple[str, float]]] = {split: [] for split in SPLITS}
     places = {p.path: _place(p.path) for p in pieces if not p.problem}
@@ -134,7 +134,7 @@ def split_pieces(
 
 
 def pieces_csv(pieces: Iterable[Piece], splits: Mapping[str, list[tuple[str, float]]]) -> bytes:
-    """A table of what was found and why some was left out; `read_pieces` reads it back."""
+    """A table of all pieces and why some were left out; `read_pieces` reads it back."""
     split_of = {path: split for split, chosen in splits.items() for path, _ in chosen}
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -145,7 +145,7 @@ def pieces_csv(pieces: Iterable[Piece], splits: Mapping[str, list[tuple[str, flo
 
 
 def read_pieces(table: Path) -> dict[str, Piece]:
-    """Pieces by path, from `pieces_csv`; none where there is no such table, or it is damaged."""
+    """Pieces by path, from `pieces_csv`; none if there is no such table, or it is damaged."""
     if not table.is_file():
         return {}
     try:
@@ -161,7 +161,7 @@ def read_pieces(table: Path) -> dict[str, Piece]:
 
 
 def corpus_digest(midi: Path, pieces: Iterable[Piece] | None) -> str:
-    """A SHA-256 that tells corpora apart: of manifest.csv, or of the pieces that were found."""
+    """A SHA-256 of manifest.csv, or of the pieces that were found: another corpus, another hash."""
     digest = hashlib.sha256()
     if pieces is None:
         digest.update((midi / "manifest.csv").read_bytes())
@@ -173,7 +173,7 @@ def corpus_digest(midi: Path, pieces: Iterable[Piece] | None) -> str:
 
 
 def _place(path: str) -> float:
-    """Where a path falls in 0..1, the same on every machine."""
+    """A number 0..1 that follows from the path alone, the same on every machine."""
     return int.from_bytes(hashlib.sha256(os.fsencode(path)).digest()[:8], "big") / 2**64
 
 
@@ -183,5 +183,5 @@ def _seconds(where: str, text: str | None) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise ValueError(f"{where}: seconds is {text!r}, but must be a number above 0")
+        raise ValueError(f"{where}: seconds: expected a number above 0, got {text!r}")
     return seconds

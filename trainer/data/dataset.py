@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,9 +13,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
+from common.window import ROLL_CHANNELS
 from synth.mel import SINGLE_HZ, Analysis, windowed_magnitudes
-from synth.mel2mel.keys import KEYS, KeyTracks, initial_keys, play_keys
-from trainer.data.manifest import read_manifest
+from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
+from trainer.data.manifest import Manifest, read_manifest
 from trainer.data.storage import read_audio
 
 WINDOW_HOPS = 8
@@ -54,25 +53,29 @@ class Sequences:
         """The three as the network takes them."""
         return KeyTracks(self.velocity, self.age, self.rest)
 
+    def at(self, rows: slice) -> Sequences:
+        """Some of them."""
+        return Sequences(*(getattr(self, name)[rows] for name in self.__slots__))
+
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Which rows of a batch are drawn: every `ranks`-th from `rank` on, so that processes that
-    draw with the same generator have a whole batch between them."""
+class Shard:
+    """Which rows of a batch are drawn: every `ranks`-th from `rank` on, so that processes which
+    draw with the same generator get different rows of one batch."""
 
     rank: int = 0
     ranks: int = 1
 
 
-ALL = Share()
+ALL = Shard()
 
 
 class DataSet:
-    """One split of a data set folder, to draw sequences of so many frames from.
+    """One split of a data set folder, to draw sequences of a number of frames from.
 
-    context: frames before and after a sequence whose roll comes along. Raises ValueError when
-    there is no data set, no excerpt of one of its instruments, or an excerpt is shorter than
-    a sequence.
+    context: frames before and after a sequence for which the roll is given, too. Raises
+    ValueError when there is no data set, no excerpt of one of its instruments, or an excerpt is
+    shorter than a sequence.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class DataSet:
         self.context = context
         self._keys: dict[tuple[int, int], KeyTracks] = {}
         self.manifest, self.frames = read_manifest(folder), frames
-        self.patches = list(self.manifest["programs"])
+        self.patches = list(self.manifest.programs)
         self.analysis = analysis_of(self.manifest)
         self.hop, self.rate = self.analysis.hop, self.analysis.rate
         paths = sorted((folder / split).glob("*.npz"))
@@ -97,40 +100,49 @@ class DataSet:
         for patch, excerpts in zip(self.patches, self.by_instrument, strict=True):
             if not excerpts:
                 raise ValueError(f"{folder / split}: no excerpt of {patch}; let `render` finish")
-        shortest = min(len(e.roll) for e in self.excerpts)
-        if frames > shortest:
+        self.shortest = min(len(e.roll) for e in self.excerpts)
+        if frames > self.shortest:
             raise ValueError(
-                f"frames is {frames}, but an excerpt in {folder / split} has only {shortest}"
+                f"--frames: expected at most {self.shortest}, the shortest excerpt in "
+                f"{folder / split}, got {frames}"
             )
 
     def draw(
-        self, batch: int, window: int, random: torch.Generator, share: Share = ALL
+        self,
+        batch: int,
+        window: int,
+        random: torch.Generator,
+        shard: Shard = ALL,
+        frames: int | None = None,
     ) -> Sequences:
         """Random sequences, the instruments in turn so that each has the same share.
 
-        batch: sequences of each process; may be called from many threads.
+        batch: sequences of each process; frames: another length than the data set's, no longer
+        than `shortest`; may be called from many threads.
         """
-        rows = batch * share.ranks
+        frames = frames or self.frames
+        rows = batch * shard.ranks
         first = _below(len(self.patches), random)
         chosen = []
         for row in range(rows):
             instrument = (first + row) % len(self.patches)
             choices = self.by_instrument[instrument]
             excerpt = choices[_below(len(choices), random)]
-            start = _below(len(excerpt.roll) - self.frames + 1, random)
+            start = _below(len(excerpt.roll) - frames + 1, random)
             chosen.append((excerpt, start))
-        own = chosen[share.rank :: share.ranks]
-        drawn = [self._cut(excerpt, start, window) for excerpt, start in own]
-        columns = [torch.cat(parts) for parts in zip(*drawn, strict=True)]
-        return Sequences(*columns, torch.tensor([excerpt.instrument for excerpt, _ in own]))
+        own = chosen[shard.rank :: shard.ranks]
+        drawn = [self._cut(excerpt, start, frames, window) for excerpt, start in own]
+        audio, roll, velocity, age, rest = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        instruments = torch.tensor([excerpt.instrument for excerpt, _ in own])
+        return Sequences(audio, roll, velocity, age, rest, instruments)
 
-    def _cut(self, excerpt: Excerpt, start: int, window: int) -> tuple[Tensor, ...]:
-        hop, frames = self.hop, self.frames
+    def _cut(self, excerpt: Excerpt, start: int, frames: int, window: int) -> tuple[Tensor, ...]:
+        hop = self.hop
         audio = audio_around(excerpt.audio, start * hop, frames * hop, window // 2)
         before, after = self.context
         first, stop = start - before, start + frames + after
         roll = _roll_between(excerpt.roll, max(first, 0), stop)
-        # As a player hears it from the excerpt's start: a key may have been held for long.
+        # Keys are followed from the excerpt's start: one may have been held for long.
         keys = self._keys_at(excerpt, max(first, 0))
         tracks, _ = play_keys(roll, keys)
         untouched = (0, 0, max(-first, 0), 0)
@@ -161,22 +173,23 @@ def _roll_between(roll: np.ndarray, start: int, stop: int) -> Tensor:
     return pad(part, (0, 0, 0, stop - start - part.shape[1]))
 
 
-def analysis_of(manifest: Mapping[str, Any]) -> Analysis:
+def analysis_of(manifest: Manifest) -> Analysis:
     """What networks see of a data set: windows of eight hops, 64 ms at any rate, and wide bands
     above 8 kHz if it goes so far."""
-    rate, hop = manifest["rate"], manifest["hop"]
-    wide = WIDE_BANDS if rate > 2 * SINGLE_HZ else 0
-    return Analysis(rate=rate, hop=hop, window=WINDOW_HOPS * hop, wide_bands=wide)
+    wide = WIDE_BANDS if manifest.rate > 2 * SINGLE_HZ else 0
+    window = WINDOW_HOPS * manifest.hop
+    return Analysis(rate=manifest.rate, hop=manifest.hop, window=window, wide_bands=wide)
 
 
 def load_excerpt(path: Path, patches: list[str]) -> Excerpt:
-    """Read one excerpt; its instrument is counted in patches. ValueError names a bad file."""
+    """Read one excerpt; patches: in the order that its instrument counts. ValueError names a bad
+    file."""
     try:
         with np.load(path) as file:
             audio, roll, patch = read_audio(file), file["roll"], str(file["patch"])
     except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not an excerpt ({error})") from None
-    if roll.ndim != 2 or roll.shape[1] != 2 * KEYS or audio.ndim != 1:
+    if roll.ndim != 2 or roll.shape[1] != ROLL_CHANNELS or audio.ndim != 1:
         raise ValueError(f"{path}: not an excerpt (audio {audio.shape}, roll {roll.shape})")
     if patch not in patches:
         raise ValueError(f"{path}: patch {patch!r} is not one of {', '.join(patches)}")

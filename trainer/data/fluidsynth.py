@@ -1,6 +1,6 @@
-"""The teacher: FluidSynth, reached by ctypes, turns a score into the sound to be learnt.
+"""FluidSynth, called through ctypes, turns a score into the sound to be learnt.
 
-The library comes inside the pygame-ce wheel (pinned, so that a data set can be made again)
+The library comes with the pygame-ce wheel (pinned, so that a data set can be made again)
 or from the system. Every render uses a fresh synth: a reused one is not bit-identical.
 """
 
@@ -15,14 +15,13 @@ import numpy as np
 import soxr
 
 from daw_bridge.events import Event
+from trainer.data.plan import RENDER_RATE
 from trainer.data.score import to_message
 
-RENDER_RATE = 48_000
-"""Rendered here and resampled down: at 16 kHz its interpolation dulls the top octave."""
 GAIN = 0.5
 POLYPHONY = 1024
 INSTALL = "pip install pygame-ce==2.5.8"
-"""What brings the library, the same one on every machine."""
+"""Installs the library, the same one on every machine."""
 
 
 class FluidSynth:

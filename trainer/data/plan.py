@@ -1,55 +1,117 @@
-"""What a data set shall hold: a recipe, and the list of excerpts that follows from it alone."""
+"""What a data set is made of: the plan that `trainer render` is given."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
+from typing import Annotated, Literal
 
-import numpy as np
+from annotated_types import Interval
+from tyro.conf import arg
 
-from trainer.data.fluidsynth import RENDER_RATE
-from trainer.data.programs import KEYS, PROGRAM_KEYS, PROGRAM_RELEASE_S, RELEASE_S
+from common.flags import Minutes, Positive, Seed, Share, worded
+from trainer.data.programs import KEYS, PROGRAM_KEYS, PROGRAMS
+from trainer.data.words import (
+    KeyRange,
+    read_gains,
+    read_key_range,
+    read_program_keys,
+    read_programs,
+    read_releases,
+    show,
+    show_gains,
+    show_key_range,
+    show_program_keys,
+)
 
+SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
 FRAME_S = 0.008
 """One hop, at any rate."""
-TEST_S = 60.0
-"""Of each test piece, from its start."""
+RENDER_RATE = 48_000
+"""Rendered here and resampled down: at 16 kHz FluidSynth's interpolation dulls the top octave."""
+KEYS_ALONE = "keys"
+"""Folder of excerpts that are one key each, from which templates begin."""
+MINUTES = 60.0
+"""Of training music for each instrument."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What to render.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderPlan:
+    """What a data set is made of, and how."""
 
-    programs: patch name -> General MIDI program; train_minutes, val_minutes: of each program;
-    etude_share: of the training music, 0..1; seconds: length of an excerpt, release included;
-    rate: of the data set; direct: render at that rate instead of 48 kHz; keys: the lowest and
-    the highest; program_keys: the same for single programs; release_s, program_release_s:
-    sound kept after the last note; test_pieces: at most; val_fraction, test_fraction: of a
-    corpus without a manifest.csv; gains_db: patch name -> gain, None to calibrate.
-    """
-
-    midi: Path
-    soundfont: Path
-    out: Path
-    programs: Mapping[str, int]
-    train_minutes: float = 40.0
-    val_minutes: float = 2.0
-    test_pieces: int = 14
-    val_fraction: float = 0.05
-    test_fraction: float = 0.05
-    etude_share: float = 0.25
-    seconds: float = 20.0
-    rate: int = 16_000
+    midi: Annotated[Path, arg(metavar="FOLDER")]
+    """Folder of MIDI files: those that its manifest.csv lists, or all in it and below."""
+    soundfont: Annotated[Path, arg(metavar="FILE")] = SOUNDFONT
+    """SoundFont that plays them."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/data")
+    """Folder of the data set."""
+    programs: Annotated[
+        Mapping[str, int],
+        worded(read_programs, show, "NAME=PROGRAM ... or FILE.yaml"),
+        arg(help_behavior_hint="(default: the method's ten)"),
+    ] = field(default_factory=PROGRAMS.copy)
+    """Instruments by name, with their General MIDI programs, or one YAML file of such."""
+    minutes: Annotated[
+        Positive | None,
+        arg(metavar="MINUTES", help_behavior_hint=f"(default: {MINUTES:g})"),
+    ] = None
+    """Training music for each instrument."""
+    hours: Annotated[
+        Positive | None,
+        arg(metavar="HOURS", help_behavior_hint="(default: 1 for each instrument)"),
+    ] = None
+    """Training music for all instruments together, instead of --minutes."""
+    val_minutes: Minutes = 2.0
+    """Held-out music for each instrument."""
+    test_pieces: Annotated[int, Interval(ge=0), arg(metavar="N")] = 14
+    """Pieces to test with, a minute of each with every instrument."""
+    val_fraction: Annotated[float, Interval(ge=0, le=0.5), arg(metavar="SHARE")] = 0.05
+    """Share of the files held out, 0 to 0.5, where there is no manifest.csv."""
+    test_fraction: Annotated[float, Interval(ge=0, le=0.5), arg(metavar="SHARE")] = 0.05
+    """Share of the files to test with, 0 to 0.5, where there is no manifest.csv."""
+    etudes: Share = 0.25
+    """Share of generated etudes in the training music, 0 to 1."""
+    seconds: Annotated[Positive, Interval(ge=2), arg(metavar="SECONDS")] = 20.0
+    """Length of an excerpt with its release, 2 or more."""
+    keys: Annotated[KeyRange, worded(read_key_range, show_key_range, "LOW-HIGH", 1)] = KEYS
+    """The lowest and the highest key to play; others are left out."""
+    program_keys: Annotated[
+        Mapping[int, KeyRange],
+        worded(read_program_keys, show_program_keys, "PROGRAM=LOW-HIGH ..."),
+    ] = field(default_factory=PROGRAM_KEYS.copy)
+    """Keys that single programs sound; others are left out."""
+    release: Annotated[
+        Mapping[int | None, float],
+        worded(read_releases, show, "[PROGRAM=]SECONDS ..."),
+    ] = field(default_factory=lambda: read_releases([]))
+    """Sound kept after the last note, of all programs and of single ones that ring longer."""
+    key_seconds: Annotated[Positive, arg(metavar="SECONDS")] = 13.0
+    """Hold each key alone for so long; templates begin with these excerpts. 0 for none."""
+    rate: Literal[16_000, 48_000] = 16_000
+    """Samples a second. A frame is 8 ms at both: 128 or 384 samples."""
     direct: bool = False
-    keys: tuple[int, int] = KEYS
-    program_keys: Mapping[int, tuple[int, int]] = field(default_factory=PROGRAM_KEYS.copy)
-    release_s: float = RELEASE_S
-    program_release_s: Mapping[int, float] = field(default_factory=PROGRAM_RELEASE_S.copy)
-    gains_db: Mapping[str, float] | None = None
-    seed: int = 0
+    """Render at that rate itself, not at 48000: faster, but the top octave is duller."""
+    gains: Annotated[
+        Mapping[str, float] | None,
+        worded(read_gains, show_gains, "FILE.yaml", 1),
+        arg(help_behavior_hint="(default: measured, so that the loudest sample is at 0.9)"),
+    ] = None
+    """YAML file of the gain of each instrument in decibels."""
+    seed: Seed = 0
+    """Random seed. Another one chooses other excerpts."""
+
+    def check(self) -> None:
+        """Raises ValueError for a length of music that is stated twice."""
+        if self.hours is not None and self.minutes is not None:
+            raise ValueError("--hours: expected alone, got --minutes too")
+
+    @property
+    def train_minutes(self) -> float:
+        """Training music for each instrument."""
+        if self.hours is not None:
+            return self.hours * 60 / len(self.programs)
+        return MINUTES if self.minutes is None else self.minutes
 
     @property
     def hop(self) -> int:
@@ -61,90 +123,16 @@ class Recipe:
         """Samples a second before any resampling."""
         return self.rate if self.direct else max(self.rate, RENDER_RATE)
 
-    def path_of(self, job: Excerpt) -> Path:
-        """The file of an excerpt."""
-        return self.out / job.split / f"{job.name}.npz"
-
     def keys_of(self, program: int) -> tuple[int, int]:
-        """Lowest and highest key that a program plays. Raises ValueError when none is left."""
+        """Lowest and highest key that a program plays. ValueError if it is left with none."""
         low, high = self.program_keys.get(program, self.keys)
         low, high = max(low, self.keys[0]), min(high, self.keys[1])
         if low > high:
             raise ValueError(
-                f"keys {self.keys[0]}-{self.keys[1]}: none is left of program {program}"
+                f"--keys {self.keys[0]}-{self.keys[1]}: leaves no key to program {program}"
             )
         return low, high
 
     def release_of(self, program: int) -> float:
         """Seconds kept after a program's last note."""
-        return self.program_release_s.get(program, self.release_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """One file to make. piece: a MIDI path, or None for an etude; start, and the length of
-    what is played, in seconds: the release comes on top."""
-
-    split: str
-    name: str
-    patch: str
-    program: int
-    piece: str | None
-    start: float
-    played_s: float
-    seed: int
-
-
-def plan_excerpts(recipe: Recipe, pieces: Mapping[str, list[tuple[str, float]]]) -> list[Excerpt]:
-    """Every excerpt of the data set, instruments in turn, from split -> (path, seconds).
-
-    Test pieces are one minute from the start, with all programs. Raises ValueError when a
-    split that is needed is empty, or an excerpt would be nothing but its release.
-    """
-    for split, minutes in (("train", recipe.train_minutes), ("val", recipe.val_minutes)):
-        if minutes > 0 and not pieces[split]:
-            count = sum(map(len, pieces.values()))
-            raise ValueError(f"{recipe.midi}: no piece has split {split} (of {count} in all)")
-    plan: list[tuple[int, Excerpt]] = []
-    random = np.random.default_rng(recipe.seed)
-    tested = _spread(pieces["test"], recipe.test_pieces)
-    for patch, program in recipe.programs.items():
-        recipe.keys_of(program)
-        release = recipe.release_of(program)
-        if recipe.seconds <= release:
-            raise ValueError(
-                f"seconds is {recipe.seconds:g}, but must be more than {release:g}, the release "
-                f"of {patch}"
-            )
-        played = recipe.seconds - release
-        for split, minutes in (("train", recipe.train_minutes), ("val", recipe.val_minutes)):
-            for number in range(round(minutes * 60 / recipe.seconds)):
-                path, length = pieces[split][int(random.integers(len(pieces[split])))]
-                start = float(random.uniform(0, max(length - recipe.seconds, 0)))
-                made_up = split == "train" and random.random() < recipe.etude_share
-                piece = None if made_up else path
-                seed = int(random.integers(2**31))
-                name = f"{number:04d}-{patch}"
-                job = Excerpt(split, name, patch, program, piece, start, played, seed)
-                plan.append((number, job))
-        for number, (name, path, length) in enumerate(tested):
-            name, length = f"{name}-{patch}", min(TEST_S, length)
-            job = Excerpt("test", name, patch, program, path, 0.0, length, 0)
-            plan.append((number, job))
-    # Instruments in turn, so that what an interrupted run leaves is a balanced set.
-    plan.sort(key=lambda turn: (turn[1].split == "test", turn[0]))
-    return [job for _, job in plan]
-
-
-def _spread(pieces: list[tuple[str, float]], most: int) -> list[tuple[str, str, float]]:
-    """So many pieces, evenly from all, as (a name of its own, path, seconds)."""
-    chosen = np.linspace(0, len(pieces) - 1, min(most, len(pieces))).round().astype(int)
-    stems = Counter(Path(pieces[i][0]).stem for i in chosen)
-    named = []
-    for path, length in (pieces[i] for i in chosen):
-        stem = Path(path).stem
-        if stems[stem] > 1 or not stem.isascii() or len(stem) > 100:
-            mark = sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-            stem = f"{stem.encode('ascii', 'ignore').decode()[:100]}-{mark}"
-        named.append((stem, path, length))
-    return named
+        return self.release.get(program, self.release[None])

@@ -1,8 +1,8 @@
-"""Batches drawn ahead of time, and yet a run that goes on exactly where it stopped.
+"""Batches drawn ahead of time, so that a resumed run still draws what it would have drawn.
 
 Each batch has a seed of its own, taken in turn from the run's generator. So threads may draw
-many at once, and what a checkpoint keeps is the generator as it was when the last batch that
-has been learnt from got its seed.
+many at once, and a checkpoint keeps the generator as it was when the last batch that was
+trained on got its seed.
 """
 
 from __future__ import annotations

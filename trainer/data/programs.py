@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated
 
-import yaml
+from annotated_types import Interval, MinLen
+from pydantic import Strict
 
-from common.fields import any_mapping, whole
+from common.checks import brief
 from common.patch import check_name
+from common.window import HIGHEST_KEY, LOWEST_KEY
 
 PROGRAMS = {
     "grand-piano": 0,
@@ -25,7 +26,7 @@ PROGRAMS = {
 }
 """The method's ten."""
 
-KEYS = (21, 108)
+KEYS = (LOWEST_KEY, HIGHEST_KEY)
 """Lowest and highest key that a piano roll has a place for."""
 PROGRAM_KEYS = {19: (21, 96)}
 """Program -> lowest and highest key that it sounds; General MIDI's church organ ends at 96.
@@ -35,43 +36,31 @@ RELEASE_S = 1.5
 """Sound kept after an excerpt's last note is let go; most programs decay within 0.8 s."""
 PROGRAM_RELEASE_S = {46: 4.5}
 """Program -> the same, for those that ring longer: a harp has no dampers."""
+GAIN_DB = 60.0
+"""Loudest and, below 0, softest gain of a program."""
+
+Program = Annotated[int, Strict(), Interval(ge=0, le=127)]
+Programs = Annotated[dict[str, Program], MinLen(1)]
+Gains = Annotated[dict[str, Annotated[float, Interval(ge=-GAIN_DB, le=GAIN_DB)]], MinLen(1)]
+"""What a file of programs and a file of gains in decibels hold, by patch name."""
 
 
-def read_programs(words: Sequence[str]) -> dict[str, int]:
-    """The programs that --programs asks for: NAME=PROGRAM each, or one YAML file of such.
-
-    Raises ValueError that names the word, or the file and its field.
-    """
-    if len(words) == 1 and "=" not in words[0]:
-        path = Path(words[0])
-        return {k: _checked(str(path), k, v) for k, v in read_mapping_file(path).items()}
-    programs: dict[str, int] = {}
-    for word in words:
-        name, separator, program = word.partition("=")
-        where = f"--programs: {word}"
-        if not separator:
-            raise ValueError(f"{where}: must be NAME=PROGRAM, or one YAML file alone")
-        if name in programs:
-            raise ValueError(f"{where}: {name} is named twice")
-        programs[name] = _checked(where, name, int(program) if program.isdecimal() else program)
+def check_programs(where: str, programs: dict[str, int]) -> dict[str, int]:
+    """The same programs; ValueError that begins with where if a name cannot be a patch's."""
+    for name in programs:
+        try:
+            check_name(name)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
     return programs
 
 
-def read_mapping_file(path: Path) -> dict[Any, Any]:
-    """A YAML file's mapping of instruments. Raises ValueError when it is none, or is empty."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except Exception as error:  # PyYAML lets many kinds escape where a tag belies its value
-        raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    mapping = any_mapping(str(path), content)
-    if not mapping:
-        raise ValueError(f"{path}: is empty, but must map instruments")
-    return mapping
-
-
-def _checked(where: str, name: object, program: object) -> int:
-    try:
-        check_name(name)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
-    return whole(f"{where}: program of {name}", program, 0, 127)
+def check_gains(where: str, gains: Mapping[str, float], patches: Iterable[str]) -> None:
+    """ValueError that begins with where unless each patch, and no other, has a gain."""
+    patches = list(patches)
+    for name in gains:
+        if name not in patches:
+            raise ValueError(f"{where}: expected one of {', '.join(patches)}, got {brief(name)}")
+    for name in patches:
+        if name not in gains:
+            raise ValueError(f"{where}: {name} is missing")

@@ -1,11 +1,13 @@
 """Notes to learn from: pieces of music and generated etudes, as timed messages.
 
-A score is a list of `Strike`s and pedal moves for one instrument. Etudes (scales, held notes,
+A score is a list of strikes and pedal moves for one instrument. Etudes (scales, held notes,
 chords over the whole keyboard) teach the isolated, long and extreme notes that people play by
 hand and that a corpus of pieces hardly holds.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import mido
 import numpy as np
@@ -15,6 +17,8 @@ from daw_bridge.midi.file import TimedMessage
 from trainer.data.programs import KEYS
 
 PART = 1
+Strike = tuple[float, float, int, int]
+"""Start and end in seconds, key, velocity."""
 DRUMS = 9
 """The channel, counted from 0, whose keys are drums and no pitches."""
 
@@ -70,23 +74,39 @@ def excerpt(events: list[Event], start: int, stop: int) -> list[Event]:
     return [*cut, Pedal(stop - start, PART, SUSTAIN, False)]
 
 
+KINDS = ("run", "held", "long", "repeated", "chords")
+KIND_SHARES = (0.15, 0.15, 0.35, 0.2, 0.15)
+"""Long ones are held for most of the etude: no piece tells what a tone does after four seconds."""
+REGISTERS = ((21, 46), (48, 85), (21, 109))
+"""Low keys, the middle, all: an etude keeps to one of them."""
+REGISTER_SHARES = (0.3, 0.35, 0.35)
+VELOCITIES = (10, 127)
+KEY_ONSET_S, KEY_VELOCITY = 0.2, 80
+"""Of a key that is played alone."""
+STEPS = {"chromatic": range(12), "major": (0, 2, 4, 5, 7, 9, 11), "random": range(12)}
+
+
 def etude(
     random: np.random.Generator, rate: int, seconds: float, keys: tuple[int, int] = KEYS
 ) -> list[Event]:
     """A made-up study of some seconds: a run, held notes, repeated notes or chords.
 
-    keys: the lowest and the highest one in it. Half of the studies keep to the middle.
+    keys: the lowest and the highest one in it.
     """
-    kind = random.choice(["run", "held", "repeated", "chords"])
+    kind = random.choice(KINDS, p=KIND_SHARES)
+    velocity = _velocities(random)
     low, high = keys[0], keys[1] + 1
-    if random.random() >= 0.5 and max(low, 48) < min(high, 85):
-        low, high = max(low, 48), min(high, 85)
-    steps = random.choice(["chromatic", "major", "random"])
-    scale = np.array([0, 2, 4, 5, 7, 9, 11]) if steps == "major" else np.arange(12)
+    bottom, top = REGISTERS[random.choice(len(REGISTERS), p=REGISTER_SHARES)]
+    if max(low, bottom) < min(high, top):
+        low, high = max(low, bottom), min(high, top)
+    if kind == "long":
+        return _events_of(_long_strikes(random, seconds, range(low, high), velocity), rate)
+    steps = random.choice(list(STEPS))
     # A narrow range may lie between the steps of a scale.
-    allowed = [key for key in range(low, high) if (key % 12) in scale] or list(range(low, high))
+    allowed = [key for key in range(low, high) if key % 12 in STEPS[steps]]
+    allowed = allowed or list(range(low, high))
     at, going, place = 0.1, 1, int(random.integers(len(allowed)))
-    strikes: list[tuple[float, float, int, int]] = []
+    strikes: list[Strike] = []
     pace = {"run": 0.25, "held": 1.6, "repeated": 0.3, "chords": 1.0}[kind]
     pace *= float(np.exp(random.normal(0, 0.4)))
     while at < seconds - 0.3:
@@ -102,14 +122,41 @@ def etude(
         struck = {allowed[place]}
         while len(struck) < count:
             struck.add(int(np.clip(allowed[place] + random.integers(-12, 13), low, high - 1)))
-        for key in struck:
-            velocity = int(np.clip(random.normal(80, 25), 10, 127))
-            strikes.append((at, min(at + length, seconds), key, velocity))
+        strikes += [(at, min(at + length, seconds), key, velocity()) for key in struck]
         at += pace
     return _events_of(strikes, rate)
 
 
-def _events_of(strikes: list[tuple[float, float, int, int]], rate: int) -> list[Event]:
+def key_alone(rate: int, seconds: float, key: int) -> list[Event]:
+    """One key, struck at `KEY_ONSET_S` and held to the end."""
+    return _events_of([(KEY_ONSET_S, seconds, key, KEY_VELOCITY)], rate)
+
+
+def _velocities(random: np.random.Generator) -> Callable[[], int]:
+    """How hard an etude's keys are struck: each anyhow, or all about as hard as one another."""
+    softest, hardest = VELOCITIES
+    if random.random() < 0.5:
+        return lambda: int(random.integers(softest, hardest + 1))
+    usual = random.uniform(softest, hardest)
+    return lambda: int(np.clip(random.normal(usual, 12), softest, hardest))
+
+
+def _long_strikes(
+    random: np.random.Generator, seconds: float, keys: range, velocity: Callable[[], int]
+) -> list[Strike]:
+    """One to five keys, struck within a second or one after the other, held almost to the end."""
+    count = min(int(random.integers(1, 6)), len(keys))
+    chosen = random.choice(keys, count, replace=False)
+    latest = random.choice([0.1, 1.0, seconds / 3])
+    starts = random.uniform(0.1, max(latest, 0.1), count)
+    ends = np.maximum(random.uniform(0.65, 1.0, count) * seconds, starts + 0.2)
+    return [
+        (float(start), min(float(end), seconds), int(key), velocity())
+        for start, end, key in zip(starts, ends, chosen, strict=True)
+    ]
+
+
+def _events_of(strikes: list[Strike], rate: int) -> list[Event]:
     """Strikes (start s, end s, key, velocity) as events; a key ends before it starts again."""
     events: list[Event] = []
     again: dict[int, int] = {}

@@ -7,11 +7,9 @@ listen to. Older data sets hold the audio as an array: `read_audio` takes both.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,21 +46,3 @@ def read_audio(file: Mapping[str, Any]) -> np.ndarray:
         return soundfile.read(BytesIO(file[AUDIO]), dtype="int16")[0]
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{AUDIO}: {error}") from None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside the old one and rename it over it, so that it is never half there.
-
-    Raises OSError when it cannot be written; no half of it is left, and the old one is as it was.
-    """
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        # A full disk must not stay full of halves.
-        partial.unlink(missing_ok=True)
-        raise OSError(f"{path}: cannot be written ({error.strerror or error})") from None

@@ -1,8 +1,8 @@
 """Another network's weights as a beginning: a 48 kHz Mel2Mel knows all that a 16 kHz one does.
 
 Frames are as long and bins as wide in both, so what was learnt of the bins below 8 kHz holds;
-the bands above begin like the highest of them. Fewer functions of the timbre than before say
-the same of the instruments as nearly as they can.
+the bands above begin like the highest of them. Fewer or other functions of the timbre than before
+say the same of the instruments as nearly as they can.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from synth.mel import Analysis
-from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
+from synth.mel2mel.network import Mel2Mel, Mel2MelConfig, TimbreFeatures
 from trainer.run.weights import load_weights, read_config
 
 HEARD = 0.9
@@ -24,8 +24,12 @@ BAND_AXES = {"fine.weight": 0, "fine.bias": 0, "templates.base": 2, "templates.b
 BAND_AXES |= {"templates.tilt": 1, "templates.tilt_by_timbre": 1}
 BAND_AXES |= {"templates.floor.weight": 0, "templates.floor.bias": 0}
 """Weights with a row for each fine band, and where."""
-LAYERS = ("power", "extra_power", "fill", "release", "floor")
-"""Linear layers of the templates, read at functions of the timbre."""
+LAYERS = ("power", "extra_power", "fill", "release", "floor", "decay", "level")
+"""Linear layers of the templates, read at functions of the timbre; the last two are not in all."""
+SPREAD = 0.1
+"""Squared distance on the map, within -1..1, at which an instrument's share has fallen to 1 / e."""
+MOMENT_AXES = {"templates.base": 1, "templates.by_timbre": 2}
+"""Weights with a row for each moment, and where."""
 
 
 def grow(network: Mel2Mel, path: Path) -> str:
@@ -38,8 +42,8 @@ def grow(network: Mel2Mel, path: Path) -> str:
     _check(path, old.config, new)
     before, after = old.config.analysis, new.analysis
     weights = old.state_dict()
-    if new.timbre_features < old.config.timbre_features:
-        _retell(weights, new.timbre_features)
+    if (new.timbre_features, new.blend) != (old.config.timbre_features, old.config.blend):
+        _retell(weights, old, network)
     kept = after.bands
     if before != after:
         kept = round(HEARD * before.bins)
@@ -47,7 +51,12 @@ def grow(network: Mel2Mel, path: Path) -> str:
             weights[name] = _stretched(weights[name], axis, kept, after.bands)
         # Other mel bands lie elsewhere.
         weights = {k: v for k, v in weights.items() if not k.startswith("mel.")}
+    moments = len(network.templates.moments_s)
+    for name, axis in MOMENT_AXES.items():
+        weights[name] = _stretched(weights[name], axis, weights[name].shape[axis], moments)
     network.load_state_dict(network.state_dict() | weights)
+    if new.blend and not old.config.blend:
+        _take_levels(network)
     return (
         f"begun with {path}: {kept} of {after.bands} fine bands, {new.timbre_features} of "
         f"{old.config.timbre_features} functions of the timbre, "
@@ -72,6 +81,9 @@ def _check(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
         ("frames a second", before.frame_rate, after.frame_rate),
         ("hertz between bins", before.rate / before.window, after.rate / after.window),
     ]
+    for name in ("decay_bands", "blend"):
+        if getattr(old, name):
+            pairs.append((name, getattr(old, name), getattr(new, name)))
     for name, there, here in pairs:
         if there != here:
             raise ValueError(f"{path}: cannot be grown ({name}: {there} there, {here} here)")
@@ -84,17 +96,34 @@ def _check(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
         raise ValueError(f"{path}: cannot be grown (only from each bin a band to a higher rate)")
 
 
-def _retell(weights: dict[str, Tensor], count: int) -> None:
-    """Make do with the first `count` functions of the timbre: the others as linear in them as
-    least squares find, at the instruments and a little at timbres between."""
+def place_functions(timbre: TimbreFeatures, points: Tensor) -> None:
+    """Let each function of a timbre that blends belong to a place: the first of points (n, size).
+
+    A share falls with the squared distance from its place.
+    """
+    places = points[: len(timbre.linear.weight)]
+    with torch.no_grad():
+        timbre.linear.weight.copy_(2 * places / SPREAD)
+        timbre.linear.bias.copy_(-places.square().sum(1) / SPREAD)
+
+
+@torch.no_grad()
+def _retell(weights: dict[str, Tensor], old: Mel2Mel, new: Mel2Mel) -> None:
+    """Make do with other functions of the timbre: the old ones as linear in them as least squares
+    find, at the instruments and a little at timbres between."""
     points = weights["instruments.weight"]
     shares = torch.rand(MIXTURES, len(points), generator=torch.Generator().manual_seed(0)) ** 4
     places = torch.cat([points, shares / shares.sum(1, keepdim=True) @ points])
     counts = torch.ones(len(places), 1)
     counts[len(points) :] = MIXTURE_WEIGHT
-    linear = (weights["timbre.linear.weight"], weights["timbre.linear.bias"])
-    told = torch.nn.functional.linear(places, *linear).tanh()
-    fewer = torch.cat([torch.ones(len(places), 1), told[:, :count]], 1)
+    linear = new.timbre.linear
+    if old.config.blend == new.config.blend:
+        linear.weight.copy_(old.timbre.linear.weight[: len(linear.weight)])
+        linear.bias.copy_(old.timbre.linear.bias[: len(linear.bias)])
+    else:
+        place_functions(new.timbre, places)
+    told = old.timbre(places)
+    fewer = torch.cat([torch.ones(len(places), 1), new.timbre(places)], 1)
     # Functions that are alike leave more than one solution: the smallest.
     share = torch.linalg.lstsq(fewer * counts, told * counts, driver="gelsd").solution
     for still, moving in (("base", "by_timbre"), ("tilt", "tilt_by_timbre")):
@@ -103,12 +132,30 @@ def _retell(weights: dict[str, Tensor], count: int) -> None:
         weights[still] = weights[still] + moved[0]
         weights[moving] = moved[1:]
     for layer in LAYERS:
+        if f"templates.{layer}.bias" not in weights:
+            continue
         still, moving = f"templates.{layer}.bias", f"templates.{layer}.weight"
         moved = share @ weights[moving].T
         weights[still] = weights[still] + moved[0]
         weights[moving] = moved[1:].T.contiguous()
     for name in ("weight", "bias"):
-        weights[f"timbre.linear.{name}"] = weights[f"timbre.linear.{name}"][:count]
+        weights[f"timbre.linear.{name}"] = getattr(linear, name)
+
+
+@torch.no_grad()
+def _take_levels(network: Mel2Mel) -> None:
+    """Let each spectrum's level be what it is at the instruments."""
+    templates, told = network.templates, network.timbre(network.instruments.weight)
+    powers = [
+        (2 * (templates.base + torch.tensordot(one, templates.by_timbre, 1))).exp()
+        @ templates.widths
+        for one in told
+    ]
+    levels = torch.stack(powers).log().flatten(1) / 2
+    ones = torch.cat([torch.ones(len(told), 1), told], 1)
+    moved = torch.linalg.lstsq(ones, levels, driver="gelsd").solution
+    templates.level.bias.copy_(moved[0])
+    templates.level.weight.copy_(moved[1:].T)
 
 
 def _stretched(old: Tensor, axis: int, kept: int, count: int) -> Tensor:

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.mel2mel.network import Spectra
+from synth.mel2mel.network import QUIET, Spectra
+from trainer.mel2mel.settings import LossSettings
 
 CEILING = 3.0
 """Natural log, +26 dB: a wild guess counts as no louder, or `abs` would know nothing else."""
@@ -37,24 +38,11 @@ MEASURES = {
 
 
 @dataclass(frozen=True, slots=True)
-class SpectralLoss:
-    """A loss by name and how much each head counts.
+class SpectralLoss(LossSettings):
+    """The loss that its settings describe.
 
-    log_weight: of the fine head's absolute error of log S / 4, so that quiet partials count a
-    little and silence hardly at all; None for a tenth with tanh-log-abs, else nothing.
-    slope_weight: of the absolute errors of its slopes, over frequency and over time, from which
-    the spectral vocoder reads the phase; None for 1 with tanh-log-abs, else nothing.
+    The error of log S / 4 lets quiet partials count a little and silence hardly at all.
     """
-
-    name: str = "tanh-log-abs"
-    mel_weight: float = 4.0
-    fine_weight: float = 1.0
-    log_weight: float | None = None
-    slope_weight: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.name not in MEASURES:
-            raise ValueError(f"loss {self.name!r}: must be one of {', '.join(MEASURES)}")
 
     @property
     def logs(self) -> float:
@@ -73,11 +61,12 @@ class SpectralLoss:
         logs, in single precision; fine may be None where the network has no such head."""
         measure = MEASURES[self.name].of
         loss = self.mel_weight * (measure(heard.mel.float()) - measure(mel)).square().mean()
-        if heard.fine is None:
+        if heard.fine is None or fine is None:
             return loss
 
         def away(guess: Tensor, true: Tensor) -> Tensor:
-            guess = guess.float()
+            # Below the floor is silence, too.
+            guess = torch.where(true > QUIET, guess.float(), guess.float().clamp(min=QUIET))
             error = self.fine_weight * (measure(guess) - measure(true)).abs().mean()
             if self.logs:
                 error = error + self.logs * (guess - true).abs().mean() / 4
@@ -95,8 +84,7 @@ class SpectralLoss:
             terms += [(self.fine_weight, f"mean absolute error of {words.format('bin')}")]
             terms += [(self.logs, "mean absolute error of log bin / 4")]
             terms += [(self.slopes, "mean absolute error of its slopes, by loudness")]
-        told = [f"{w:g} x {what}" if w != 1 else what for w, what in terms if w]
-        return " + ".join(told)
+        return " + ".join(f"{w:g} x {what}" if w != 1 else what for w, what in terms if w)
 
 
 def slope_error(guess: Tensor, true: Tensor) -> Tensor:

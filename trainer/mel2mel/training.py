@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -18,45 +17,48 @@ from torch import Tensor, nn
 from synth.mel import FLOOR, fold, mel_filters, mel_from_magnitudes
 from synth.mel2mel.bilstm import Lookahead
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
-from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
+from trainer.data.dataset import DataSet, Sequences, Shard, framed_magnitudes
+from trainer.mel2mel.between import Mixtures, draw_mixtures, points_of, wanted_between
 from trainer.mel2mel.grow import grow
+from trainer.mel2mel.keys_alone import has_keys, measure_keys, settle
 from trainer.mel2mel.losses import SpectralLoss
+from trainer.mel2mel.settings import Mel2MelSettings
 from trainer.run.checkpoint import LAST
-from trainer.run.loop import Plan, Run
+from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work
+from trainer.run.plan import TrainingPlan
 
-FRAMES = 256
-"""Length of a sequence, unless the plan says otherwise."""
 LOOKAHEADS = (0, 1, 2, 4, 8, None)
 LOOKAHEAD_SHARES = (0.2, 0.1, 0.15, 0.25, 0.1, 0.2)
-LEARNING_RATE = 1e-3
-TEMPLATE_RATE = 3e-2
-HALVE_EVERY = 40_000
+TEMPLATE_RATE, MEASURED_RATE = 3e-2, 3e-3
+"""Of key templates that begin with nothing, and of those that begin as measured."""
+MEASURED_BETAS = (0.9, 0.9)
+"""Adam's for the latter. With its usual memory of a thousand steps, what is heard once in a
+hundred steps, such as the late moments of low keys, moves by thirty times the rate at once."""
+STRETCHES, STRETCH_SHARES = (1, 4, 8), (0.65, 0.2, 0.15)
+"""So many times longer, and fewer, are the sequences of a batch: in two seconds nobody learns what
+becomes of a key that is held for ten."""
+BETWEEN_SHARE = 0.2
+"""Shard of the sequences that are played between the instruments."""
+CORRECTION_WEIGHT = 0.003
+"""Of the correction's mean square: templates and correction could otherwise drift apart for ever,
+each undoing what the other says."""
 VALIDATION_BATCHES = 8
 VALIDATION_LOOKAHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Teaching:
-    """loss: what is descended; rate, template_rate: Adam's, of the network and of its key
-    templates; grow: weights of another Mel2Mel, of which a new run takes what fits."""
-
-    loss: SpectralLoss = SpectralLoss()
-    rate: float = LEARNING_RATE
-    template_rate: float = TEMPLATE_RATE
-    grow: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """A batch: sequences, and of each its lookahead in frames, None for all there are."""
+class Mel2MelBatch:
+    """Sequences, of each its lookahead in frames, None for all there are, and mixtures
+    that the last of the sequences are played with; their sound does not count."""
 
     sequences: Sequences
     lookaheads: tuple[int | None, ...]
+    mixtures: Mixtures
 
 
 class Mel2MelObjective(nn.Module):
-    """See `task.Objective`."""
+    """See `run.objective.Objective`."""
 
     unit = "frame"
     session: Mapping[str, Any] = {}
@@ -72,6 +74,7 @@ class Mel2MelObjective(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
+        self.filters: Tensor
         self.register_buffer("filters", mel_filters(network.config.analysis), persistent=False)
         self.seen = batch * data.frames
         words = loss.in_words(network.config.fine)
@@ -79,15 +82,45 @@ class Mel2MelObjective(nn.Module):
         self._data, self._held_out, self._batch = data, held_out, batch
         self._loss, self._machine = loss, machine
 
-    def draw(self, random: torch.Generator) -> Lesson:
-        share = Share(self._machine.rank, self._machine.ranks)
+    def draw(self, random: torch.Generator) -> Mel2MelBatch:
+        shard = Shard(self._machine.rank, self._machine.ranks)
         window = self.network.config.analysis.window
-        sequences = self._data.draw(self._batch, window, random, share)
-        lookaheads = draw_lookaheads(self._batch * share.ranks, random)
-        return Lesson(sequences, lookaheads[share.rank :: share.ranks])
+        stretch = self._stretch(random)
+        rows = max(self._batch // stretch, 1)
+        frames = self._data.frames * stretch
+        sequences = self._data.draw(rows, window, random, shard, frames)
+        lookaheads = draw_lookaheads(rows * shard.ranks, random)[shard.rank :: shard.ranks]
+        instruments = len(self._data.patches)
+        between = round(BETWEEN_SHARE * rows)
+        if self.network.templates is None or instruments < 2:
+            between = 0
+        mixtures = draw_mixtures(between * shard.ranks, instruments, random)
+        own = slice(shard.rank, None, shard.ranks)
+        return Mel2MelBatch(
+            sequences, lookaheads, Mixtures(mixtures.chosen[own], mixtures.shares[own])
+        )
 
-    def forward(self, batch: Lesson) -> Tensor:
-        return self._compare(batch.sequences, batch.lookaheads, self._machine.mixed_precision())
+    def _stretch(self, random: torch.Generator) -> int:
+        """How many times longer the sequences of a batch are, as far as excerpts reach."""
+        drawn = int(torch.multinomial(torch.tensor(STRETCH_SHARES), 1, generator=random))
+        most = min(self._data.shortest // self._data.frames, self._batch)
+        return min(STRETCHES[drawn], most)
+
+    def forward(self, batch: Mel2MelBatch) -> Tensor:
+        rows, between = len(batch.lookaheads), len(batch.mixtures.chosen)
+        real = rows - between
+        precision = self._machine.mixed_precision()
+        loss = self._compare(batch.sequences.at(slice(real)), batch.lookaheads[:real], precision)
+        if not between:
+            return loss
+        last = batch.sequences.at(slice(real, None))
+        score = (last.roll, last.keys, batch.lookaheads[real:])
+        with precision:
+            wanted = wanted_between(self.network, batch.mixtures, *score)
+            points = points_of(batch.mixtures, self.network.instruments.weight.detach())
+            heard = self.network(last.roll, points, score[2], last.keys)
+        middle = self._loss(heard, wanted.mel, wanted.fine)
+        return (loss * real + middle * between) / rows
 
     def validate(self) -> float:
         random = torch.Generator().manual_seed(1)
@@ -109,37 +142,50 @@ class Mel2MelObjective(nn.Module):
         with precision:
             embedding = self.network.instruments(batch.instrument)[:, None]
             heard = self.network(batch.roll, embedding, lookahead, batch.keys)
-        return self._loss(heard, mel, fine)
+        loss = self._loss(heard, mel, fine)
+        if heard.correction is None or not torch.is_grad_enabled():
+            return loss
+        return loss + CORRECTION_WEIGHT * heard.correction.float().square().mean()
 
 
-def train(plan: Plan, teaching: Teaching | None = None) -> None:
+def train(plan: TrainingPlan, settings: Mel2MelSettings) -> None:
     """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
-    teaching = teaching or Teaching()
+    sizes = settings.sizes.config()
     with at_work(plan.device, plan.threads) as machine:
         torch.manual_seed(plan.seed)
-        frames = plan.frames or FRAMES
-        data, held_out = (DataSet(plan.data, split, frames) for split in ("train", "val"))
+        data, held_out = (DataSet(plan.data, split, plan.frames) for split in ("train", "val"))
         count = len(data.patches)
-        config = Mel2MelConfig(instruments=count, analysis=data.analysis, **plan.sizes)
+        config = Mel2MelConfig(instruments=count, analysis=data.analysis, **sizes)
         network = Mel2Mel(config)
         _spread(network)
-        objective = Mel2MelObjective(network, data, held_out, plan.batch, teaching.loss, machine)
+        placed = network.templates is not None and has_keys(plan.data)
+        # Where instruments were placed by what is heard of them, there they stay.
+        network.instruments.requires_grad_(not placed)
+        loss = SpectralLoss(**asdict(settings.loss))
+        objective = Mel2MelObjective(network, data, held_out, plan.batch, loss, machine)
         objective.to(machine.device)
-        named = list(network.named_parameters())
+        named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         fast = [p for n, p in named if n.startswith("templates.")]
         slow = [p for n, p in named if not n.startswith("templates.")]
+        template_rate = settings.template_rate
+        if template_rate is None:
+            template_rate = MEASURED_RATE if placed else TEMPLATE_RATE
         groups = [
-            {"params": slow, "lr": teaching.rate},
-            {"params": fast, "lr": teaching.template_rate},
+            {"params": slow, "lr": plan.learning_rate},
+            {"params": fast, "lr": template_rate} | ({"betas": MEASURED_BETAS} if placed else {}),
         ]
         begun = (plan.run / LAST).exists()
-        if teaching.grow and not begun:
-            told = grow(network, teaching.grow)
+        if settings.grow and not begun:
+            report = grow(network, settings.grow)
             if machine.first:
-                print(told, file=sys.stderr)
-        run = Run(plan, objective, groups, HALVE_EVERY, machine)
-        if teaching.grow and not begun:
-            run.progress.begin_with(teaching.grow)
+                print(report, file=sys.stderr)
+        if placed and not begun and not plan.init:
+            report = settle(network, measure_keys(plan.data, data.patches, network))
+            if machine.first:
+                print(report, file=sys.stderr)
+        run = Run(plan, objective, groups, machine)
+        if settings.grow and not begun:
+            run.progress.begin_with(settings.grow)
         run.go()
 
 

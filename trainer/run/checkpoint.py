@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on exactly, and weights that a bank is made of.
+"""Checkpoints: all that a run needs to resume exactly, and weights that a bank is made of.
 
 last.pt holds weights, their average, optimiser, schedule, random state and counters.
 weights.safetensors and best.safetensors hold averaged weights in half precision, the latest
@@ -11,23 +11,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from common.files import write_whole
 from synth.mel import Analysis
-from trainer.run.weights import one_line, read_config, read_history, read_taught, replace_with
+from trainer.run.weights import one_line, read_config, read_history, read_taught
 
 LAST, LATEST, BEST = "last.pt", "weights.safetensors", "best.safetensors"
 
 
 @dataclass(slots=True)
 class Progress:
-    """Counters that make a bank's provenance: all sum over resumed sessions. best: the lowest
+    """Counters for a bank's provenance, summed over all sessions of a run. best: the lowest
     validation so far; begun_with: the file of weights that the run began with, if it did, and
     earlier_...: what they had seen."""
 
@@ -42,7 +44,7 @@ class Progress:
     begun_with: str = ""
 
     def begin_with(self, weights: Path) -> None:
-        """Count what a file of weights tells of its history as earlier."""
+        """Count what these weights had seen before as earlier."""
         history = read_history(weights)
         self.begun_with = f"{weights.resolve().parent.name}/{weights.name}"
         self.earlier_iterations = history.get("iterations", 0)
@@ -66,15 +68,14 @@ def save_weights(
     taught: Mapping[str, Any],
     history: Mapping[str, Any],
 ) -> None:
-    """Write averaged weights; taught, history: what a bank shall tell of how they came about."""
+    """Write averaged weights; taught, history: for the provenance of a bank made of them."""
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in average.items()}
     notes = {"config": asdict(config), "taught": dict(taught), "history": dict(history)}
-    told = {name: json.dumps(note) for name, note in notes.items()}
-    replace_with(path, lambda partial: save_file(half, partial, told))
+    write_whole(path, save(half, {name: json.dumps(note) for name, note in notes.items()}))
 
 
 def load_checkpoint(run: Path) -> dict[str, Any]:
-    """What last.pt holds, on the CPU, with a `Progress`. Raises ValueError for half a one."""
+    """What last.pt holds, on the CPU, with a `Progress`. Raises ValueError if it is not whole."""
     path = run / LAST
     try:
         whole = torch.load(path, map_location="cpu", weights_only=True)
@@ -94,7 +95,9 @@ def save_checkpoint(run: Path, whole: Mapping[str, Any], progress: Progress) -> 
     """Write last.pt."""
     counters = [getattr(progress, name) for name in Progress.__slots__]
     whole = dict(whole) | {"progress": counters}
-    replace_with(run / LAST, lambda path: torch.save(whole, path))
+    file = BytesIO()
+    torch.save(whole, file)
+    write_whole(run / LAST, file.getvalue())
 
 
 def check_config(weights: Path, config: Any, taught: Mapping[str, Any]) -> None:
@@ -114,12 +117,12 @@ def check_config(weights: Path, config: Any, taught: Mapping[str, Any]) -> None:
     for name, there, here in pairs:
         if there != here:
             raise ValueError(
-                f"{weights}: of another configuration ({name} is {there} there, {here} here)"
+                f"{weights}: of another configuration ({name}: {there} there, {here} here)"
             )
 
 
 def taught_alike(weights: Path, taught: Mapping[str, Any]) -> bool:
-    """Whether there are such weights, taught in the same way, by however many iterations."""
+    """Whether these weights exist and were taught in the same way; iterations may differ."""
     return weights.exists() and read_taught(weights) | {"iteration": 0} == {
         **taught,
         "iteration": 0,

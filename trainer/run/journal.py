@@ -1,4 +1,4 @@
-"""What a run tells of itself as it goes: log.jsonl, and TensorBoard if it is asked for."""
+"""A run's log: log.jsonl, and TensorBoard if it is asked for."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Journal:
                 raise ValueError("--tensorboard: needs `pip install tensorboard`") from None
             self._board = SummaryWriter(str(run / "tensorboard"))
 
-    def tell(
+    def write(
         self,
         counters: Mapping[str, float],
         values: Mapping[str, float],
         notes: Mapping[str, Any],
     ) -> None:
-        """One line. counters: where the run stands, `iteration` among them; values: what
-        TensorBoard draws; notes: what else the log says."""
+        """Add one line. counters: where the run stands, `iteration` among them; values: for
+        TensorBoard, too; notes: for the log only."""
         with self._path.open("a") as file:
             file.write(json.dumps({**counters, **values, **notes}) + "\n")
         if self._board:
@@ -50,7 +50,7 @@ class Journal:
 
 
 class Recent:
-    """Losses since the last report. They are looked at together: to read one waits for a GPU."""
+    """Losses since the last report, read together, because reading one waits for the GPU."""
 
     def __init__(self, run: Path) -> None:
         self._run = run

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from common.files import remove_partials
 from trainer.data.prefetch import Prefetch
 from trainer.run.checkpoint import (
     BEST,
@@ -33,7 +34,8 @@ from trainer.run.checkpoint import (
 )
 from trainer.run.journal import Journal, Recent
 from trainer.run.machine import Machine
-from trainer.run.task import Objective, Plan, Sketch
+from trainer.run.objective import Objective, Sketch
+from trainer.run.plan import TrainingPlan
 from trainer.run.weights import load_weights, one_line
 
 REPORT_EVERY = 50
@@ -50,29 +52,29 @@ DRAWERS = 8
 class Run:
     """One training run: `go` trains until the plan's end, a signal, or its time is up.
 
-    groups: Adam's parameter groups; halve_every: the plan's, unless it states one. Raises
-    ValueError for a checkpoint or weights that do not fit.
+    groups: Adam's parameter groups, each with its learning rate. Raises ValueError for a
+    checkpoint or weights that do not fit.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: TrainingPlan,
         objective: Objective,
-        groups: list[dict],
-        halve_every: int,
+        groups: list[dict[str, Any]],
         machine: Machine | None = None,
     ) -> None:
         self.plan, self.objective, self.machine = plan, objective, machine or Machine()
         self.network, self.unit = objective.network, objective.unit
         rates = [group["lr"] for group in groups]
         self.optimiser = torch.optim.Adam(groups, fused=True)
-        halve_every = plan.halve_every or halve_every
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda i: min(1.0, (i + 1) / WARM_UP) * 0.5 ** (i // halve_every)
+            self.optimiser, lambda i: min(1.0, (i + 1) / WARM_UP) * 0.5 ** (i // plan.halve_every)
         )
         self.random = torch.Generator().manual_seed(plan.seed)
         self.progress = Progress()
         plan.run.mkdir(parents=True, exist_ok=True)
+        if self.machine.first:
+            remove_partials(plan.run)  # of a session that was killed
         if (plan.run / LAST).exists():
             self._resume(rates)
         elif plan.init:
@@ -173,7 +175,7 @@ class Run:
         }
         save_checkpoint(plan.run, whole, progress)
         save_weights(run / LATEST, weights, config, taught, progress.history())
-        # Logged once it is on disk: the log's last validation belongs to these weights.
+        # Logged only now: the log's last validation belongs to the weights on the disk.
         session = {"device": self.machine.name} | dict(self.objective.session)
         self._log(session, validation=round(progress.validation, 5))
 
@@ -207,10 +209,10 @@ class Run:
             check_config(run / LATEST, self.network.config, self.objective.taught)
         self.progress = whole["progress"]
         if not taught_alike(run / BEST, self.objective.taught):
-            # A loss of another kind would never be beaten, or always.
+            # Losses of different kinds cannot be compared.
             self.progress.best = float("inf")
-        # Whatever the session before used, its rates included.
-        schedule.base_lrs = rates
+        # The rates are this session's, whatever the last one used.
+        schedule.base_lrs = [*rates]
         for group, rate, factor in zip(
             self.optimiser.param_groups, rates, schedule.lr_lambdas, strict=True
         ):
@@ -220,13 +222,14 @@ class Run:
 
     def _log(self, notes: Mapping[str, Any], **values: float) -> None:
         if self.machine.first:
-            counters = {"iteration": self.progress.iteration, f"{self.unit}s": self.progress.seen}
-            counters["hours"] = round(self.progress.seconds / 3600, 3)
-            self.journal.tell(counters, values, notes)
+            progress = self.progress
+            counters = {"iteration": progress.iteration, f"{self.unit}s": progress.seen}
+            hours = {"hours": round(progress.seconds / 3600, 3)}
+            self.journal.write(counters | hours, values, notes)
 
 
 def _check_moments(optimiser: torch.optim.Optimizer) -> None:
-    """Adam takes moments of other weights without a word, and then writes beyond their ends."""
+    """Adam accepts moments of other shapes, and would then write beyond their ends."""
     for group in optimiser.param_groups:
         for weight in group["params"]:
             state = optimiser.state[weight]

@@ -6,13 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Machine:
 
     @property
     def precision(self) -> torch.dtype:
-        """Of matrix products: bfloat16 where there are units for them, else float32."""
+        """Of matrix products: bfloat16 where the hardware has units for it, else float32."""
         quick = self.device.type == "cuda" or torch.cpu._is_amx_tile_supported()
         return torch.bfloat16 if quick else torch.float32
 
@@ -51,7 +49,7 @@ class Machine:
         return each_tensor(batch, lambda t: t.to(self.device, non_blocking=True))
 
     def pin(self, batch: Any) -> Any:
-        """A dataclass with its tensors where a GPU fetches them fastest, if there is one."""
+        """A dataclass with its tensors in memory that a GPU copies fastest, if there is one."""
         if self.device.type != "cuda":
             return batch
         return each_tensor(batch, Tensor.pin_memory)
@@ -83,9 +81,9 @@ class Machine:
         """Whether the flag is up in any process; they wait for each other here."""
         if self.ranks == 1:
             return flag
-        told = torch.tensor(int(flag))
-        dist.all_reduce(told, dist.ReduceOp.MAX)
-        return bool(told)
+        raised = torch.tensor(int(flag))
+        dist.all_reduce(raised, dist.ReduceOp.MAX)
+        return bool(raised)
 
     def mean(self, values: Tensor) -> Tensor:
         """Their mean over all processes."""
@@ -97,16 +95,14 @@ class Machine:
 
 
 @contextmanager
-def at_work(device: str, threads: int) -> Iterator[Machine]:
-    """The machine that a device's name and torchrun's environment stand for.
+def at_work(device: Literal["auto", "cpu", "cuda"], threads: int) -> Iterator[Machine]:
+    """The machine that a device and torchrun's environment stand for.
 
-    device: "auto" takes a GPU where there is one. threads: of each process on a processor.
+    device: auto takes a GPU if there is one; threads: of each process on a processor.
     Raises ValueError for a device that is not there.
     """
-    if device not in DEVICES:
-        raise ValueError(f"device {device!r}: must be {', '.join(DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda: there is no GPU that this PyTorch can use")
+        raise ValueError("--device cuda: there is no GPU that this PyTorch can use")
     torch.set_num_threads(threads)
     on_gpu = device != "cpu" and torch.cuda.is_available()
     ranks = int(os.environ.get("WORLD_SIZE", "1"))

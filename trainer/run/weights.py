@@ -1,10 +1,8 @@
-"""Files of a run: weights read with one-line errors, anything written whole or not at all."""
+"""Files of weights: what they hold and what they say of it, with one-line errors."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,59 +20,41 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 
 def read_config(weights: Path) -> dict[str, Any]:
-    """The network's config as a run's weights.safetensors states it; empty in older ones.
+    """The network's config as a run's weights.safetensors states it; empty in older files.
 
     Raises ValueError when it is no such file.
     """
-    return _told(weights, "config")
+    return _noted(weights, "config")
 
 
 def read_taught(weights: Path) -> dict[str, Any]:
-    """How a run's weights came about, such as `iteration` and `loss`; empty in older ones.
+    """How a run's weights were taught, such as `iteration` and `loss`; empty in older files.
 
     Raises ValueError when it is no such file.
     """
-    return _told(weights, "taught")
+    return _noted(weights, "taught")
 
 
 def read_history(weights: Path) -> dict[str, Any]:
-    """`iterations`, frames or samples `seen` and `hours` of training in all, whatever runs they
-    were in; `begun_with` and `seen_before` if they began with others; empty in older ones.
+    """`iterations`, frames or samples `seen` and `hours` of training, summed over all runs;
+    `begun_with` and `seen_before` if they began with other weights; empty in older files.
 
     Raises ValueError when it is no such file.
     """
-    return _told(weights, "history")
+    return _noted(weights, "history")
 
 
 def read_notes(weights: Path) -> dict[str, str]:
-    """All that a file of weights tells beside them, as it is written there."""
+    """All that a file of weights says beside them, as it is written there."""
     with safe_open(weights, "pt") as file:
         return file.metadata() or {}
 
 
-def _told(weights: Path, name: str) -> dict[str, Any]:
+def _noted(weights: Path, name: str) -> dict[str, Any]:
     try:
         return json.loads(read_notes(weights).get(name, "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise ValueError(f"{weights}: not a run's weights ({one_line(error)})") from None
-
-
-def replace_with(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside the old one and rename it over it, so that it is never half there.
-
-    Raises OSError when it cannot be written; the old one is then as it was.
-    """
-    partial = path.with_name(path.name + ".part")
-    try:
-        write(partial)
-        partial.chmod(0o644)
-        with partial.open("r+b") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        # A full disk must not stay full of halves.
-        partial.unlink(missing_ok=True)
-        raise OSError(f"{path}: cannot be written ({one_line(error)})") from None
 
 
 def one_line(error: Exception) -> str:

@@ -14,12 +14,12 @@ from trainer.data.dataset import Sequences
 from trainer.run.weights import load_weights, read_config
 
 CONTEXT = (125, 50)
-"""Frames ahead of a sequence, for the forward LSTM to be under way, and after it, which stand
-for the rest of the piece where the whole is in sight."""
+"""Frames before a sequence, to fill the forward LSTM's state, and after it, which stand for the
+rest of the piece when the lookahead is the whole piece."""
 
 
 def load_mel2mel(source: Path, instruments: int, analysis: Analysis) -> Mel2Mel:
-    """The network of a bank's or a run's folder, to be listened to only.
+    """The network of a bank's or a run's folder, not to be trained.
 
     Raises ValueError if there is none, or it was trained on other instruments or frames.
     """

@@ -5,16 +5,15 @@ from __future__ import annotations
 from copy import deepcopy
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from common.files import whole_file
 from synth.mel import Analysis, log_mel, mel_filters, mel_from_magnitudes
 from synth.output.wav import WavWriter
 from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from trainer.data.dataset import Excerpt, audio_around, framed_magnitudes
-from trainer.run.weights import replace_with
 
 CLIP_S = 2.0
 
@@ -36,7 +35,10 @@ def sketch_clip(
     samples, _ = vocoder.step(true, vocoder.initial_state(1), draws)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{iteration:07d}.wav"
-    replace_with(path, lambda partial: _write(partial, samples[0].numpy(), analysis.rate))
+    with whole_file(path) as file:
+        writer = WavWriter(file, analysis.rate, 1)
+        writer.write(samples[0].numpy()[:, None])
+        writer.renew_header()
     titles = {"true": true[0], f"played, iteration {iteration}": log_mel(samples, analysis)[0]}
     draw_spectrograms(path.with_suffix(".png"), titles, analysis)
     return path
@@ -58,12 +60,6 @@ def draw_spectrograms(path: Path, mels: dict[str, Tensor], analysis: Analysis) -
         plot.imshow(mel.T.numpy(), extent=extent, **shown)
         plot.set(title=title, ylabel="mel band")
     plots[-1].set_xlabel("seconds")
-    replace_with(path, lambda partial: figure.savefig(partial, format="png", dpi=80))
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=80)
     return True
-
-
-def _write(path: Path, samples: np.ndarray, rate: int) -> None:
-    with path.open("wb") as file:
-        writer = WavWriter(file, rate, 1)
-        writer.write(samples[:, None])
-        writer.renew_header()

@@ -1,4 +1,4 @@
-"""What the WaveNet's hand-made step works in: buffers for activations, and pairs of parameters."""
+"""Buffers of the WaveNet's hand-written training step, and pairs of parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from synth.vocoders.wavenet.network import WaveNetConfig
 
 CHUNK = 4_096
-"""Rows at a time on a processor, by trial: fewer and the calls cost more than the cache saves."""
+"""Rows at a time on a processor, found by trial: with fewer, calls cost more than caches save."""
 
 
 @dataclass(slots=True)
@@ -19,8 +19,8 @@ class Buffers:
     """N rows; R residual, S skip channels; L layers; D = dilation * batch of each layer.
 
     inputs: of each layer, (D + N, R), of which the first D rows are the silence before it all;
-    gates (L, N, 2R): tanh and sigmoid as they came out; owed: what each layer's loss wants of
-    the rows D before, (N + D, R), of which the last D rows owe nothing; d_skip (N, S), d_x (N,
+    gates (L, N, 2R): tanh and sigmoid as they came out; owed: of each layer, the gradient for
+    the rows D before, (N + D, R), of which the last D rows are zero; d_skip (N, S), d_x (N,
     R), d_mel (N, mels).
     """
 
@@ -34,7 +34,7 @@ class Buffers:
     d_mel: Tensor
 
     def rows(self) -> list[slice]:
-        """What is worked on at a time, in the order of time."""
+        """Slices to work on one after the other, in the order of time."""
         count, on_cpu = len(self.d_x), self.d_x.device.type == "cpu"
         step = CHUNK if on_cpu else count
         return [slice(a, min(a + step, count)) for a in range(0, count, step)]
@@ -64,7 +64,7 @@ def make_buffers(
 
 
 class Linear(NamedTuple):
-    """A weight (out, in) and its bias (out,), or what has gathered of their gradients."""
+    """A weight (out, in) and its bias (out,), or the sums of their gradients so far."""
 
     weight: Tensor
     bias: Tensor

@@ -1,15 +1,15 @@
 """Teaches the WaveNet, teacher-forced, to follow mel frames: cross-entropy of each sample.
 
-First it hears true frames; later a share of Mel2Mel's own, at lookaheads drawn as in play, so
-that it knows what it will be given.
+First it hears true frames; later also frames that Mel2Mel predicts, at random lookaheads, as
+it will get them in play.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -19,61 +19,48 @@ from synth.mel import mel_filters, mel_from_magnitudes
 from synth.mel2mel.network import Mel2Mel
 from synth.vocoders.wavenet.mulaw import encode
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
-from trainer.data.dataset import DataSet, Sequences, Share, framed_magnitudes
+from trainer.data.dataset import DataSet, Sequences, Shard, framed_magnitudes
 from trainer.mel2mel.training import draw_lookaheads
-from trainer.run.loop import Plan, Run
+from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work, each_tensor
+from trainer.run.plan import TrainingPlan
 from trainer.wavenet.guesses import CONTEXT, guess, load_mel2mel
+from trainer.wavenet.settings import WaveNetSettings
 from trainer.wavenet.sketch import sketch_clip
 from trainer.wavenet.teacher_forcing import TeacherForcing
 
-FRAMES = 64
-"""Length of a sequence, unless the plan says otherwise."""
 LOSS = "cross-entropy of the next mu-law class, in nats a sample"
 """The loss in words, for a bank's provenance."""
-LEARNING_RATE = 1e-3
-HALVE_EVERY = 100_000
 VALIDATION_BATCHES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Teaching:
-    """mel2mel: a bank or a run whose predictions a share 0..1 of the sequences shall follow;
-    clip_minutes: between sketches, None for none; compiled: by torch.compile, instead of by
-    hand."""
-
-    mel2mel: Path | None = None
-    predicted_share: float = 0.0
-    clip_minutes: float | None = None
-    compiled: bool = False
-    rate: float = LEARNING_RATE
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """A batch: sequences, the rows whose mel is predicted, and the lookahead of each of them."""
+class WaveNetBatch:
+    """Sequences, the rows whose mel is predicted, and the lookahead of each of these rows."""
 
     sequences: Sequences
     predicted: tuple[int, ...] = ()
     lookaheads: tuple[int | None, ...] = ()
 
-    def pieces(self, rows: int) -> Iterator[tuple[Lesson, float]]:
-        """Lessons of so many sequences at most, each with its share of the whole."""
+    def pieces(self, most: int) -> Iterator[tuple[WaveNetBatch, float]]:
+        """Batches of at most so many sequences, each with its share of the whole."""
         count = len(self.sequences.instrument)
-        for first in range(0, count, rows):
-            own = slice(first, first + rows)
-            told = [
+        for first in range(0, count, most):
+            own = slice(first, first + most)
+            inside = [
                 (row - first, lookahead)
                 for row, lookahead in zip(self.predicted, self.lookaheads, strict=True)
-                if first <= row < first + rows
+                if first <= row < first + most
             ]
-            sequences = each_tensor(self.sequences, lambda t, own=own: t[own])
-            share = len(sequences.instrument) / count
-            yield Lesson(sequences, tuple(r for r, _ in told), tuple(n for _, n in told)), share
+            sequences = each_tensor(self.sequences, itemgetter(own))
+            batch = WaveNetBatch(
+                sequences, tuple(r for r, _ in inside), tuple(n for _, n in inside)
+            )
+            yield batch, len(sequences.instrument) / count
 
 
 class WaveNetObjective(nn.Module):
-    """See `task.Objective`. predictor: what predicts mel frames, or None."""
+    """See `run.objective.Objective`. predictor: what predicts mel frames, or None."""
 
     unit = "sample"
 
@@ -83,27 +70,29 @@ class WaveNetObjective(nn.Module):
         data: DataSet,
         held_out: DataSet,
         batch: int,
-        teaching: Teaching,
+        settings: WaveNetSettings,
         predictor: Mel2Mel | None,
         machine: Machine,
     ) -> None:
         super().__init__()
         self.network = network
+        self.filters: Tensor
         self.register_buffer("filters", mel_filters(data.analysis), persistent=False)
         self.seen = batch * data.frames * data.hop
-        share = teaching.predicted_share if predictor else 0.0
+        share = settings.share
         self.session: Mapping[str, Any] = {"predicted_share": share} if share else {}
         self.taught: Mapping[str, Any] = {"loss": LOSS, **self.session}
         self._data, self._held_out, self._batch, self._share = data, held_out, batch, share
         # In tuples, so that they are no part of what is trained.
-        self._predictor, self._machine = (predictor,), machine
+        self._predictor: tuple[Mel2Mel, ...] = (predictor,) if predictor else ()
+        self._compiled = (torch.compile(network),) if settings.compile else ()
+        self._machine = machine
         self._forcing = TeacherForcing(network.config)
-        self._compiled = (torch.compile(network),) if teaching.compiled else ()
 
-    def draw(self, random: torch.Generator) -> Lesson:
+    def draw(self, random: torch.Generator) -> WaveNetBatch:
         return self._draw(self._data, self._batch, random, self._machine.rank, self._machine.ranks)
 
-    def forward(self, batch: Lesson) -> Tensor:
+    def forward(self, batch: WaveNetBatch) -> Tensor:
         audio, precision = batch.sequences.audio, self._machine.precision
         analysis = self._data.analysis
         half = analysis.window // 2
@@ -132,43 +121,43 @@ class WaveNetObjective(nn.Module):
 
     def _draw(
         self, data: DataSet, batch: int, random: torch.Generator, rank: int, ranks: int
-    ) -> Lesson:
-        sequences = data.draw(batch, data.analysis.window, random, Share(rank, ranks))
+    ) -> WaveNetBatch:
+        sequences = data.draw(batch, data.analysis.window, random, Shard(rank, ranks))
         if not self._share:
-            return Lesson(sequences)
-        told = torch.rand(batch * ranks, generator=random)[rank::ranks] < self._share
+            return WaveNetBatch(sequences)
+        guided = torch.rand(batch * ranks, generator=random)[rank::ranks] < self._share
         lookaheads = draw_lookaheads(batch * ranks, random)[rank::ranks]
-        rows = tuple(told.nonzero()[:, 0].tolist())
-        return Lesson(sequences, rows, tuple(lookaheads[row] for row in rows))
+        rows = tuple(guided.nonzero()[:, 0].tolist())
+        return WaveNetBatch(sequences, rows, tuple(lookaheads[row] for row in rows))
 
 
-def train(plan: Plan, teaching: Teaching | None = None) -> None:
+def train(plan: TrainingPlan, settings: WaveNetSettings) -> None:
     """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
-    teaching = teaching or Teaching()
-    if teaching.predicted_share and teaching.mel2mel is None:
-        raise ValueError("--predicted-share: needs --mel2mel, a bank or a run that predicts")
+    settings.check()
     with at_work(plan.device, plan.threads) as machine:
         torch.manual_seed(plan.seed)
-        frames, context = plan.frames or FRAMES, CONTEXT if teaching.mel2mel else (0, 0)
-        data, held_out = (DataSet(plan.data, split, frames, context) for split in ("train", "val"))
-        config = WaveNetConfig(mels=data.analysis.mels, **plan.sizes)
+        context = CONTEXT if settings.mel2mel else (0, 0)
+        data, held_out = (
+            DataSet(plan.data, split, plan.frames, context) for split in ("train", "val")
+        )
+        config = WaveNetConfig(mels=data.analysis.mels, **asdict(settings.sizes))
         if data.hop != config.hop:
             raise ValueError(
                 f"{plan.data}: its hop is {data.hop}, but a wavenet needs {config.hop}"
             )
         predictor = None
-        if teaching.mel2mel is not None:
-            predictor = load_mel2mel(teaching.mel2mel, len(data.patches), data.analysis)
+        if settings.mel2mel is not None:
+            predictor = load_mel2mel(settings.mel2mel, len(data.patches), data.analysis)
             predictor.to(machine.device)
         network = WaveNet(config)
         objective = WaveNetObjective(
-            network, data, held_out, plan.batch, teaching, predictor, machine
+            network, data, held_out, plan.batch, settings, predictor, machine
         )
         objective.to(machine.device)
-        groups = [{"params": list(network.parameters()), "lr": teaching.rate}]
-        run = Run(plan, objective, groups, HALVE_EVERY, machine)
-        if teaching.clip_minutes is None:
+        groups = [{"params": list(network.parameters()), "lr": plan.learning_rate}]
+        run = Run(plan, objective, groups, machine)
+        if settings.clip_every_minutes is None:
             run.go()
         else:
             clip, analysis = held_out.excerpts[0], data.analysis
-            run.go(partial(sketch_clip, network, clip, analysis), teaching.clip_minutes)
+            run.go(partial(sketch_clip, network, clip, analysis), settings.clip_every_minutes)

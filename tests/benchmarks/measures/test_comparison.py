@@ -11,7 +11,7 @@ import pytest
 from benchmarks.measures.comparison import (
     BINS,
     HERTZ,
-    Pair,
+    PiecePair,
     compare,
     correlation,
     flux,
@@ -44,8 +44,8 @@ def plucks(shift: int = 0, keys: tuple[int, ...] = (60, 67, 72)) -> np.ndarray:
     return audio.astype(np.float32)
 
 
-def pair(ours: np.ndarray, original: np.ndarray) -> Pair:
-    return Pair(ours, original, ONSETS)
+def pair(ours: np.ndarray, original: np.ndarray) -> PiecePair:
+    return PiecePair(ours, original, ONSETS)
 
 
 def test_bins_are_librosas_from_c1_to_b7():
@@ -102,7 +102,7 @@ def test_a_shifted_sound_is_found_to_the_millisecond(shift_ms):
 
 
 def test_onsets_closer_than_100_ms_count_once_and_those_without_a_margin_not_at_all():
-    close = Pair(plucks(), plucks(), np.array([0, 4_000, 4_100, 5_500, 8_000, 39_900]))
+    close = PiecePair(plucks(), plucks(), np.array([0, 4_000, 4_100, 5_500, 8_000, 39_900]))
     assert len(onset_lags(close, RATE)) == 2
 
 

@@ -20,8 +20,8 @@ from synth.mel2mel.network import Mel2Mel
 from tests.toy_bank import ANALYSIS, MEL2MEL, make_mel2mel
 
 
-def _options(bank: Path, plots: Path | None = None, grid: int = 4) -> argparse.Namespace:
-    return argparse.Namespace(bank=bank, plots=plots, grid=grid)
+def _options(bank: Path) -> argparse.Namespace:
+    return argparse.Namespace(bank=bank)
 
 
 def test_every_two_patches_have_a_row_and_the_summary_follows(toy_bank):
@@ -83,34 +83,3 @@ def test_a_single_patch_has_no_morph(toy_bank, tmp_path):
         (bank / f"{name}.yaml").unlink()
     with pytest.raises(ValueError, match="single patch"):
         measure(_options(bank))
-
-
-def test_the_map_is_one_small_picture_of_two_panels(toy_bank, tmp_path):
-    pytest.importorskip("matplotlib")
-    from PIL import Image
-
-    measure(_options(toy_bank, tmp_path / "plots"))
-    path = tmp_path / "plots" / "embedding.png"
-    assert path.stat().st_size < 100_000
-    with Image.open(path) as picture:
-        assert picture.width > picture.height > 300
-        assert len(picture.convert("RGB").getcolors(1 << 20)) > 32
-    with pytest.raises(ValueError, match="--grid 1: must be at least 2"):
-        measure(_options(toy_bank, tmp_path, grid=1))
-
-
-def test_a_space_of_many_coordinates_is_cut_by_its_patches_main_plane():
-    pytest.importorskip("matplotlib")
-    from benchmarks.report.embedding_map import plane_of
-
-    flat = np.array([[2.0, 0.0], [-2.0, 0.5], [0.0, -1.0], [1.0, 0.5]])
-    tilt = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 2)))[0].T
-    places = 0.3 + flat @ tilt
-    plane = plane_of(places)
-    # These five-dimensional patches lie on a plane: nothing of them is lost.
-    assert np.allclose(plane.lift(plane.place(places)), places)
-    assert "of 5" in plane.labels[0]
-    same = plane_of(flat)
-    assert np.array_equal(same.place(flat), flat)
-    with pytest.raises(ValueError, match="one coordinate"):
-        plane_of(flat[:, :1])

@@ -1,14 +1,13 @@
-"""The performance model agrees with the network's own sizes, and its table with what is claimed."""
+"""The performance model agrees with the network's own sizes and the kernel's width."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from benchmarks.measures import gpu_model
-from benchmarks.measures.gpu_model import CHIP, quick_s, table, weight_bytes, wide_s
+from benchmarks.measures.gpu_model import CHIP, quick_s, weight_bytes, wide_s
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
 FULL = WaveNetConfig()
@@ -39,9 +38,3 @@ def test_streams_cost_nothing_until_they_share_the_cache():
     assert took[1] == took[16] == took[256] < took[2048]
     slower = replace(CHIP, l2=CHIP.l2 / 2)
     assert wide_s(FULL, slower, 2048, True) == pytest.approx(2 * took[2048])
-
-
-def test_its_table_is_the_one_in_the_readme():
-    readme = (Path(gpu_model.__file__).parents[1] / "README.md").read_text()
-    for row in table(FULL, CHIP, 16_000):
-        assert f"| {row['us_per_sample']} | {row['khz_per_stream']} |" in readme

@@ -26,7 +26,8 @@ def check(row: dict, lookahead: int) -> None:
     assert sum(row[term] for term in TERMS) == pytest.approx(row["stated_ms"], abs=0.05)
     assert 0 < row["median_ms"] <= row["p95_ms"] <= row["p99_ms"]
     held = row["median_ms"] - row["onset_ms"] + row["early_ms"] - row["stated_ms"]
-    assert row["difference_ms"] == pytest.approx(held)
+    # Kept figures are rounded.
+    assert row["difference_ms"] == pytest.approx(held, abs=0.05)
 
 
 def test_osc_without_a_device(toy_bank, tmp_path, capsys):
@@ -54,8 +55,8 @@ def test_osc_and_midi_on_jack(toy_bank, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--notes", "1"], "--notes 1"),
-        (["--lookahead", "-2"], "--lookahead -2"),
+        (["--notes", "1"], "--notes: expected a whole number, 2 or more, got '1'"),
+        (["--lookahead", "-2"], "--lookahead: expected a whole number, 0..125, got '-2'"),
         (["--patch", "kazoo"], "kazoo"),
     ],
 )

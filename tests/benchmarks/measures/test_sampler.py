@@ -10,9 +10,9 @@ import torch
 from benchmarks.__main__ import main
 from benchmarks.measures.sampler import timed
 from benchmarks.rivals import c_probe, plain_graph, plain_loop
+from common.threads import cores_here
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.contract import initial_state
-from synth.vocoders.wavenet.samplers.cpu import cores_here
 from tests.toy_bank import WAVENET, make_wavenet
 
 
@@ -80,8 +80,12 @@ def test_rows_for_every_stage_width_and_block(toy_bank, tmp_path):
     assert len(rows) == len(wanted)
     for row in rows:
         speed = row["samples_per_second"]
-        assert row["real_time_factor"] == pytest.approx(speed / row["streams"] / 16_000)
-        assert row["ms_per_frame"] == pytest.approx(1000 * 128 * row["streams"] / speed)
+        assert row["real_time_factor"] == pytest.approx(
+            speed / row["streams"] / 16_000, rel=2e-3, abs=1e-4
+        )
+        assert row["ms_per_frame"] == pytest.approx(
+            1000 * 128 * row["streams"] / speed, rel=2e-3, abs=1e-4
+        )
 
 
 @pytest.mark.skipif(cores_here() < 2, reason="needs two cores")

@@ -64,7 +64,7 @@ def test_a_missing_listener_is_told_with_what_to_install(monkeypatch, capsys, to
 
 def test_a_bad_lookahead_is_told(capsys, toy_bank):
     assert main(["transcription", "--bank", str(toy_bank), "--lookahead", "much"]) == 2
-    assert "--lookahead 'much': must be 0..125 frames or full" in capsys.readouterr().err
+    assert "--lookahead: expected 0..125 or full, got 'much'" in capsys.readouterr().err
 
 
 def test_the_listener_writes_down_plain_notes():
@@ -91,5 +91,5 @@ def test_every_instrument_has_its_row(toy_bank, tmp_path):
     assert [row["instrument"] for row in each] == ["piano", "organ", "bright-lead"]
     # The original's notes are plain tones: the listener hears most of them.
     assert all(row["f1_original"] > 0.6 and row["notes"] == 7 for row in each)
-    assert overall["f1_ours"] == pytest.approx(np.mean([row["f1_ours"] for row in each]))
-    assert overall["ratio"] == pytest.approx(overall["f1_ours"] / overall["f1_original"])
+    assert overall["f1_ours"] == pytest.approx(np.mean([row["f1_ours"] for row in each]), abs=1e-3)
+    assert overall["ratio"] == pytest.approx(overall["f1_ours"] / overall["f1_original"], abs=1e-3)

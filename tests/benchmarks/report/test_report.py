@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import io
 import json
@@ -17,11 +16,11 @@ import pytest
 import soundfile
 
 from benchmarks.__main__ import main
-from benchmarks.report import html as report_html
 from benchmarks.report import report
-from benchmarks.report.headline import headline
-from benchmarks.report.report import about, gather, measure
+from benchmarks.report.headline import Entry, headline
+from benchmarks.report.report import gather
 from benchmarks.report.sounds import BEFORE_FRAMES
+from benchmarks.report.tables import tables
 from tests.toy_bank import ANALYSIS
 from tests.trainer.tiny_data import make_take, write_excerpt, write_manifest
 
@@ -70,17 +69,12 @@ def _keep(folder: Path, name: str, rows: list) -> None:
     (folder / f"{name}.json").write_text(json.dumps([row | STATED for row in rows]))
 
 
-def _options(toy_bank: Path, tmp_path: Path, **more: object) -> argparse.Namespace:
-    told = {
-        "out": tmp_path / "report.html",
-        "results": tmp_path / "results",
-        "bank": toy_bank,
-        "data": tmp_path / "none",
-        "patches": None,
-        "seconds": SECONDS,
-    }
+def _report(toy_bank: Path, tmp_path: Path, *flags: object) -> int:
+    """Write tmp_path/report.html of tmp_path/results; the exit code."""
     (tmp_path / "results").mkdir(exist_ok=True)
-    return argparse.Namespace(**told | more)
+    known = ["--out", tmp_path / "report.html", "--results", tmp_path / "results"]
+    known += ["--bank", toy_bank, "--data", tmp_path / "none", "--seconds", SECONDS]
+    return main(["report", *map(str, [*known, *flags])])
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +157,8 @@ def test_figures_pictures_and_their_origin_are_on_it(sounding):
 def test_what_was_not_measured_is_named_with_its_command(toy_bank, tmp_path):
     kind = tmp_path / "results" / "box"
     _keep(kind, "soak", [{"minutes": 10.0}])
-    rows = measure(_options(toy_bank, tmp_path))
+    assert _report(toy_bank, tmp_path, "--json", tmp_path / "sections.json") == 0
+    rows = json.loads((tmp_path / "sections.json").read_text())
     assert {row["section"]: row["rows"] for row in rows} == dict.fromkeys(report.NAMES, 0) | {
         "soak": 1
     }
@@ -171,7 +166,7 @@ def test_what_was_not_measured_is_named_with_its_command(toy_bank, tmp_path):
     for name in report.NAMES:
         command = f"python -m benchmarks {name} --json {kind / name}.json"
         assert (command in text) == (name != "soak")
-    assert "no test excerpts to play" in text
+    assert "no test pieces to play" in text
 
 
 def test_what_files_say_cannot_become_markup(toy_bank, tmp_path):
@@ -186,7 +181,7 @@ def test_what_files_say_cannot_become_markup(toy_bank, tmp_path):
         kept = [row | figures | labels | STATED | machine for row in rows]
         (folder / f"{name}.json").write_text(json.dumps(kept))
     (folder / "a'><script>.png").write_bytes(PIXEL)
-    measure(_options(toy_bank, tmp_path))
+    assert _report(toy_bank, tmp_path) == 0
     page = Page(tmp_path / "report.html")
     assert len(page.all("script")) == 1
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
@@ -197,11 +192,10 @@ def test_what_files_say_cannot_become_markup(toy_bank, tmp_path):
 def test_runs_of_different_days_stand_apart():
     later = STATED | {"date": "2026-02-03"}
     rows = [{"r": 0.5} | STATED, {"r": 0.25} | later, {"r": 0.75, "more": "x"} | STATED]
-    made = report_html.tables(rows)
-    assert made.count("<table>") == 2
-    first, second = made.split("2026-02-03")
-    assert "0.500" in first and "0.750" in first and "more" in first
-    assert "0.250" in second and "more" not in second
+    first, second = tables(rows)
+    assert first.rows == [["0.500", ""], ["0.750", "x"]]
+    assert [(c.title, c.numeric) for c in first.columns] == [("r", True), ("more", False)]
+    assert second.rows == [["0.250"]] and second.stated.startswith("2026-02-03, commit abc1234")
 
 
 def test_the_headline_takes_whole_rows_before_means_and_names_what_differs():
@@ -217,33 +211,31 @@ def test_the_headline_takes_whole_rows_before_means_and_names_what_differs():
         row(condition="broken", mean_r=float("nan")),
         row(instrument="all", mean_r=0.61, lookahead=4),
     ]
-    made = headline("box", {"fidelity": rows})
-    lines = re.findall(r"<span>([^<]*)</span><strong>([^<]*)</strong>", made)
-    assert lines == [
-        ("notes, abs, lookahead 0", "0.62 (0.75)"),
-        ("notes, log, whole piece", "0.50"),
-        ("mu-law", "0.98"),
+    (panel,) = headline({"fidelity": rows})
+    assert panel.lines == [
+        Entry("notes, abs, lookahead 0", "0.62 (0.75)", 0.62, 0.75),
+        Entry("notes, log, whole piece", "0.50", 0.5),
+        Entry("mu-law", "0.98", 0.98),
     ]
-    assert 'style="width:62.0%"' in made and 'style="left:75.0%"' in made
-    assert headline("box", {"soak": rows}) == ""
+    assert headline({"soak": rows}) == []
 
 
 def test_a_folder_of_one_machine_and_one_of_many_are_both_read(tmp_path):
     for kind in ("b", "a"):
         _keep(tmp_path / kind, "soak", [{"minutes": 1}])
     (tmp_path / "empty").mkdir()
-    assert [kept.kind for kept in gather(tmp_path)] == ["a", "b"]
-    assert [kept.kind for kept in gather(tmp_path / "b")] == ["b"]
+    assert [kept.machine for kept in gather(tmp_path)] == ["a", "b"]
+    assert [kept.machine for kept in gather(tmp_path / "b")] == ["b"]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("{", "not JSON"),
-        ("{}", "must be a list of rows"),
-        ("[]", "must be a list of rows"),
-        ("[3]", "row 1 is 3"),
-        ('[{"a": 1}, {"b": [1]}]', "row 2: b is"),
+        ("{}", "expected a list of one or more rows"),
+        ("[]", "expected a list of one or more rows"),
+        ("[3]", "row 1: expected columns and values, got 3"),
+        ('[{"a": 1}, {"b": [1]}]', "row 2: b: expected text or a number"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, text, said):
@@ -260,28 +252,35 @@ def test_a_picture_that_is_none_and_a_folder_that_is_not_there_are_refused(tmp_p
         gather(tmp_path)
 
 
-def test_a_data_set_or_flag_that_does_not_fit_is_refused(toy_bank, data, tmp_path):
-    with pytest.raises(ValueError, match="no patch 'tuba'"):
-        measure(_options(toy_bank, tmp_path, patches=["tuba"]))
-    with pytest.raises(ValueError, match="--seconds 0"):
-        measure(_options(toy_bank, tmp_path, seconds=0.0))
+def test_a_data_set_or_flag_that_does_not_fit_is_refused(toy_bank, data, tmp_path, capsys):
+    def complaint(*flags: object) -> str:
+        assert _report(toy_bank, tmp_path, *flags) == 2
+        return capsys.readouterr().err
+
+    assert "no patch 'tuba'" in complaint("--patches", "tuba")
+    assert "--seconds: expected a number above 0, got '0'" in complaint("--seconds", "0")
     other = shutil.copytree(data, tmp_path / "data")
     text = (other / "manifest.yaml").read_text().replace("rate: 16000", "rate: 48000")
     (other / "manifest.yaml").write_text(text)
-    with pytest.raises(ValueError, match="rate is 48000"):
-        measure(_options(toy_bank, tmp_path, data=other))
+    assert "rate: expected 16000" in complaint("--data", other)
     assert not (tmp_path / "report.html").exists()
-
-
-def test_a_benchmark_is_described_without_being_run():
-    summary, method = about("tuning")
-    assert summary == "is every patch in tune, and does it stop?"
-    assert "50 cents" in method
-    assert about("../run_server") == ("", "")
 
 
 def test_of_a_quick_look_and_a_long_one_the_headline_takes_the_long_one():
     row = {"condition": "notes", "lookahead": "full", "instrument": "all"}
     quick, long = ({**row, "mean_r": r, "seconds": s} for r, s in ((0.7, 30.0), (0.8, 840.0)))
-    told = headline("machine", {"fidelity": [quick, long]})
-    assert "<strong>0.80</strong>" in told and "0.70" not in told
+    (panel,) = headline({"fidelity": [quick, long]})
+    assert [line.words for line in panel.lines] == ["0.80"]
+
+
+def test_the_page_begins_with_the_sounds(sounding):
+    ids = [a["id"] for a in Page(sounding).all("section")]
+    assert ids[:3] == ["listen", "figures", report.NAMES[0]]
+
+
+def test_bars_are_as_long_as_their_figures(toy_bank, tmp_path):
+    row = {"condition": "notes", "instrument": "all", "mean_r": 0.62, "published": 0.75}
+    _keep(tmp_path / "results" / "box", "fidelity", [row])
+    assert _report(toy_bank, tmp_path) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert 'style="width:62.0%"' in page and 'style="left:75.0%"' in page

@@ -6,21 +6,21 @@ import time
 
 import numpy as np
 import pytest
+from pythonosc.osc_bundle import OscBundle
+from pythonosc.osc_message import OscMessage
 
 from benchmarks.rigs import notes
 from benchmarks.rigs.live import LiveServer
-from daw_bridge.clock import seconds_until
-from daw_bridge.osc.packet import messages
 
 RATE = 1_000
 
 
-def take(*sounds: tuple[int, float]) -> notes.Take:
+def recording(*sounds: tuple[int, float]) -> notes.Recording:
     """Four seconds of silence from second 10 on, with a click of a level at each sample."""
     sound = np.zeros(4 * RATE, np.float32)
     for index, level in sounds:
         sound[index] = level
-    return notes.Take(sound, 10 + np.arange(len(sound)) / RATE)
+    return notes.Recording(sound, 10 + np.arange(len(sound)) / RATE)
 
 
 @pytest.mark.parametrize("peak", [1.0, 0.05])
@@ -36,7 +36,7 @@ def test_silence_has_no_first_audible_sample(sound):
 
 def test_each_note_is_found_by_its_own_peak_between_its_time_and_the_next():
     asked = np.array([10.1, 11.0, 12.0])
-    loud, soft, none = notes.heard_at(take((150, 1), (151, 0.5), (1_030, 0.002)), asked)
+    loud, soft, none = notes.heard_at(recording((150, 1), (151, 0.5), (1_030, 0.002)), asked)
     assert (loud, soft) == pytest.approx((10.15, 11.03))
     assert np.isnan(none)
 
@@ -81,7 +81,7 @@ def test_timetagged_notes_carry_their_time():
     wanted = np.array([start + 30.0])
     sent = notes.send_notes(ear, wanted, time.perf_counter, np.array([30.0]))
     assert next(sent) == wanted[0]
-    (message,) = messages(ear.packets[0])
-    (bare,) = messages(notes.NOTE_ON)
-    assert (message.address, message.args) == (bare.address, bare.args)
-    assert 0 < seconds_until(message.timetag) <= 30.001
+    bundle, bare = OscBundle(ear.packets[0]), OscMessage(notes.NOTE_ON)
+    (message,) = bundle
+    assert (message.address, message.params) == (bare.address, bare.params)
+    assert 0 < bundle.timestamp - time.time() <= 30.001

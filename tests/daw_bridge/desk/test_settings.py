@@ -22,7 +22,7 @@ def test_knobs_at_the_middle_leave_the_base():
 
 
 def test_knobs_add_up_along_their_directions():
-    turned = settings().turned("brightness", 1.0).turned("breath", 0.0)
+    turned = settings().with_knob("brightness", 1.0).with_knob("breath", 0.0)
     assert turned.effective(DIRECTIONS) == pytest.approx((1.0 + 0.5 - 0.25, 2.0 + 1.0))
     assert settings().effective(DIRECTIONS) == (1.0, 2.0)
 

@@ -7,8 +7,8 @@ import random
 import mido
 import pytest
 
+from common.window import PARTS
 from daw_bridge.events import (
-    PARTS,
     AllNotesOff,
     AllSoundOff,
     Bend,
@@ -71,6 +71,22 @@ def test_system_messages_are_passed_over(translator, posted, data):
     translator.hear(mido.Message.from_hex(data), 40)
     assert posted == []
     assert translator.ignored == 0
+
+
+@pytest.mark.parametrize("data", ["", "e0", "e0 00", "f2", "c0", "90 3c", "90 80 00", "3c", "f4"])
+def test_bytes_that_are_no_message_are_counted(translator, posted, data):
+    translator.hear_bytes(list(bytes.fromhex(data)), 40)
+    assert posted == []
+    assert (translator.malformed, translator.ignored) == (1, 0)
+    translator.hear_bytes([0x90, 60, 100], 41)
+    assert posted == [NoteOn(41, 1, 60, 100)]
+
+
+def test_any_bytes_are_survived(translator):
+    draw = random.Random(7)
+    for time in range(20_000):
+        translator.hear_bytes([draw.randrange(256) for _ in range(draw.randrange(5))], time)
+    assert translator.malformed > 1000
 
 
 def test_any_stream_of_messages_is_survived(translator, posted, desk):

@@ -6,6 +6,7 @@ import contextlib
 import queue
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 import mido
 import pytest
@@ -47,7 +48,10 @@ def heard() -> queue.Queue:
 
 
 def listen(name: str, heard: queue.Queue, now=lambda: 0):
-    opened = open_input(name, lambda message, time: heard.put((message, time)), now, JACK)
+    def hear(data: Sequence[int], time: int) -> None:
+        heard.put((mido.Message.from_bytes(data), time))
+
+    opened = open_input(name, hear, now, JACK)
     return contextlib.closing(opened)
 
 
@@ -79,9 +83,9 @@ def test_auto_offers_a_port_that_a_player_can_connect_to(jack, heard, desk, post
     clock = AudioClock(48_000)
     translator = MidiTranslator(desk, posted.append)
 
-    def hear(message, time):
-        translator.hear(message, time)
-        heard.put(message)
+    def hear(data, time):
+        translator.hear_bytes(data, time)
+        heard.put(data)
 
     with contextlib.closing(open_input("auto", hear, clock.now, JACK)) as opened:
         assert "virtual port 'melstream'" in opened.summary
@@ -90,6 +94,19 @@ def test_auto_offers_a_port_that_a_player_can_connect_to(jack, heard, desk, post
                 out.send_message(data)
             wait_for(heard, 3)
     assert posted == [NoteOn(0, 1, 60, 100), NoteOff(0, 1, 60)]
+
+
+def test_a_message_that_fails_does_not_end_the_input(jack, heard, caplog):
+    def hear(data, time):
+        if data[1] == 60:
+            raise RuntimeError("a mistake")
+        heard.put(data)
+
+    with contextlib.closing(open_input("auto", hear, int, JACK)), sender("melstream") as out:
+        for key in (60, 61):
+            out.send_message([0x90, key, 100])
+        assert wait_for(heard, 1) == [[0x90, 61, 100]]
+    assert "a MIDI message was dropped: 90 3c 64" in caplog.text
 
 
 def test_a_sequencer_of_jacks_own_is_heard(jack, heard):
@@ -152,7 +169,7 @@ def test_a_port_is_opened_by_part_of_its_name(jack, heard):
         with pytest.raises(ValueError, match="'hand' fits several inputs: 'left-hand:out', 'r"):
             open_input("hand", print, int, JACK)
         with pytest.raises(
-            ValueError, match="'Keystation' is no input; there are: 'left-hand:out'"
+            ValueError, match="'Keystation' is not an input; there are: 'left-hand:out'"
         ):
             open_input("Keystation", print, int, JACK)
     finally:

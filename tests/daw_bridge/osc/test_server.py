@@ -131,11 +131,37 @@ def test_questions_are_answered_to_the_sender(client):
 def test_mistakes_are_answered_and_change_nothing(server, client, inbox):
     address, (about, text) = client.ask("/part/99/note", 60, 100)
     assert (address, about) == ("/error", "/part/99/note")
-    assert text == "channel: 99 is not a whole number from 1 to 16"
-    assert client.ask("/part/1/note", "c4", 100)[1][1].startswith("key: 'c4'")
+    assert text == "channel: expected a whole number from 1 to 16, got 99"
+    assert client.ask("/part/1/note", "c4", 100)[1][1] == (
+        "key: expected a whole number from 0 to 127, got 'c4'"
+    )
     assert client.ask("/no/*/such")[0] == "/error"
     assert server.refused == 3
     assert inbox.take_until(END) == []
+
+
+def test_an_unknown_type_is_answered_and_the_bundle_goes_on(server, client, inbox):
+    builder = OscBundleBuilder(IMMEDIATELY)
+    builder.add_content(message("/part/1/note", 60, 100))
+    odd = OscMessageBuilder("/part/1/note")
+    odd.add_arg((1, 2, 3, 4), "m")
+    builder.add_content(odd.build())
+    builder.add_content(message("/part/1/note", 61, 100))
+    client.socket.send(builder.build().dgram)
+    address, (about, text) = client.reply()
+    assert (address, about) == ("/error", "/part/1/note") and "type 'm'" in text
+    client.sync()
+    assert [event.key for event in inbox.take_until(END)] == [60, 61]
+    assert (server.malformed, server.refused) == (0, 1)
+
+
+def test_settings_and_help_are_answered_to_the_sender(client):
+    client.send("/part/3/pan", 0.5)
+    assert client.ask("/part/3/pan") == ("/part/3/pan", [0.5])
+    assert client.ask("/part/3/morph")[0] == "/error"
+    address, lines = client.ask("/help", "/part/3/pan")
+    assert address == "/help.reply" and "pan: number, -1 to 1" in lines
+    assert "/part/<channel>/pan" in client.ask("/help")[1]
 
 
 def test_errors_are_not_answered_with_errors(server, client):

@@ -32,6 +32,22 @@ def plain() -> Mel2Mel:
     return Mel2Mel(config).eval().requires_grad_(False)
 
 
+@pytest.fixture(scope="module")
+def blending() -> Mel2Mel:
+    """With decays and levels, its timbres mixed as shares, and a few wide bands."""
+    torch.manual_seed(4)
+    analysis = Analysis(48_000, 384, 1_536, mels=12, wide_bands=6)
+    config = Mel2MelConfig(
+        3, hidden=16, timbre_features=4, decay_bands=6, blend=1, analysis=analysis
+    )
+    net = Mel2Mel(config).eval().requires_grad_(False)
+    net.fine.weight.normal_(std=0.3)
+    for layer in (net.templates.decay, net.templates.level):
+        layer.weight.normal_(std=0.5)
+    net.templates.by_timbre.normal_(std=0.2)
+    return net
+
+
 def both(spectra: Spectra) -> list[Tensor]:
     return [spectra.mel] if spectra.fine is None else [spectra.mel, spectra.fine]
 
@@ -92,13 +108,22 @@ def test_the_backward_half_reads_just_its_window(lookahead):
     torch.testing.assert_close(heard[..., :5], lstm(x, None, silence)[..., :5], atol=1e-6, rtol=0)
 
 
+def test_what_blends_stays_between_the_instruments_however_far_a_point_lies(blending):
+    functions = blending.timbre.linear
+    functions.weight.mul_(20)
+    ends = blending.timbre(torch.randn(50, 2) * 100)
+    torch.testing.assert_close(ends.sum(1), torch.ones(50))
+    assert (ends >= 0).all()
+    functions.weight.div_(20)
+
+
 @pytest.mark.parametrize("lookahead", [0, 1, 4])
 @pytest.mark.parametrize("block", [1, 3, 16])
 @pytest.mark.parametrize("moving", [True, False], ids=["moving timbre", "one timbre"])
-def test_live_equals_offline(toy, plain, lookahead, block, moving):
+def test_live_equals_offline(toy, plain, blending, lookahead, block, moving):
     roll = make_roll(2, FRAMES)
     embedding = make_embedding(2, FRAMES) if moving else make_embedding(2, 1)
-    for net in (toy, plain):
+    for net in (toy, plain, blending):
         offline = net(roll, embedding, lookahead)
         live = stream(net, roll, embedding.expand(-1, FRAMES, -1), lookahead, block)
         for heard, wanted in zip(both(live), both(offline), strict=True):

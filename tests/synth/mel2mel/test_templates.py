@@ -10,18 +10,18 @@ from common.window import KEYS, LOWEST_KEY
 from synth.mel import Analysis
 from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.template_mix import TemplateCache, initial_cache, mix_frame, pack_templates
-from synth.mel2mel.templates import FILL_FRAMES, MOMENTS_S, KeyTemplates
+from synth.mel2mel.templates import FASTEST_DECAY, FILL_FRAMES, MOMENTS_S, KeyTemplates
 from tests.synth.rolls import make_roll
 
 KEY = 40
 ANALYSIS = Analysis(window=256)
 
 
-@pytest.fixture
-def templates() -> KeyTemplates:
-    """Of three features, each of which changes all there is."""
+@pytest.fixture(params=[(0, False), (5, False), (5, True)])
+def templates(request) -> KeyTemplates:
+    """Of three features, each of which changes all there is, with and without decays and levels."""
     torch.manual_seed(0)
-    made = KeyTemplates(ANALYSIS, 3).requires_grad_(False)
+    made = KeyTemplates(ANALYSIS, 3, *request.param).requires_grad_(False)
     for parameter in made.parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
     return made
@@ -111,6 +111,38 @@ def test_a_tone_passes_from_moment_to_moment():
         fallen = (at / heard[0])[loud].log()
         torch.testing.assert_close(fallen, torch.full_like(fallen, -number), atol=1e-3, rtol=0)
     assert (heard[1:] <= heard[:-1]).all()
+
+
+def test_a_held_key_decays_for_ever_in_each_band_at_its_own_rate():
+    templates = KeyTemplates(ANALYSIS, 2, 3).requires_grad_(False)
+    templates.floor.bias.fill_(-30.0)
+    templates.base[:] = torch.linspace(1.0, 0.0, 11)[:, None]
+    logits = templates.decay.bias.view(KEYS, 3)
+    logits[:] = torch.tensor([-30.0, -1.0, 30.0])
+    heard = templates(struck(1.0, 3_000), torch.zeros(1, 2))[0].log()
+    per_second = (heard[1_400] - heard[1_150]) / 2
+    rates = -FASTEST_DECAY * torch.tensor([0.0, torch.tensor(-1.0).sigmoid(), 1.0])
+    low, middle, high = templates.decay_edges[:3]
+    torch.testing.assert_close(per_second[low:middle], rates[:1], atol=1e-4, rtol=0)
+    torch.testing.assert_close(per_second[middle:high], rates[1:2], atol=1e-4, rtol=0)
+    assert (heard[1_100:, high:] < -9).all()  # on the floor
+
+
+def test_a_level_is_half_way_in_db_however_the_spectra_differ():
+    templates = KeyTemplates(ANALYSIS, 2, 5, True).requires_grad_(False)
+    templates.tilt.fill_(-30.0)
+    templates.floor.bias.fill_(-30.0)
+    templates.by_timbre.normal_(std=3.0)
+    templates.level.weight[:, 0], templates.level.weight[:, 1] = 1.0, -0.5
+    shares = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    heard = torch.cat([templates(struck(1.0), share[None]) for share in shares])[:, 20]
+    level = heard.square().sum(1).log() / 2
+    torch.testing.assert_close(level, torch.tensor([-1.0, -1.75, -2.5]), atol=0.05, rtol=0)
+
+
+def test_too_many_decay_bands_are_refused():
+    with pytest.raises(ValueError, match="decay_bands is 10, too many octaves for 16000 Hz"):
+        KeyTemplates(ANALYSIS, 2, 10)
 
 
 def test_what_is_left_of_a_released_tone_falls_to_nothing(templates):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,15 +14,18 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from synth.bank.bank import load_bank
-from tests.trainer.tiny_data import INSTRUMENTS, write_manifest
+from tests.trainer.tiny_data import FRAMES, HALVE_EVERY, INSTRUMENTS, SIZES, write_manifest
 from trainer.bank.bank import make_bank
+from trainer.bank.plan import BankPlan, read_fidelity
 from trainer.mel2mel import training as mel2mel
 from trainer.mel2mel.losses import SpectralLoss
-from trainer.run.task import Plan
+from trainer.mel2mel.settings import Mel2MelSettings, Mel2MelSizes
+from trainer.run.plan import TrainingPlan
 from trainer.run.weights import read_config, read_history, read_taught
 from trainer.wavenet import training as wavenet
+from trainer.wavenet.settings import WaveNetSettings
 
-SIZES = {"hidden": 8, "timbre_features": 1}
+NOTES, SAMPLES = Mel2MelSettings(SIZES["mel2mel"]), WaveNetSettings(SIZES["wavenet"])
 CREDITS = {"midi": "notes by nobody, public domain", "soundfont": "waves by nobody"}
 
 
@@ -28,17 +33,31 @@ CREDITS = {"midi": "notes by nobody, public domain", "soundfont": "waves by nobo
 def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the runs mel2mel (four iterations of 72 frames) and wavenet (two)."""
     folder = tmp_path_factory.mktemp("runs")
-    forever = float("inf")
-    small = {"layers": 4, "cycle": 2, "residual": 8, "skip": 8}
-    told = (data, folder / "mel2mel", None, 3, 4, forever, 1, 0, 24, SIZES)
-    mel2mel.train(Plan(*told))
-    wavenet.train(Plan(data, folder / "wavenet", None, 3, 2, forever, 1, 0, 4, small))
+    mel2mel.train(training("mel2mel", data, folder / "mel2mel", 4), NOTES)
+    wavenet.train(training("wavenet", data, folder / "wavenet", 2), SAMPLES)
     return folder
 
 
-def make(runs: Path, data: Path, out: Path, **more: object) -> dict:
-    path = make_bank(runs / "mel2mel", runs / "wavenet", data, out, credits=CREDITS, **more)
-    return yaml.safe_load(path.read_text())
+def training(network: str, data: Path, run: Path, iterations: int) -> TrainingPlan:
+    return TrainingPlan(
+        data=data,
+        run=run,
+        batch=3,
+        frames=FRAMES[network],
+        halve_every=HALVE_EVERY[network],
+        iterations=iterations,
+        device="cpu",
+    )
+
+
+def planned(run: Path, data: Path, out: Path, wavenet: Path | None = None) -> BankPlan:
+    return BankPlan(mel2mel=run, wavenet=wavenet, data=data, out=out)
+
+
+def make(runs: Path, data: Path, out: Path, **more: Any) -> dict:
+    credits = {f"{name}_credit": text for name, text in CREDITS.items()}
+    plan = planned(runs / "mel2mel", data, out, runs / "wavenet")
+    return yaml.safe_load(make_bank(replace(plan, **credits | more)).read_text())
 
 
 def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, tmp_path):
@@ -107,7 +126,7 @@ def test_runs_of_before_configs_were_kept_have_the_methods_sizes(runs, data, tmp
 
 
 def test_a_bank_without_a_wavenet_says_so(runs, data, tmp_path):
-    make_bank(runs / "mel2mel", None, data, tmp_path / "bank")
+    make_bank(planned(runs / "mel2mel", data, tmp_path / "bank"))
     bank = load_bank(tmp_path / "bank")
     assert bank.wavenet_config is None and "wavenet" not in bank.about
     with pytest.raises(ValueError, match="no wavenet"):
@@ -115,9 +134,9 @@ def test_a_bank_without_a_wavenet_says_so(runs, data, tmp_path):
 
 
 def test_measured_fidelity_is_stated_and_an_older_banks_is_dropped(runs, data, tmp_path):
-    told = {"spectral": 0.71, "wavenet": 0.2}
-    make(runs, data, tmp_path / "bank", fidelity=told)
-    assert load_bank(tmp_path / "bank").fidelity == told
+    measured = {"spectral": 0.71, "wavenet": 0.2}
+    make(runs, data, tmp_path / "bank", fidelity=measured)
+    assert load_bank(tmp_path / "bank").fidelity == measured
     make(runs, data, tmp_path / "bank")
     assert load_bank(tmp_path / "bank").fidelity == {}
 
@@ -125,42 +144,44 @@ def test_measured_fidelity_is_stated_and_an_older_banks_is_dropped(runs, data, t
 @pytest.mark.parametrize(
     ("fidelity", "complaint"),
     [
-        ({"griffin": 0.5}, "fidelity: unknown key 'griffin'; allowed are spectral, wavenet"),
-        ({"spectral": 1.5}, "fidelity: spectral: expected at most 1, got 1.5"),
-        ({"spectral": float("nan")}, "fidelity: spectral: expected at most 1, got nan"),
+        ("griffin=0.5", "--fidelity: expected one of spectral, wavenet, got 'griffin'"),
+        ("spectral=1.5", "expected NAME=R with R from -1 to 1, got 'spectral=1.5'"),
+        ("spectral=nan", "expected NAME=R with R from -1 to 1, got 'spectral=nan'"),
+        ("spectral", "expected NAME=R with R from -1 to 1, got 'spectral'"),
     ],
 )
 def test_fidelity_that_cannot_be_is_refused(runs, data, tmp_path, fidelity, complaint):
     with pytest.raises(ValueError, match=complaint):
-        make(runs, data, tmp_path / "bank", fidelity=fidelity)
+        make(runs, data, tmp_path / "bank", fidelity=read_fidelity([fidelity]))
     assert not (tmp_path / "bank").exists()
 
 
 def test_fidelity_of_a_wavenet_that_is_not_there_is_refused(runs, data, tmp_path):
-    with pytest.raises(ValueError, match="fidelity: unknown key 'wavenet'; allowed are spectral"):
-        make_bank(runs / "mel2mel", None, data, tmp_path / "bank", {"wavenet": 0.2})
+    plan = planned(runs / "mel2mel", data, tmp_path / "bank")
+    with pytest.raises(ValueError, match="--fidelity: expected one of spectral, got 'wavenet'"):
+        make_bank(replace(plan, fidelity={"wavenet": 0.2}))
 
 
 def test_what_is_missing_or_does_not_fit_is_named_and_nothing_is_written(runs, data, tmp_path):
     out = tmp_path / "bank"
     with pytest.raises(ValueError, match="nowhere.weights.safetensors: no such file; train first"):
-        make_bank(tmp_path / "nowhere", None, data, out)
+        make_bank(planned(tmp_path / "nowhere", data, out))
     with pytest.raises(ValueError, match="no such file; train one, or make do with --wavenet none"):
-        make_bank(runs / "mel2mel", tmp_path / "nowhere", data, out)
+        make_bank(planned(runs / "mel2mel", data, out, tmp_path / "nowhere"))
     with pytest.raises(ValueError, match="manifest.yaml: no data set here"):
-        make_bank(runs / "mel2mel", None, tmp_path, out)
+        make_bank(planned(runs / "mel2mel", tmp_path, out))
     write_manifest(tmp_path, {"reed": 20})
     with pytest.raises(ValueError, match="was not trained on the data set"):
-        make_bank(runs / "mel2mel", None, tmp_path, out)
+        make_bank(planned(runs / "mel2mel", tmp_path, out))
     for log, complaint in {
-        "": "tells of no checkpoint",
+        "": "has no checkpoint",
         "half a li": "line 1 is not of a frame run's log",
         '{"iteration": 2, "samples": 9, "hours": 0.1, "validation": 1}': "line 1 is not of a frame",
     }.items():
         copy = shutil.copytree(runs / "mel2mel", tmp_path / "run", dirs_exist_ok=True)
         (copy / "log.jsonl").write_text(log)
         with pytest.raises(ValueError, match=f"log.jsonl: {complaint}"):
-            make_bank(copy, None, data, out)
+            make_bank(planned(copy, data, out))
     assert not out.exists()
 
 
@@ -169,8 +190,8 @@ def test_a_bank_of_one_instrument_has_the_knob_too(runs, data, tmp_path):
     for split in ("train", "val"):
         shutil.copytree(data / split, lone / split, ignore=shutil.ignore_patterns("*-[!b]*"))
     write_manifest(lone, {"bell": 14})
-    mel2mel.train(Plan(lone, tmp_path / "run", None, 2, 1, float("inf"), 1, 0, 24, SIZES))
-    make_bank(tmp_path / "run", None, lone, tmp_path / "bank")
+    mel2mel.train(training("mel2mel", lone, tmp_path / "run", 1), NOTES)
+    make_bank(planned(tmp_path / "run", lone, tmp_path / "bank"))
     assert load_bank(tmp_path / "bank").knobs == {"brightness": (0.0, 0.0, 2.0)}
 
 
@@ -194,8 +215,8 @@ def test_a_bank_may_be_of_the_best_weights(runs, data, tmp_path):
         config = read_config(best)
         tensors = {name: value * 0.5 for name, value in load_file(best).items()}
         taught = read_taught(best) | {"iteration": 1}
-        told = {"config": json.dumps(config), "taught": json.dumps(taught)}
-        save_file(tensors, best, told)
+        notes = {"config": json.dumps(config), "taught": json.dumps(taught)}
+        save_file(tensors, best, notes)
     about = make(copy, data, tmp_path / "best", weights="best")["about"]
     assert about["mel2mel"]["iterations"] == about["wavenet"]["iterations"] == 1
     assert about["mel2mel"]["frames_seen"] == 7 and about["mel2mel"]["device"] == "gpu"
@@ -203,8 +224,8 @@ def test_a_bank_may_be_of_the_best_weights(runs, data, tmp_path):
     assert torch.equal(
         kept["mel.bias"], load_file(best.parents[1] / "mel2mel" / best.name)["mel.bias"]
     )
-    told |= {"history": json.dumps({"iterations": 100, "seen": 900, "hours": 1.5})}
-    save_file(tensors, best, told)
+    notes |= {"history": json.dumps({"iterations": 100, "seen": 900, "hours": 1.5})}
+    save_file(tensors, best, notes)
     about = make(copy, data, tmp_path / "begun", weights="best")["about"]
     learnt = [
         about["wavenet"][name] for name in ("iterations", "samples_seen", "hours_of_training")
@@ -214,7 +235,7 @@ def test_a_bank_may_be_of_the_best_weights(runs, data, tmp_path):
     about = make(copy, data, tmp_path / "last")["about"]
     assert about["mel2mel"]["iterations"] == 4 and about["mel2mel"]["device"] == "cpu and gpu"
     (copy / "mel2mel" / "log.jsonl").write_text(json.dumps(early).replace("samples", "frames"))
-    with pytest.raises(ValueError, match="tells of no checkpoint at iteration 4"):
+    with pytest.raises(ValueError, match="has no checkpoint at iteration 4"):
         make(copy, data, tmp_path / "none")
 
 
@@ -226,30 +247,28 @@ def test_a_bank_may_be_of_full_precision(runs, data, tmp_path):
         assert all(torch.equal(kept[name], average[name]) for name in average)
         assert not all(torch.equal(v, v.half().float()) for v in kept.values())
     assert load_bank(tmp_path / "bank").mel2mel() is not None
-    with pytest.raises(ValueError, match="precision fp32: runs keep it of their last weights"):
+    with pytest.raises(ValueError, match="--precision fp32: expected fp16 with --weights best"):
         make(runs, data, tmp_path / "bank", precision="fp32", weights="best")
     # A run that has gone on in between has other weights in its checkpoint.
     copy = shutil.copytree(runs, tmp_path / "runs")
     whole = torch.load(copy / "mel2mel" / "last.pt", weights_only=True)
     whole["average"]["mel.bias"] += 1
     torch.save(whole, copy / "mel2mel" / "last.pt")
-    with pytest.raises(ValueError, match="mel2mel: is being trained just now"):
+    with pytest.raises(ValueError, match="mel2mel: is in training now"):
         make(copy, data, tmp_path / "bank", precision="fp32")
 
 
 def test_a_bank_tells_from_when_on_its_wavenet_heard_predictions(runs, data, tmp_path):
     copy = shutil.copytree(runs / "wavenet", tmp_path / "runs" / "wavenet")
-    small = {"layers": 4, "cycle": 2, "residual": 8, "skip": 8}
-    told = Plan(data, copy, None, 3, 4, float("inf"), 1, 0, 4, small)
-    wavenet.train(told, wavenet.Teaching(runs / "mel2mel", 0.5))
-    path = make_bank(runs / "mel2mel", copy, data, tmp_path / "bank")
+    settings = replace(SAMPLES, mel2mel=runs / "mel2mel", predicted_share=0.5)
+    wavenet.train(training("wavenet", data, copy, 4), settings)
+    path = make_bank(planned(runs / "mel2mel", data, tmp_path / "bank", copy))
     about = yaml.safe_load(path.read_text())["about"]["wavenet"]
     assert about["predicted_share"] == 0.5 and about["predicted_seen_by_iteration"] == 4
 
 
 def test_a_bank_needs_a_fine_head(data, tmp_path):
-    sizes = {"hidden": 8, "timbre_features": 0, "fine": False}
-    plan = Plan(data, tmp_path / "run", None, 3, 1, float("inf"), 1, 0, 24, sizes)
-    mel2mel.train(plan)
+    settings = Mel2MelSettings(Mel2MelSizes(hidden=8, no_fine=True))
+    mel2mel.train(training("mel2mel", data, tmp_path / "run", 1), settings)
     with pytest.raises(ValueError, match="has no fine head, which a bank needs"):
-        make_bank(tmp_path / "run", None, data, tmp_path / "bank")
+        make_bank(planned(tmp_path / "run", data, tmp_path / "bank"))

@@ -23,10 +23,11 @@ from tests.trainer.tiny_soundfont import PROGRAMS
 from trainer.__main__ import main
 from trainer.data.dataset import load_excerpt
 from trainer.data.manifest import read_manifest
+from trainer.data.words import read_programs
 
 REPOSITORY = Path(__file__).parents[3]
 TWO = [f"{name}={program}" for name, program in PROGRAMS.items()]
-SHORT = ["--minutes=0.2", "--val-minutes=0.1", "--seconds=3", "--workers=2"]
+SHORT = ["--minutes=0.2", "--val-minutes=0.1", "--seconds=3", "--workers=2", "--key-seconds=0"]
 
 
 @pytest.fixture
@@ -50,8 +51,8 @@ def write_notes(path: Path, keys: list[int], channel: int = 0) -> None:
 
 
 def flags(midi: Path, soundfont: Path, out: Path, *more: str) -> list[str]:
-    told = [f"--midi={midi}", f"--soundfont={soundfont}", f"--out={out}"]
-    return ["render", *told, "--programs", *TWO, *SHORT, *more]
+    paths = [f"--midi={midi}", f"--soundfont={soundfont}", f"--out={out}"]
+    return ["render", *paths, "--programs", *TWO, *SHORT, *more]
 
 
 def rendered(folder: Path) -> dict[str, bytes]:
@@ -71,16 +72,16 @@ def test_any_folder_becomes_a_data_set(folder, soundfont, tmp_path, capsys):
     pieces = pieces_of(tmp_path / "data")
     assert len(pieces) == 8 and set(pieces.values()) == {"train", "val", "test"}
     manifest = read_manifest(tmp_path / "data")
-    assert (manifest["rate"], manifest["hop"], manifest["rendered_at"]) == (16_000, 128, 48_000)
+    assert (manifest.rate, manifest.hop, manifest.rendered_at) == (16_000, 128, 48_000)
     names = [path.name for path in sorted((tmp_path / "data").glob("*/*"))]
     assert len(names) == 2 * (4 + 2 + list(pieces.values()).count("test"))
 
 
 def test_a_piece_stays_in_its_split_as_others_come(folder, soundfont, tmp_path):
-    told = ["--val-fraction=0.3", "--test-fraction=0"]
-    main(flags(folder, soundfont, tmp_path / "before", *told))
+    shares = ["--val-fraction=0.3", "--test-fraction=0"]
+    main(flags(folder, soundfont, tmp_path / "before", *shares))
     write_notes(folder / "new.midi", [70] * 8)
-    main(flags(folder, soundfont, tmp_path / "after", *told))
+    main(flags(folder, soundfont, tmp_path / "after", *shares))
     before, after = pieces_of(tmp_path / "before"), pieces_of(tmp_path / "after")
     assert len(after) == 9 and "val" in before.values()
     assert {path: after[path] for path in before} == before
@@ -93,8 +94,8 @@ def test_broken_files_are_left_out_by_name(folder, soundfont, tmp_path, capsys):
     write_notes(folder / "drums.mid", [36, 38], channel=9)
     (folder / "notes.txt").write_text("no music")
     assert main(flags(folder, soundfont, tmp_path / "data")) == 0
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped")]
-    assert told[-1] == "skipped 4 of 12 MIDI files" and len(told) == 5
+    skipped = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped")]
+    assert skipped[-1] == "skipped 4 of 12 MIDI files" and len(skipped) == 5
     for name, reason in {
         "noise.mid": "not a MIDI file",
         "half.mid": "not a MIDI file",
@@ -102,7 +103,7 @@ def test_broken_files_are_left_out_by_name(folder, soundfont, tmp_path, capsys):
         "drums.mid": "holds no notes",
     }.items():
         name = "copy.mid" if reason.startswith("the same") else name
-        assert any(name in line and reason in line for line in told), name
+        assert any(name in line and reason in line for line in skipped), name
         assert reason in pieces_of(tmp_path / "data")[name]
 
 
@@ -110,8 +111,8 @@ def test_many_broken_files_are_counted_not_all_told(folder, soundfont, tmp_path,
     for number in range(30):
         (folder / f"noise{number}.mid").write_bytes(b"noise%d" % number)
     assert main(flags(folder, soundfont, tmp_path / "data")) == 0
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped")]
-    assert len(told) == 11 and told[-1] == "skipped 30 of 38 MIDI files"
+    skipped = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped")]
+    assert len(skipped) == 11 and skipped[-1] == "skipped 30 of 38 MIDI files"
 
 
 def test_one_piece_is_not_enough(soundfont, tmp_path, capsys):
@@ -130,10 +131,10 @@ def test_notes_outside_a_programs_keys_are_neither_heard_nor_in_the_roll(
     folder.mkdir()
     for number in range(3):
         write_notes(folder / f"{number}.mid", [12, 50, 60 + number, 100, 115] * 2)
-    told = ["--keys=40-108", "--program-keys", "80=21-96", "--etudes=0.5"]
-    assert main(flags(folder, soundfont, tmp_path / "data", *told)) == 0
+    more = ["--keys=40-108", "--program-keys", "80=21-96", "--etudes=0.5"]
+    assert main(flags(folder, soundfont, tmp_path / "data", *more)) == 0
     manifest = read_manifest(tmp_path / "data")
-    assert manifest["keys"] == {"soft-wave": [40, 108], "bright-wave": [40, 96]}
+    assert manifest.keys == {"soft-wave": [40, 108], "bright-wave": [40, 96]}
     highest = {}
     for path in (tmp_path / "data").glob("*/*.npz"):
         found = load_excerpt(path, list(PROGRAMS))
@@ -149,7 +150,7 @@ def test_notes_outside_a_programs_keys_are_neither_heard_nor_in_the_roll(
 
 def test_a_ringing_program_is_kept_for_longer(folder, soundfont, tmp_path):
     assert main(flags(folder, soundfont, tmp_path / "data", "--release", "0.5", "80=2")) == 0
-    assert read_manifest(tmp_path / "data")["release_s"] == {"soft-wave": 0.5, "bright-wave": 2}
+    assert read_manifest(tmp_path / "data").release_s == {"soft-wave": 0.5, "bright-wave": 2}
     for path in (tmp_path / "data" / "train").glob("*.npz"):
         found = load_excerpt(path, list(PROGRAMS))
         assert len(found.audio) == 48_000
@@ -160,24 +161,24 @@ def test_a_ringing_program_is_kept_for_longer(folder, soundfont, tmp_path):
 @pytest.mark.parametrize(("rate", "hop"), [(16_000, 128), (48_000, 384)])
 def test_a_frame_is_8_ms_at_any_rate(folder, soundfont, tmp_path, rate, hop):
     assert main(flags(folder, soundfont, tmp_path / "data", f"--rate={rate}")) == 0
-    assert read_manifest(tmp_path / "data")["hop"] == hop
+    assert read_manifest(tmp_path / "data").hop == hop
     path = next((tmp_path / "data" / "train").glob("*.npz"))
     found = load_excerpt(path, list(PROGRAMS))
     assert len(found.audio) == 3 * rate and len(found.roll) == 375
     with zipfile.ZipFile(path) as archive:
         archive.extract("audio.flac", tmp_path)
-    heard, told = soundfile.read(tmp_path / "audio.flac", dtype="int16")
-    assert told == rate and np.array_equal(heard, found.audio)
+    heard, stated = soundfile.read(tmp_path / "audio.flac", dtype="int16")
+    assert stated == rate and np.array_equal(heard, found.audio)
 
 
 def test_rendered_directly_it_sounds_nearly_the_same(folder, soundfont, tmp_path):
     for name, more in {"resampled": (), "direct": ("--direct",)}.items():
         gains = tmp_path / "gains.yaml"
         gains.write_text("{soft-wave: 3.0, bright-wave: -2.5}")
-        told = [*more, f"--gains={gains}", "--etudes=0"]
-        assert main(flags(folder, soundfont, tmp_path / name, *told)) == 0
-    assert read_manifest(tmp_path / "direct")["rendered_at"] == 16_000
-    assert read_manifest(tmp_path / "direct")["gains_db"] == {"soft-wave": 3, "bright-wave": -2.5}
+        chosen = [*more, f"--gains={gains}", "--etudes=0"]
+        assert main(flags(folder, soundfont, tmp_path / name, *chosen)) == 0
+    assert read_manifest(tmp_path / "direct").rendered_at == 16_000
+    assert read_manifest(tmp_path / "direct").gains_db == {"soft-wave": 3, "bright-wave": -2.5}
     path = Path("train", "0000-soft-wave.npz")
     one, other = (
         load_excerpt(tmp_path / n / path, list(PROGRAMS)) for n in ("resampled", "direct")
@@ -190,55 +191,93 @@ def test_rendered_directly_it_sounds_nearly_the_same(folder, soundfont, tmp_path
 def test_programs_from_a_file(folder, soundfont, tmp_path):
     names = tmp_path / "programs.yaml"
     names.write_text("{wave 1: 0, wave 2: 80, again: 80}")
-    told = flags(folder, soundfont, tmp_path / "data", "--programs", str(names))
-    assert main(told) == 0
-    assert read_manifest(tmp_path / "data")["programs"] == {"wave 1": 0, "wave 2": 80, "again": 80}
+    command = flags(folder, soundfont, tmp_path / "data", "--programs", str(names))
+    assert main(command) == 0
+    assert read_manifest(tmp_path / "data").programs == {"wave 1": 0, "wave 2": 80, "again": 80}
 
 
 def test_hours_are_shared_by_the_programs(folder, soundfont, tmp_path):
-    told = [f for f in flags(folder, soundfont, tmp_path / "data") if "--minutes" not in f]
-    assert main([*told, "--hours=0.01"]) == 0
+    command = [f for f in flags(folder, soundfont, tmp_path / "data") if "--minutes" not in f]
+    assert main([*command, "--hours=0.01"]) == 0
     assert len(list((tmp_path / "data" / "train").glob("*.npz"))) == 12
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
-        (["--programs", "a=300"], "--programs: a=300: program of a is 300, but must be a whole"),
-        (["--programs", "a=0", "a=1"], "--programs: a=1: a is named twice"),
-        (["--programs", "a=0", "b"], "--programs: b: must be NAME=PROGRAM"),
+        (["--programs", "a=300"], "--programs: a=300: a: expected at most 127, got 300"),
+        (["--programs", "a=0", "a=1"], "--programs: a=1: a is there twice"),
+        (["--programs", "a=0", "b"], "--programs: expected NAME=PROGRAM or one YAML file, got 'b'"),
         (["--programs", "../a=0"], "--programs: ../a=0: patch name '../a'"),
         (["--programs", "absent.yaml"], "absent.yaml: cannot be read"),
         (["--programs", "a=12"], "tiny.sf2: has no program 12"),
         (["--gains", "absent.yaml"], "absent.yaml: cannot be read"),
-        (["--release", "3"], "seconds is 3, but must be more than 3, the release of soft-wave"),
-        (["--keys=21-30", "--program-keys", "0=60-70"], "keys 21-30: none is left of program 0"),
+        (["--release", "3"], "--seconds: expected more than 3, the release of soft-wave, got 3"),
+        (["--keys=21-30", "--program-keys", "0=60-70"], "--keys 21-30: leaves no key to program 0"),
     ],
 )
 def test_what_cannot_be_rendered_is_told_in_one_line(
-    folder, soundfont, tmp_path, capfd, more, told
+    folder, soundfont, tmp_path, capfd, more, message
 ):
     assert main(flags(folder, soundfont, tmp_path / "data", *more)) == 2
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith("trainer: ") and told in last
+    assert last.startswith("trainer: ") and message in last
     assert not list(tmp_path.glob("data/*/*"))
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
-        (["--keys", "60"], "argument --keys: is '', but must be a whole number from 21 to 108"),
-        (["--keys", "60-50"], "argument --keys: is '60-50', but must be LOW-HIGH"),
-        (["--program-keys", "x=21-30"], "argument --program-keys: is 'x', but must be"),
-        (["--release", "46="], "argument --release: is '', but must be a number"),
-        (["--minutes=1", "--hours=1"], "not allowed with argument"),
-        (["--rate=44100"], "argument --rate: invalid choice"),
+        (["--keys", "60"], "--keys: expected LOW-HIGH within 21-108, got '60'"),
+        (["--keys", "60-50"], "--keys: expected LOW-HIGH within 21-108, got '60-50'"),
+        (["--program-keys", "x=21-30"], "--program-keys: program: expected a whole number from"),
+        (["--program-keys", "19=21-"], "--program-keys: expected LOW-HIGH within 21-108, got '21"),
+        (["--release", "46="], "--release: expected SECONDS or PROGRAM=SECONDS, 0 to 3600 s, got"),
+        (["--release", "nan"], "--release: expected SECONDS or PROGRAM=SECONDS"),
+        (["--minutes=1", "--hours=1"], "--hours: expected alone, got --minutes too"),
+        (["--rate=44100"], "--rate: expected one of '16000', '48000', got '44100'"),
     ],
 )
-def test_flags_that_make_no_sense(more, told, capsys):
-    with pytest.raises(SystemExit) as left:
-        main(["render", "--midi=.", *more])
-    assert left.value.code == 2 and told in capsys.readouterr().err
+def test_flags_that_make_no_sense(folder, more, message, capsys):
+    assert main(["render", f"--midi={folder}", *more]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith(f"trainer: {message}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "expected"),
+        ("[a, b]", "expected"),
+        ("{a: true}", "a: expected a whole number, got True"),
+        ("{a: 1.5}", "a: expected a whole number, got 1.5"),
+        ("{a: -1}", "a: expected at least 0, got -1"),
+        ("{'a/b': 1}", "patch name 'a/b'"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_a_file_of_programs_that_cannot_be(tmp_path, content, message):
+    path = tmp_path / "programs.yaml"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")):
+        read_programs([str(path)])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{soft-wave: 3}", "--gains: bright-wave is missing"),
+        ("{soft-wave: 3, bright-wave: 0, flute: 1}", "--gains: expected one of soft-wave, bri"),
+        ("{soft-wave: 90, bright-wave: 0}", "soft-wave: expected at most 60, got 90"),
+        ("{soft-wave: loud, bright-wave: 0}", "soft-wave: expected a number, got 'loud'"),
+    ],
+)
+def test_a_file_of_gains_that_cannot_be(folder, soundfont, tmp_path, content, message, capfd):
+    gains = tmp_path / "gains.yaml"
+    gains.write_text(content)
+    assert main(flags(folder, soundfont, tmp_path / "data", f"--gains={gains}")) == 2
+    assert message in capfd.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_time_limit_leaves_a_balanced_part_that_is_gone_on_with(folder, soundfont, tmp_path):
@@ -273,17 +312,17 @@ class Begun:
             command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, **more
         )
         signal.signal(signal.SIGINT, before)
-        self.told = b""
-        while not re.search(rb"[1-9]\d*/8\d\d ", self.told):
+        self.shown = b""
+        while not re.search(rb"[1-9]\d*/8\d\d ", self.shown):
             read = os.read(self.process.stderr.fileno(), 4096)
-            assert read, self.told
-            self.told += read
+            assert read, self.shown
+            self.shown += read
 
     def end(self) -> str:
         """Wait for it and its workers, who hold the other ends of its pipe; its last line."""
-        self.told += self.process.stderr.read()
+        self.shown += self.process.stderr.read()
         self.process.wait()
-        return self.told.decode().replace("\r", "\n").rstrip().splitlines()[-1]
+        return self.shown.decode().replace("\r", "\n").rstrip().splitlines()[-1]
 
 
 def check_whole(out: Path) -> int:
@@ -298,7 +337,7 @@ def test_ctrl_c_ends_it_cleanly(folder, soundfont, tmp_path):
     os.killpg(begun.process.pid, signal.SIGINT)
     assert begun.end() == "trainer: interrupted; run it again to go on"
     assert begun.process.returncode == 130
-    assert b"Traceback" not in begun.told
+    assert b"Traceback" not in begun.shown
     assert 0 < check_whole(tmp_path / "data") < 800
     assert not list((tmp_path / "data").rglob("*.part"))
 
@@ -310,7 +349,7 @@ def test_a_killed_render_takes_its_workers_along_and_is_gone_on_with(folder, sou
     done = check_whole(tmp_path / "data")
     assert 0 < done < 800
     for name in ("train", "val"):
-        (tmp_path / "data" / name / "0399-soft-wave.npz.part").write_bytes(b"half")
+        (tmp_path / "data" / name / ".0399-soft-wave.npz.1234.part").write_bytes(b"half")
     whole = flags(folder, soundfont, tmp_path / "data", "--minutes=20", "--max-minutes=0.01")
     assert main(whole) == 0
     assert check_whole(tmp_path / "data") > done
@@ -324,7 +363,7 @@ def test_a_worker_killed_from_outside_is_told_in_one_line(folder, soundfont, tmp
     workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     os.kill(int(workers[0]), signal.SIGKILL)
     assert "a worker was ended from outside (out of memory?); run it again" in begun.end()
-    assert begun.process.returncode == 2 and b"Traceback" not in begun.told
+    assert begun.process.returncode == 2 and b"Traceback" not in begun.shown
     assert check_whole(tmp_path / "data") > 0
 
 
@@ -336,7 +375,7 @@ def test_a_file_size_limit_is_told_in_one_line(folder, soundfont, tmp_path):
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, preexec_fn=limit, text=True)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
-    assert re.fullmatch(r"trainer: .*\.npz: cannot be written \(File too large\)", last)
+    assert re.fullmatch(r"trainer: .*\.npz: cannot be written: File too large", last)
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "data").rglob("*.part"))
 
@@ -359,7 +398,7 @@ def test_a_full_disk_is_told_in_one_line_and_a_wider_one_gone_on_with(
     out = small_disk / "data"
     assert main(flags(folder, soundfont, out)) == 2
     last = capfd.readouterr().err.splitlines()[-1]
-    assert re.fullmatch(r"trainer: .*\.npz: cannot be written \(No space left on device\)", last)
+    assert re.fullmatch(r"trainer: .*\.npz: cannot be written: No space left on device", last)
     kept = check_whole(out)
     assert kept > 0 and not list(out.rglob("*.part"))
     subprocess.run(["mount", "-o", "remount,size=10m", str(small_disk)], check=True)
@@ -369,7 +408,7 @@ def test_a_full_disk_is_told_in_one_line_and_a_wider_one_gone_on_with(
 
 def test_the_manifest_says_what_the_data_set_is(folder, soundfont, tmp_path):
     main(flags(folder, soundfont, tmp_path / "data", "--seed=3"))
-    told = yaml.safe_load((tmp_path / "data" / "manifest.yaml").read_text())
-    assert told["seed"] == 3 and told["val_fraction"] == 0.05
-    assert len(told["soundfont_sha256"]) == len(told["corpus_sha256"]) == 64
-    assert told["fluidsynth"].count(".") == 2 and told["gains_db"].keys() == PROGRAMS.keys()
+    stated = yaml.safe_load((tmp_path / "data" / "manifest.yaml").read_text())
+    assert stated["seed"] == 3 and stated["val_fraction"] == 0.05
+    assert len(stated["soundfont_sha256"]) == len(stated["corpus_sha256"]) == 64
+    assert stated["fluidsynth"].count(".") == 2 and stated["gains_db"].keys() == PROGRAMS.keys()

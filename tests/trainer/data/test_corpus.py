@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import mido
 import pytest
 
+from daw_bridge.events import SUSTAIN, NoteOff, NoteOn, Pedal
+from daw_bridge.midi.file import read_midi_file
 from trainer.data.corpus import (
     Piece,
     corpus_digest,
@@ -20,6 +23,7 @@ from trainer.data.corpus import (
     split_pieces,
     without_copies,
 )
+from trainer.data.score import DRUMS, PART, score_events
 
 
 def test_pieces_are_sorted_into_their_splits(corpus):
@@ -33,12 +37,18 @@ def test_pieces_are_sorted_into_their_splits(corpus):
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ("train-piece.mid,Piece,6.0,dev", "line 5: split is 'dev', but must be train, val or test"),
-        ("train-piece.mid,Piece,long,train", "line 5: seconds is 'long', but must be a number"),
-        ("train-piece.mid,Piece,-1,train", "line 5: seconds is '-1', but must be a number"),
-        ("train-piece.mid,Piece,inf,train", "line 5: seconds is 'inf', but must be a number"),
-        ("absent.mid,Piece,6.0,train", "line 5: .*absent.mid is no file"),
-        ("train-piece.mid", "line 5: split is None"),
+        ("train-piece.mid,Piece,6.0,dev", "line 5: split: expected train, val or test, got 'dev'"),
+        (
+            "train-piece.mid,Piece,long,train",
+            "line 5: seconds: expected a number above 0, got 'long'",
+        ),
+        ("train-piece.mid,Piece,-1,train", "line 5: seconds: expected a number above 0, got '-1'"),
+        (
+            "train-piece.mid,Piece,inf,train",
+            "line 5: seconds: expected a number above 0, got 'inf'",
+        ),
+        ("absent.mid,Piece,6.0,train", "line 5: .*absent.mid: no such file"),
+        ("train-piece.mid", "line 5: split: expected train, val or test, got None"),
     ],
 )
 def test_a_bad_row_is_named(corpus, row, complaint):
@@ -162,3 +172,32 @@ def test_names_that_no_text_can_hold_are_found(tmp_path):
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mid")).touch()
     (name,) = find_files(tmp_path)
     assert "holds no" in (problem := measure(tmp_path, name, None).problem) or "not a" in problem
+
+
+def test_an_odd_file_keeps_every_note_and_every_pedal(tmp_path):
+    """The pedal in a track without notes, one key in two tracks, and a change of tempo."""
+    on, off, cc = (
+        partial(mido.Message, kind) for kind in ("note_on", "note_off", "control_change")
+    )
+    tracks = [
+        [
+            mido.MetaMessage("set_tempo", tempo=500_000),
+            mido.MetaMessage("set_tempo", tempo=1_000_000, time=480),
+        ],
+        [on(note=60, velocity=90), off(note=60, time=960)],
+        [on(note=60, velocity=50, time=240, channel=1), on(note=60, velocity=0, time=240)],
+        [cc(control=64, value=64, time=120), cc(control=64, value=63, time=1_080)],
+        [on(note=36, velocity=99, channel=DRUMS), off(note=36, time=100, channel=DRUMS)],
+    ]
+    file = mido.MidiFile(type=1, ticks_per_beat=480)
+    file.tracks.extend(mido.MidiTrack(track) for track in tracks)
+    file.save(tmp_path / "odd.mid")
+    assert measure(tmp_path, "odd.mid", None).seconds == 1.5
+    assert score_events(read_midi_file(tmp_path / "odd.mid"), 16_000) == [
+        NoteOn(0, PART, 60, 90),
+        Pedal(2_000, PART, SUSTAIN, True),
+        NoteOn(4_000, PART, 60, 50),
+        NoteOff(8_000, PART, 60),
+        NoteOff(24_000, PART, 60),
+        Pedal(32_000, PART, SUSTAIN, False),
+    ]

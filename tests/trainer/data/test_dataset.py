@@ -13,7 +13,7 @@ import torch
 from synth.mel import Analysis, magnitudes
 from synth.mel2mel.keys import initial_keys, play_keys
 from tests.trainer.tiny_data import HOP, INSTRUMENTS, write_excerpt, write_manifest
-from trainer.data.dataset import DataSet, Share, framed_magnitudes, load_excerpt
+from trainer.data.dataset import DataSet, Shard, framed_magnitudes, load_excerpt
 
 ANALYSIS = Analysis()
 WINDOW, HALF = ANALYSIS.window, ANALYSIS.window // 2
@@ -96,12 +96,12 @@ def test_spectra_of_a_sequence_are_those_of_the_whole_excerpt(train):
                 (magnitudes(torch.from_numpy(e.audio) / 32767, ANALYSIS), e.roll)
                 for e in train.by_instrument[instrument]
             ]
-            told = (drawn.roll[row] * 127).round().byte().numpy()
+            drawn_roll = (drawn.roll[row] * 127).round().byte().numpy()
             assert any(
                 torch.allclose(cut[row], whole[start : start + 40], atol=1e-6)
                 for whole, roll in wholes
                 for start in range(len(roll) - 39)
-                if np.array_equal(roll[start : start + 40], told)
+                if np.array_equal(roll[start : start + 40], drawn_roll)
             )
 
 
@@ -141,7 +141,7 @@ def test_a_sequence_may_be_as_long_as_its_excerpt(data):
 
 
 def test_longer_sequences_than_excerpts_are_refused(data):
-    with pytest.raises(ValueError, match="frames is 501, but an excerpt in .*val has only 500"):
+    with pytest.raises(ValueError, match="--frames: expected at most 500, .*val, got 501"):
         DataSet(data, "val", frames=501)
 
 
@@ -161,12 +161,18 @@ def test_what_is_missing_is_named(data, tmp_path):
     ("text", "complaint"),
     [
         ("programs: {reed: 20}\nrate: 16000\n", "hop is missing"),
-        ("programs: {reed: 200}\nrate: 16000\nhop: 128\n", "programs: reed is 200"),
-        ("programs: [reed]\nrate: 16000\nhop: 128\n", "programs is .'reed'., but must map"),
+        (
+            "programs: {reed: 200}\nrate: 16000\nhop: 128\n",
+            "programs: reed: expected at most 127",
+        ),
+        ("programs: [reed]\nrate: 16000\nhop: 128\n", "programs: expected a mapping, got .'reed'."),
         ("programs: {../reed: 2}\nrate: 16000\nhop: 128\n", "patch name '../reed'"),
-        ("programs: {reed: 20}\nrate: fast\nhop: 128\n", "rate is 'fast'"),
+        (
+            "programs: {reed: 20}\nrate: fast\nhop: 128\n",
+            "rate: expected a whole number, got",
+        ),
         ("programs: {reed: 20\n", "not valid YAML"),
-        ("", "must be a mapping"),
+        ("", "expected a mapping, got None"),
     ],
 )
 def test_a_bad_manifest_is_told_in_one_line(tmp_path, text, complaint):
@@ -194,7 +200,7 @@ def test_a_bad_excerpt_is_named(data, tmp_path):
 def test_processes_have_a_whole_batch_between_them(train, ranks):
     whole = train.draw(6, WINDOW, generator(4))
     for rank in range(ranks):
-        part = train.draw(6 // ranks, WINDOW, generator(4), Share(rank, ranks))
+        part = train.draw(6 // ranks, WINDOW, generator(4), Shard(rank, ranks))
         assert torch.equal(part.audio, whole.audio[rank::ranks])
         assert torch.equal(part.age, whole.age[rank::ranks])
         assert torch.equal(part.instrument, whole.instrument[rank::ranks])
@@ -215,10 +221,10 @@ def test_context_comes_along_with_silence_beyond_the_ends(data):
         for row, instrument in enumerate(one.instrument.tolist()):
             rolls = [e.roll for e in wide.by_instrument[instrument]]
             padded = [np.pad(roll, ((before, after), (0, 0))) for roll in rolls]
-            told = (other.roll[row] * 127).round().byte().numpy()
+            drawn_roll = (other.roll[row] * 127).round().byte().numpy()
             length = before + 40 + after
             assert any(
-                np.array_equal(roll[start : start + length], told)
+                np.array_equal(roll[start : start + length], drawn_roll)
                 for roll in padded
                 for start in range(len(roll) - length + 1)
             )

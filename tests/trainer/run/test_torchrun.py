@@ -55,8 +55,8 @@ def test_two_processes_learn_as_one_with_twice_the_batch(network, data, tmp_path
     one, two = tmp_path / "one", tmp_path / "two"
     with torchrun(network, *flags, f"--run={two}", "--batch=3") as process:
         assert main([network, *flags, f"--run={one}", "--batch=6"]) == 0
-        _, told = process.communicate(timeout=120)
-        assert process.returncode == 0, told.decode()
+        _, shown = process.communicate(timeout=120)
+        assert process.returncode == 0, shown.decode()
     assert len(losses(two)) == ITERATIONS // 50
     assert losses(two) == pytest.approx(losses(one), rel=5e-3)
     single, shared = (torch.load(run / "last.pt", weights_only=True) for run in (one, two))
@@ -75,7 +75,7 @@ def test_a_signal_to_one_process_stops_all_with_one_checkpoint(data, tmp_path):
     flags = [f"--data={data}", f"--run={tmp_path}", "--batch=3", "--device=cpu"]
     with torchrun("mel2mel", *flags, *TINY["mel2mel"]) as process:
         shown = b""
-        # After a step in common both are ready to be told.
+        # After a common step both can take the signal.
         while not re.search(rb" [1-9]\d*/1000000 ", shown):
             piece = os.read(process.stderr.fileno(), 4_096)
             assert piece, shown.decode()
@@ -124,7 +124,7 @@ def test_two_processes_share_and_leave_no_thread_behind(tmp_path):
             time.sleep(0.01)
         """)
     )
-    told = subprocess.run(
+    done = subprocess.run(
         [*TORCHRUN, str(script)],
         cwd=REPOSITORY,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
@@ -132,4 +132,4 @@ def test_two_processes_share_and_leave_no_thread_behind(tmp_path):
         text=True,
         timeout=120,
     )
-    assert told.returncode == 0, told.stderr
+    assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import asdict, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,27 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from synth.mel import Analysis
-from synth.mel2mel.network import Mel2Mel
+from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
+from synth.vocoders.wavenet.network import WaveNetConfig
 from tests.trainer.tiny_data import FRAMES, HOP, SIZES
 from trainer.data.dataset import DataSet
 from trainer.mel2mel.losses import SpectralLoss
+from trainer.mel2mel.settings import LossSettings, Mel2MelSettings, Mel2MelSizes
 from trainer.mel2mel.training import LOOKAHEAD_SHARES, LOOKAHEADS, draw_lookaheads
 from trainer.run.weights import read_config, read_notes, read_taught
-from trainer.wavenet import training as wavenet
 from trainer.wavenet.guesses import CONTEXT, guess, load_mel2mel
+from trainer.wavenet.settings import WaveNetSettings, WaveNetSizes
+from trainer.wavenet.training import WaveNetBatch
 
 NETWORKS = ("mel2mel", "wavenet")
+SETTINGS = {"mel2mel": Mel2MelSettings, "wavenet": WaveNetSettings}
 LEADS_NOWHERE = {"layers.3.residual.weight", "layers.3.residual.bias"}
 REPOSITORY = Path(__file__).parents[3]
 
 
-def train(network: str, plan: Any, **teaching: Any) -> dict[str, Any]:
+def train(network: str, plan: Any, **settings: Any) -> dict[str, Any]:
     room = import_module(f"trainer.{network}.training")
-    room.train(plan, room.Teaching(**teaching))
+    room.train(plan, SETTINGS[network](**{"sizes": SIZES[network]} | settings))
     return torch.load(plan.run / "last.pt", weights_only=True)
 
 
@@ -77,7 +82,8 @@ def test_every_weight_learns(network, plan):
     # Nothing comes after the last layer, so its residual path leads nowhere.
     assert idle == (LEADS_NOWHERE if network == "wavenet" else set())
     stated = read_config(plan(network, "run", 4).run / "weights.safetensors")
-    assert {name: stated[name] for name in SIZES[network]} == SIZES[network]
+    sizes = SIZES[network].config() if network == "mel2mel" else asdict(SIZES[network])
+    assert {name: stated[name] for name in sizes} == sizes
 
 
 @pytest.mark.parametrize(("network", "iterations"), [("mel2mel", 150), ("wavenet", 150)])
@@ -89,8 +95,8 @@ def test_the_held_out_loss_falls(network, iterations, plan):
 
 @pytest.mark.parametrize("embedding", [1, 3])
 def test_mel2mel_without_templates_and_in_other_dimensions(plan, embedding):
-    sizes = {"hidden": 8, "timbre_features": 0, "embedding": embedding}
-    kept = train("mel2mel", plan("mel2mel", "plain", 2, sizes=sizes))
+    sizes = Mel2MelSizes(hidden=8, timbre_features=0, embedding=embedding)
+    kept = train("mel2mel", plan("mel2mel", "plain", 2), sizes=sizes)
     assert kept["network"]["instruments.weight"].shape == (3, embedding)
     assert not [name for name in kept["network"] if name.startswith("templates")]
 
@@ -98,22 +104,30 @@ def test_mel2mel_without_templates_and_in_other_dimensions(plan, embedding):
 @pytest.mark.parametrize(
     ("network", "sizes", "complaint"),
     [
-        ("mel2mel", {"hidden": 9, "timbre_features": 1}, "last.pt: a checkpoint of another conf"),
-        ("mel2mel", {"hidden": 8, "timbre_features": 0}, "last.pt: a checkpoint of another conf"),
-        ("wavenet", SIZES["wavenet"] | {"skip": 16}, "last.pt: a checkpoint of another conf"),
-        ("wavenet", SIZES["wavenet"] | {"cycle": 4}, "another configuration .cycle is 2 there"),
+        (
+            "mel2mel",
+            Mel2MelSizes(hidden=9, timbre_features=1),
+            "last.pt: a checkpoint of another conf",
+        ),
+        (
+            "mel2mel",
+            Mel2MelSizes(hidden=8, timbre_features=0),
+            "last.pt: a checkpoint of another conf",
+        ),
+        ("wavenet", replace(SIZES["wavenet"], skip=16), "last.pt: a checkpoint of another conf"),
+        ("wavenet", replace(SIZES["wavenet"], cycle=4), "another configuration .cycle: 2 there"),
     ],
 )
 def test_a_run_of_other_sizes_is_not_gone_on_with(plan, network, sizes, complaint):
     train(network, plan(network, "run", 1))
     with pytest.raises(ValueError, match=complaint):
-        train(network, plan(network, "run", 2, sizes=sizes))
+        train(network, plan(network, "run", 2), sizes=sizes)
 
 
 def test_a_run_of_before_there_were_wide_bands_goes_on(plan):
-    told = plan("mel2mel", "run", 1)
-    train("mel2mel", told)
-    weights = told.run / "weights.safetensors"
+    asked = plan("mel2mel", "run", 1)
+    train("mel2mel", asked)
+    weights = asked.run / "weights.safetensors"
     notes = read_notes(weights)
     config = json.loads(notes["config"])
     assert config["analysis"].pop("wide_bands") == 0
@@ -133,8 +147,8 @@ def test_a_network_may_start_from_anothers_weights(plan):
 
 
 def test_sigterm_stops_a_run_with_a_checkpoint(plan, data):
-    told = plan("mel2mel", "run", 1)
-    flags = [f"--data={data}", f"--run={told.run}", "--batch=3", "--frames=24"]
+    asked = plan("mel2mel", "run", 1)
+    flags = [f"--data={data}", f"--run={asked.run}", "--batch=3", "--frames=24"]
     flags += ["--hidden=8", "--timbre-features=1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "trainer", "mel2mel", *flags],
@@ -153,7 +167,7 @@ def test_sigterm_stops_a_run_with_a_checkpoint(plan, data):
     finally:
         process.kill()
     assert process.returncode == 0, rest.decode()
-    kept = torch.load(told.run / "last.pt", weights_only=True)
+    kept = torch.load(asked.run / "last.pt", weights_only=True)
     done = kept["progress"][0]
     assert done >= 1
     assert train("mel2mel", plan("mel2mel", "run", done + 1))["progress"][0] == done + 1
@@ -161,13 +175,17 @@ def test_sigterm_stops_a_run_with_a_checkpoint(plan, data):
 
 @pytest.mark.parametrize("name", ["log-abs", "abs"])
 def test_the_other_losses_fall_too(name, plan):
-    loss = SpectralLoss(name)
+    loss = LossSettings(name)
     first = train("mel2mel", plan("mel2mel", "run", 1), loss=loss)["progress"][3]
     last = train("mel2mel", plan("mel2mel", "run", 60), loss=loss)["progress"][3]
     assert last < first
     taught = read_taught(plan("mel2mel", "run", 1).run / "weights.safetensors")
-    assert taught == {"iteration": 60, "loss_name": name, "loss": loss.in_words(fine=True)}
-    with pytest.raises(ValueError, match=f"loss_name is {name} there, tanh-log-abs here"):
+    assert taught == {
+        "iteration": 60,
+        "loss_name": name,
+        "loss": SpectralLoss(name).in_words(fine=True),
+    }
+    with pytest.raises(ValueError, match=f"loss_name: {name} there, tanh-log-abs here"):
         train("mel2mel", plan("mel2mel", "run", 61))
 
 
@@ -175,15 +193,15 @@ def test_weights_of_the_heads_and_the_templates_rate_are_used(plan):
     frozen = train("mel2mel", plan("mel2mel", "frozen", 3), template_rate=0.0)["network"]
     first = train("mel2mel", plan("mel2mel", "first", 1, max_minutes=0.0))["network"]
     assert torch.equal(frozen["templates.base"], first["templates.base"])
-    deaf = SpectralLoss(mel_weight=0.0)
+    deaf = LossSettings(mel_weight=0.0)
     mute = train("mel2mel", plan("mel2mel", "deaf", 3), loss=deaf)["network"]
     assert torch.equal(mute["mel.weight"], first["mel.weight"])
     assert not torch.equal(mute["fine.weight"], first["fine.weight"])
 
 
 def test_mel2mel_without_a_fine_head_in_ten_dimensions(plan):
-    sizes = {"hidden": 8, "timbre_features": 0, "embedding": 10, "fine": False}
-    kept = train("mel2mel", plan("mel2mel", "paper", 2, sizes=sizes))
+    sizes = Mel2MelSizes(hidden=8, embedding=10, no_fine=True)
+    kept = train("mel2mel", plan("mel2mel", "paper", 2), sizes=sizes)
     assert not [name for name in kept["network"] if name.startswith(("fine", "templates"))]
     table = kept["network"]["instruments.weight"]
     assert table.shape == (3, 10)
@@ -213,8 +231,7 @@ def test_a_wavenet_goes_on_with_predictions_as_exactly_as_without(plan):
     # Teacher-forced first, then on predictions.
     train("wavenet", plan("wavenet", "alone", 8), **guided)
     log = (plan("wavenet", "alone", 8).run / "log.jsonl").read_text().splitlines()
-    told = [json.loads(line).get("predicted_share") for line in log]
-    assert told == [None, 0.5]
+    assert [json.loads(line).get("predicted_share") for line in log] == [None, 0.5]
 
 
 def test_predictions_are_those_of_the_network_in_play(data, toy_bank, plan):
@@ -236,9 +253,9 @@ def test_predictions_are_those_of_the_network_in_play(data, toy_bank, plan):
 
 
 def train_mel2mel(plan: Any) -> Mel2Mel:
-    told = plan("mel2mel", "notes", 2)
-    train("mel2mel", told)
-    return load_mel2mel(told.run, 3, Analysis())
+    asked = plan("mel2mel", "notes", 2)
+    train("mel2mel", asked)
+    return load_mel2mel(asked.run, 3, Analysis())
 
 
 def test_predictions_need_a_network(plan):
@@ -247,17 +264,31 @@ def test_predictions_need_a_network(plan):
 
 
 def test_a_wavenet_sketches_what_it_can(plan):
-    told = plan("wavenet", "run", 2)
-    train("wavenet", told, clip_minutes=0.0)
-    assert (told.run / "sketches" / "0000002.wav").stat().st_size > 100_000
+    asked = plan("wavenet", "run", 2)
+    train("wavenet", asked, clip_every_minutes=0.0)
+    assert (asked.run / "sketches" / "0000002.wav").stat().st_size > 100_000
 
 
-def test_pieces_of_a_lesson_are_the_lesson(data):
+def test_pieces_of_a_batch_are_the_batch(data):
     held_out = DataSet(data, "val", 4, CONTEXT)
     sequences = held_out.draw(5, 1024, torch.Generator().manual_seed(0))
-    lesson = wavenet.Lesson(sequences, (0, 3, 4), (None, 2, 8))
-    pieces = [piece for piece, _ in lesson.pieces(2)]
+    batch = WaveNetBatch(sequences, (0, 3, 4), (None, 2, 8))
+    pieces = [piece for piece, _ in batch.pieces(2)]
     assert [piece.predicted for piece in pieces] == [(0,), (1,), (0,)]
     assert [piece.lookaheads for piece in pieces] == [(None,), (2,), (8,)]
     assert torch.equal(torch.cat([p.sequences.audio for p in pieces]), sequences.audio)
-    assert [share for _, share in lesson.pieces(2)] == [0.4, 0.4, 0.2]
+    assert [share for _, share in batch.pieces(2)] == [0.4, 0.4, 0.2]
+
+
+def test_the_usual_sizes_are_those_of_the_networks_configs():
+    config = Mel2MelConfig()
+    for name in ("embedding", "hidden", "fine", "timbre_features"):
+        assert getattr(config, name) == Mel2MelSizes().config()[name]
+    for field in fields(WaveNetSizes):
+        assert getattr(WaveNetConfig(), field.name) == field.default
+
+
+def test_key_templates_need_the_fine_head():
+    assert Mel2MelSizes(no_fine=True).config()["timbre_features"] == 0
+    with pytest.raises(ValueError, match="--timbre-features: expected 0 with --no-fine"):
+        Mel2MelSizes(no_fine=True, timbre_features=3).config()

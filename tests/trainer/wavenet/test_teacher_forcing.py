@@ -44,9 +44,9 @@ def test_loss_and_gradients_are_autograds(config, batch, rows, monkeypatch):
     wanted = by_autograd(network, mel, classes)
     loss = TeacherForcing(config).loss(network, mel, classes, torch.float32)
     torch.testing.assert_close(loss, wanted)
-    told = gradients(network, wanted)
+    found = gradients(network, wanted)
     own = gradients(network, loss)
-    for name, gradient in told.items():
+    for name, gradient in found.items():
         if gradient is None:  # nothing comes after the last layer
             assert name.startswith(f"layers.{config.layers - 1}.residual") and not own[name].any()
         else:

@@ -1,0 +1,1 @@
+"""How the instrument plays by hand: each section of the `play` benchmark, and what they share."""

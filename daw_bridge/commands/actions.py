@@ -1,0 +1,110 @@
+"""What commands act on, and those actions that are more than one call.
+
+An action takes the session, the time in samples, then the arguments of its command, which have
+been checked. It may return values for the sender. ValueError, in one line, for what only the
+action can find wrong; then it has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from common.checks import whole
+from common.window import HIGHEST_KEY, LOWEST_KEY
+from daw_bridge.commands.argument import Value
+from daw_bridge.desk.controllers import Controllers
+from daw_bridge.desk.desk import Desk
+from daw_bridge.events import NoteOff, NoteOn
+from daw_bridge.inbox import Inbox
+
+Answer = tuple[Value, ...]
+
+Status = Callable[[], Mapping[str, Value]]
+"""The server's counters, by name; asked in the thread of whoever sends /status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What commands act on while the server runs. version: what /version says."""
+
+    desk: Desk
+    inbox: Inbox
+    status: Status
+    version: str
+    controllers: Controllers = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "controllers", Controllers(self.desk, self.inbox.post))
+
+
+def note(session: Session, time: int, part: int, key: int, velocity: float) -> None:
+    """Strike a key, or release it at velocity 0."""
+    if not round(velocity):
+        release(session, time, part, key)
+        return
+    key = whole("key", key, LOWEST_KEY, HIGHEST_KEY)
+    session.inbox.post(NoteOn(time, part, key, round(velocity)))
+
+
+def release(session: Session, time: int, part: int, key: int) -> None:
+    """Release a key, even one that a piano does not have: DAWs release what was refused."""
+    session.inbox.post(NoteOff(time, part, key))
+
+
+def control(session: Session, time: int, part: int, controller: int, value: float) -> None:
+    """Move a MIDI controller."""
+    session.controllers.control(part, controller, value, time)
+
+
+def morph_now(session: Session, part: int) -> Answer:
+    """The two patches and the amount of the morph that a part stands on."""
+    now = session.desk.settings(part)
+    if now.morph is None:
+        raise ValueError(f"part {part} is not on a morph; its patch is {now.patch}")
+    return now.patch, now.towards, now.morph
+
+
+def save(session: Session, time: int, part: int, name: str, overwrite: int) -> Answer:
+    """Save the timbre of a part as a patch."""
+    return part, session.desk.save(part, name, bool(overwrite)).patch
+
+
+def learn(session: Session, time: int, knob: str | None, controller: int | None) -> None:
+    """Let a controller turn a knob: this controller, or the next one that moves."""
+    if knob is None or controller is None:
+        session.desk.learnt.learn(knob)
+    else:
+        session.desk.learnt.bind(controller, knob)
+
+
+def vkb_note(session: Session, time: int, channel: int, key: int, velocity: float) -> None:
+    """A note from a sender whose channels may count from 0: 0 is taken as 1."""
+    note(session, time, max(channel, 1), key, velocity)
+
+
+def vkb_control(session: Session, time: int, channel: int, number: int, value: float) -> None:
+    """A controller from such a sender."""
+    control(session, time, max(channel, 1), number, value)
+
+
+def vkb_pitch(session: Session, time: int, channel: int, value: float) -> None:
+    """A pitch wheel from such a sender; value: 0..16383, 8192 is its middle."""
+    session.controllers.pitch_wheel(max(channel, 1), value - 8192, time)
+
+
+def mnote(session: Session, time: int, key: int, velocity: float, _id: float | None) -> None:
+    """A note for part 1. The id, which tells notes of one key apart, is not needed here."""
+    note(session, time, 1, key, velocity)
+
+
+def mnote_release(
+    session: Session, time: int, key: int, _velocity: float, _id: float | None
+) -> None:
+    """A release for part 1."""
+    release(session, time, 1, key)
+
+
+def flat(items: Mapping[int, str] | Mapping[str, Value]) -> Answer:
+    """Keys and values in one row."""
+    return tuple(x for item in items.items() for x in item)

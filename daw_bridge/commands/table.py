@@ -1,0 +1,325 @@
+"""The table: every command there is.
+
+It drives OSC, /help, and docs/osc.md (`python -m daw_bridge.commands > docs/osc.md`). What is sent
+is checked by the arguments stated here.
+"""
+
+from __future__ import annotations
+
+from common.patch import COORDINATE, GAIN_DB
+from common.window import PARTS
+from daw_bridge.commands import actions
+from daw_bridge.commands.actions import Answer, Session, flat
+from daw_bridge.commands.argument import Argument, FromBank, Kind
+from daw_bridge.commands.command import Access, Act, Ask, Command, Group
+from daw_bridge.commands.reference import described
+from daw_bridge.desk.settings import BEND
+
+
+def find(address: str) -> tuple[Command, list[str]]:
+    """The command of an address, and what is written in the places of its <names>.
+
+    ValueError if there is none.
+    """
+    for command in COMMANDS:
+        written = command.written(address)
+        if written is not None:
+            return command, written
+    raise ValueError("no such address; /help lists them all")
+
+
+def _help(session: Session, time: int, address: str | None) -> Answer:
+    if address is None:
+        return tuple(command.address for command in COMMANDS)
+    command, _ = find(address)
+    book = session.desk.book
+    return command.address, *described(command.for_bank(list(book.knobs), book.embedding_size))
+
+
+def _number(name: str, low: float, high: float, unit: str = "") -> Argument:
+    return Argument(name, Kind.NUMBER, low, high, unit)
+
+
+def _whole(name: str, low: int, high: int) -> Argument:
+    return Argument(name, Kind.WHOLE, low, high)
+
+
+def _patch(name: str) -> Argument:
+    return Argument(name, Kind.TEXT, from_bank=FromBank.PATCH)
+
+
+CHANNEL = _whole("channel", PARTS[0], PARTS[-1])
+ANY_CHANNEL = _whole("channel", 0, PARTS[-1])
+KEY = _whole("key", 0, 127)
+VELOCITY = _number("velocity", 0, 127)
+CONTROLLER = _whole("controller", 0, 127)
+CONTROL_VALUE = _number("value", 0, 127)
+NOTE_ID = Argument("id", Kind.NUMBER, optional=True)
+KNOB = Argument("knob", Kind.TEXT, from_bank=FromBank.KNOB)
+INDEX = Argument("coordinate", Kind.WHOLE, from_bank=FromBank.COORDINATE)
+EMBEDDING = Argument("timbre", Kind.NUMBER, -COORDINATE, COORDINATE, from_bank=FromBank.EMBEDDING)
+PRESS = Argument("press", Kind.SWITCH, optional=True, default=True)
+"""The argument of a push button."""
+
+
+def _event(name: str, help: str, arguments: tuple[Argument, ...], act: Act) -> Command:
+    """A command below /part/<channel> that happens, and then is over."""
+    address = f"/part/<channel>/{name}"
+    return Command(address, help, Access.WRITE, (CHANNEL,), arguments, act, timed=True)
+
+
+def _setting(
+    name: str,
+    help: str,
+    arguments: tuple[Argument, ...],
+    act: Act,
+    ask: Ask,
+    place: tuple[Argument, ...] = (),
+) -> Command:
+    """A command below /part/<channel> that sets a value, which can be asked for."""
+    access = Access.READ | Access.WRITE
+    address = f"/part/<channel>/{name}"
+    return Command(address, help, access, (CHANNEL, *place), arguments, act, ask, timed=True)
+
+
+def _question(address: str, help: str, ask: Ask) -> Command:
+    """A command that only answers, also to a push button."""
+    access = Access.READ | Access.TRIGGER
+    return Command(address, help, access, (), (PRESS,), ask=ask, reply=f"{address}.reply")
+
+
+def _alias(
+    address: str,
+    alias_of: str,
+    place: tuple[Argument, ...],
+    arguments: tuple[Argument, ...],
+    act: Act,
+    help: str = "",
+) -> Command:
+    """An address that other programs send."""
+    help = help or f"The same as {alias_of}."
+    access = Access.WRITE
+    return Command(address, help, access, place, arguments, act, timed=True, alias_of=alias_of)
+
+
+NOTES = Group(
+    "Notes",
+    (
+        _event(
+            "note",
+            "Strikes a key; velocity 0 releases it. Keys 21 to 108 sound.",
+            (KEY, VELOCITY),
+            actions.note,
+        ),
+        _event(
+            "cc",
+            "Moves a MIDI controller.",
+            (CONTROLLER, CONTROL_VALUE),
+            actions.control,
+        ),
+        Command(
+            "/panic",
+            "Ends all sound at once, and drops notes that wait for their time.",
+            Access.TRIGGER,
+            arguments=(PRESS,),
+            act=lambda s, time: s.inbox.panic(time),
+        ),
+    ),
+)
+
+SOUND = Group(
+    "The sound of a part",
+    (
+        _setting(
+            "patch",
+            "Chooses a patch: its timbre, knobs, gain and pan.",
+            (_patch("patch"),),
+            lambda s, time, part, name: s.desk.patch(part, name, time),
+            lambda s, part: (s.desk.settings(part).patch,),
+        ),
+        _setting(
+            "timbre",
+            "Moves the part in the timbre space of the bank.",
+            (EMBEDDING,),
+            lambda s, time, part, *values: s.desk.timbre(part, values, time),
+            lambda s, part: s.desk.settings(part).embedding,
+        ),
+        _setting(
+            "timbre/<coordinate>",
+            "Moves the part along one coordinate of the timbre space.",
+            (_number("value", -COORDINATE, COORDINATE),),
+            lambda s, time, part, i, value: s.desk.coordinate(part, i, value, time),
+            lambda s, part, i: (s.desk.settings(part).embedding[i],),
+            place=(INDEX,),
+        ),
+        _setting(
+            "knob/<knob>",
+            "Turns a knob of the bank, e.g. brightness; 0.5 leaves the timbre as it is.",
+            (_number("value", 0, 1),),
+            lambda s, time, part, knob, value: s.desk.knob(part, knob, value, time),
+            lambda s, part, knob: (s.desk.settings(part).knobs[knob],),
+            place=(KNOB,),
+        ),
+        _setting(
+            "morph",
+            "Mixes two patches: 0 is the first, 1 is the second.",
+            (_patch("from"), _patch("to"), _number("amount", 0, 1)),
+            lambda s, time, part, a, b, amount: s.desk.morph(part, a, b, amount, time),
+            actions.morph_now,
+        ),
+        _setting(
+            "gain_db",
+            "Sets the gain over the level that the patch was trained at.",
+            (_number("gain_db", *GAIN_DB, "dB"),),
+            lambda s, time, part, gain_db: s.desk.gain_db(part, gain_db, time),
+            lambda s, part: (s.desk.settings(part).gain_db,),
+        ),
+        _setting(
+            "pan",
+            "Sets the place: -1 is left, 0 the middle, 1 right.",
+            (_number("pan", -1, 1),),
+            lambda s, time, part, pan: s.desk.pan(part, pan, time),
+            lambda s, part: (s.desk.settings(part).pan,),
+        ),
+        _setting(
+            "bend",
+            "Bends every key of the part.",
+            (_number("bend", -BEND, BEND, "semitones"),),
+            lambda s, time, part, semitones: s.desk.bend(part, semitones, time),
+            lambda s, part: (s.desk.settings(part).bend,),
+        ),
+    ),
+)
+
+PATCHES = Group(
+    "Patches",
+    (
+        _question(
+            "/patch/list", "Answers the names of all patches.", lambda s: tuple(s.desk.names)
+        ),
+        Command(
+            "/patch/save",
+            "Saves the timbre, knobs, gain and pan of a part as a patch. While the file is "
+            "written, some milliseconds, other messages wait.",
+            Access.WRITE,
+            arguments=(
+                CHANNEL,
+                Argument("name", Kind.TEXT),
+                Argument("overwrite", Kind.WHOLE, 0, 1, optional=True, default=0),
+            ),
+            act=actions.save,
+            reply="/patch/save.reply",
+        ),
+    ),
+)
+
+SERVER = Group(
+    "The server",
+    (
+        Command(
+            "/help",
+            "Answers all addresses; with an address, what it does and what it takes.",
+            Access.READ,
+            arguments=(Argument("address", Kind.TEXT, optional=True),),
+            act=_help,
+            reply="/help.reply",
+        ),
+        _question(
+            "/status",
+            "Answers counters and loads, as name value name value ...",
+            lambda s: flat(s.status()),
+        ),
+        _question("/version", "Answers the version of the server.", lambda s: (s.version,)),
+        Command(
+            "/sync",
+            "Answers the id when everything sent before has been taken.",
+            Access.WRITE,
+            arguments=(_whole("id", -(2**63), 2**63 - 1),),
+            act=lambda s, time, mark: (mark,),
+            reply="/synced",
+        ),
+    ),
+)
+
+MIDI_LEARN = Group(
+    "MIDI learn",
+    (
+        Command(
+            "/midi/learn",
+            "Lets a controller turn a knob on every channel: this controller, or the next one that "
+            "moves. Without a knob, stops waiting for one.",
+            Access.WRITE,
+            arguments=(
+                Argument("knob", Kind.TEXT, optional=True, from_bank=FromBank.TURNABLE),
+                Argument("controller", Kind.WHOLE, 0, 127, optional=True),
+            ),
+            act=actions.learn,
+        ),
+        Command(
+            "/midi/forget",
+            "Gives a controller back its meaning in MIDI.",
+            Access.WRITE,
+            arguments=(CONTROLLER,),
+            act=lambda s, time, controller: s.desk.learnt.forget(controller),
+        ),
+        _question(
+            "/midi/map",
+            "Answers what is learnt, as controller knob controller knob ...",
+            lambda s: flat(s.desk.learnt.bound),
+        ),
+    ),
+)
+
+ALIASES = Group(
+    "What other programs send",
+    (
+        _alias(
+            "/vkb_midi/<channel>/note/<key>",
+            "/part/<channel>/note",
+            (ANY_CHANNEL, KEY),
+            (VELOCITY,),
+            actions.vkb_note,
+        ),
+        _alias(
+            "/vkb_midi/<channel>/note",
+            "/part/<channel>/note",
+            (ANY_CHANNEL,),
+            (KEY, VELOCITY),
+            actions.vkb_note,
+        ),
+        _alias(
+            "/vkb_midi/<channel>/cc/<controller>",
+            "/part/<channel>/cc",
+            (ANY_CHANNEL, CONTROLLER),
+            (CONTROL_VALUE,),
+            actions.vkb_control,
+        ),
+        _alias(
+            "/vkb_midi/<channel>/pitch",
+            "/part/<channel>/bend",
+            (ANY_CHANNEL,),
+            (_number("pitch", 0, 16_383),),
+            actions.vkb_pitch,
+            "Moves the pitch wheel; 8192 is its middle.",
+        ),
+        _alias(
+            "/mnote",
+            "/part/<channel>/note",
+            (),
+            (KEY, VELOCITY, NOTE_ID),
+            actions.mnote,
+            "The same as /part/1/note; the id is ignored.",
+        ),
+        _alias(
+            "/mnote/rel",
+            "/part/<channel>/note",
+            (),
+            (KEY, VELOCITY, NOTE_ID),
+            actions.mnote_release,
+            "Releases a key of part 1, whatever the velocity.",
+        ),
+    ),
+)
+
+GROUPS = (NOTES, SOUND, PATCHES, SERVER, MIDI_LEARN, ALIASES)
+COMMANDS = tuple(command for group in GROUPS for command in group.commands)

@@ -1,0 +1,152 @@
+"""MIDI controllers and wheels turn the knobs that MIDI says they turn."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from daw_bridge.desk.controllers import Controllers
+from daw_bridge.desk.desk import Desk
+from daw_bridge.events import (
+    ALL_NOTES_OFF,
+    ALL_SOUND_OFF,
+    RESET_CONTROLLERS,
+    SOFT,
+    SOSTENUTO,
+    SUSTAIN,
+    AllNotesOff,
+    AllSoundOff,
+    Bend,
+    Level,
+    Pedal,
+)
+
+
+@pytest.fixture
+def controllers(desk, posted) -> Controllers:
+    return Controllers(desk, posted.append)
+
+
+def test_the_wheel_morphs_to_the_next_patch_and_back(controllers, desk):
+    controllers.control(1, 1, 127, 0)
+    assert desk.effective(1) == (2.0, -2.0)
+    controllers.control(1, 1, 0, 0)
+    assert desk.effective(1) == (0.0, 1.0)
+    desk.morph(1, "harp", "organ", 0)
+    controllers.control(1, 1, 127, 0)
+    assert desk.settings(1).embedding == (2.0, -1.0)
+
+
+def test_a_wheel_already_at_rest_does_not_undo_a_timbre(controllers, desk, posted):
+    desk.timbre(1, (7, 7))
+    posted.clear()
+    controllers.control(1, 1, 0, 0)
+    controllers.control(1, RESET_CONTROLLERS, 0, 5)
+    assert desk.settings(1).embedding == (7.0, 7.0)
+    assert [type(event) for event in posted] == [Pedal] * 3
+
+
+def test_the_last_patch_morphs_to_the_first(controllers, desk):
+    desk.patch(1, "harp")
+    controllers.control(1, 1, 127, 0)
+    assert desk.effective(1) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("value", "pan"), [(0, -1), (1, -1), (64, 0), (127, 1)])
+def test_pan_64_is_the_middle(controllers, desk, value, pan):
+    controllers.control(1, 10, value, 0)
+    assert desk.settings(1).pan == pytest.approx(pan)
+
+
+def test_volume_0_is_silence(controllers, posted):
+    controllers.control(1, 7, 0, 5)
+    assert posted == [Level(5, 1, -math.inf, 0.0)]
+
+
+@pytest.mark.parametrize("number", [SUSTAIN, SOSTENUTO, SOFT])
+def test_pedals_are_down_from_half_way(controllers, posted, number):
+    for value in (63, 64, 127.0):
+        assert controllers.control(2, number, value, 9)
+    assert posted == [Pedal(9, 2, number, down) for down in (False, True, True)]
+
+
+def test_channel_modes(controllers, posted):
+    controllers.control(1, 11, 1, 0)
+    controllers.control(1, SUSTAIN, 127, 0)
+    posted.clear()
+    controllers.control(1, RESET_CONTROLLERS, 0, 5)
+    controllers.control(1, ALL_NOTES_OFF, 0, 6)
+    controllers.control(1, ALL_SOUND_OFF, 0, 7)
+    pedals = [Pedal(5, 1, number, False) for number in (SUSTAIN, SOSTENUTO, SOFT)]
+    assert posted == [*pedals, Level(5, 1, 0.0, 0.0), AllNotesOff(6, 1), AllSoundOff(7, 1)]
+
+
+def dial(controllers: Controllers, part: int, *turns: tuple[int, int]) -> list[bool]:
+    return [controllers.control(part, number, value, 0) for number, value in turns]
+
+
+def test_the_pitch_wheel_bends_by_its_range(controllers, desk, posted):
+    controllers.pitch_wheel(1, 4096, 1)
+    assert all(dial(controllers, 1, (101, 0), (100, 0), (6, 12)))
+    controllers.pitch_wheel(1, -8192, 2)
+    assert dial(controllers, 1, (38, 50)) == [True]
+    controllers.pitch_wheel(1, 4096, 3)
+    assert posted == [Bend(1, 1, 1.0), Bend(2, 1, -12.0), Bend(3, 1, 6.25)]
+    assert desk.settings(2).bend_range == 2.0
+
+
+def test_a_range_beyond_what_can_be_bent_keeps_its_scale(controllers, posted):
+    dial(controllers, 1, (101, 0), (100, 0), (6, 48))
+    for value in (8192 // 48, 8191, -8192):
+        controllers.pitch_wheel(1, value, 0)
+    near = Bend(0, 1, pytest.approx(1.0, abs=0.01))
+    assert posted == [near, Bend(0, 1, 24.0), Bend(0, 1, -24.0)]
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [],
+        [(101, 0), (100, 1)],
+        [(101, 0), (100, 0), (101, 127), (100, 127)],
+        [(101, 0), (100, 0), (99, 0), (98, 0)],
+        [(101, 0), (100, 0), (RESET_CONTROLLERS, 0)],
+    ],
+)
+def test_data_for_other_parameters_is_not_the_wheels(controllers, desk, turns):
+    dial(controllers, 1, *turns)
+    assert dial(controllers, 1, (6, 12), (38, 3)) == [False, False]
+    assert desk.settings(1).bend_range == 2.0
+
+
+def test_a_bend_outlives_the_patch_and_ends_with_a_reset(controllers, desk, posted):
+    desk.bend(1, 7, 0)
+    desk.patch(1, "organ", 1)
+    assert desk.settings(1).bend == 7
+    posted.clear()
+    desk.announce(2)
+    assert [e for e in posted if isinstance(e, Bend)] == [Bend(2, 1, 7)]
+    controllers.control(1, RESET_CONTROLLERS, 0, 3)
+    assert posted[-1] == Bend(3, 1, 0.0)
+
+
+def test_74_is_brightness_and_71_the_first_coordinate(controllers, desk):
+    assert controllers.control(1, 74, 127, 0)
+    assert desk.settings(1).knobs["brightness"] == 1.0
+    for value, expected in ((0, -1.0), (127, 2.0)):  # from the harp's to the organ's
+        assert controllers.control(1, 71, value, 0)
+        assert desk.settings(1).embedding == (expected, 1.0)
+
+
+def test_without_brightness_74_and_71_are_coordinates(book, posted):
+    book.knobs = {}
+    desk = Desk(book, posted.append, now=lambda: 0)
+    controllers = Controllers(desk, posted.append)
+    assert controllers.control(1, 74, 127, 0) and controllers.control(1, 71, 0, 0)
+    assert desk.settings(1).embedding == (2.0, -1.0)
+
+
+def test_unknown_controllers_mean_nothing(controllers, posted):
+    assert not any(controllers.control(1, number, 64, 0) for number in (0, 2, 32, 91, 127))
+    assert posted == []

@@ -1,0 +1,42 @@
+"""One record of how the instrument is doing."""
+
+from __future__ import annotations
+
+from player.telemetry import Telemetry
+
+MOMENT = Telemetry(
+    seconds=12.345678,
+    load=0.25,
+    peak_load=0.5,
+    parts=3,
+    underruns=1,
+    late=2,
+    dropped=4,
+    malformed=5,
+    refused=6,
+    ignored=7,
+    malformed_midi=8,
+    rate=48_000,
+    block_ms=4.0,
+    lookahead_ms=32.0,
+    vocoder_ms=24.0,
+    output_ms=10.4,
+)
+
+
+def test_the_latency_is_the_sum_of_its_terms():
+    assert MOMENT.latency_ms == 70.4
+    assert MOMENT.latency_line() == "70 ms = block 4 + lookahead 32 + vocoder 24 + output 10"
+
+
+def test_a_status_tells_every_field():
+    status = MOMENT.as_status()
+    assert status["seconds"] == 12.3457 and status["latency_ms"] == 70.4
+    assert set(status) == set(Telemetry.__slots__) | {"latency_ms"}
+
+
+def test_the_last_line_tells_every_count():
+    assert MOMENT.counters_line() == (
+        "load 25% (peak 50%), underruns 1, late events 2, dropped events 4, malformed packets 5, "
+        "refused messages 6, ignored MIDI messages 7, malformed MIDI messages 8"
+    )

@@ -1,0 +1,77 @@
+"""The examples run as they stand: against a real server, or with one that they start."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+
+from player.flags import DEFAULT_BANK
+from tests.server import PATIENCE_S, Server
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+ALONE = {"render_a_folder.py", "render_to_an_array.py", "test_with_it.py"}
+"""Those that need no server."""
+PORT = "play_by_midi.py"
+"""Needs a virtual MIDI port, which this machine may not have."""
+
+
+def start(name: str, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=EXAMPLES.parent, text=True, **pipes)
+
+
+def free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.skipif(not free(9000), reason="another program uses port 9000, the server's default")
+def test_a_server_understands_every_example(tmp_path: Path) -> None:
+    bank, take = tmp_path / "bank", tmp_path / "take.wav"
+    shutil.copytree(DEFAULT_BANK, bank)
+    names = sorted({path.name for path in EXAMPLES.glob("*.py")} - ALONE - {PORT})
+    flags = ("--osc", "127.0.0.1:9000", "--bank", str(bank), "--record", str(take))
+    with Server(*flags, "--midi-map", str(tmp_path / "map.yaml")) as server:
+        running = {name: start(name) for name in names}
+        said = {name: each.communicate(timeout=PATIENCE_S)[0] for name, each in running.items()}
+        status = server.status()
+        server.stop()
+    assert {name: each.returncode for name, each in running.items()} == dict.fromkeys(names, 0)
+    assert status["refused"] == status["malformed"] == 0
+    assert (bank / "glass guitar.yaml").exists() and "glass guitar" in said["save_a_patch.py"]
+    assert "controller 21 turns brightness" in said["learn_a_controller.py"]
+    assert "load " in said["watch_the_server.py"]
+    assert "-1 to 1" in said["ask_for_commands.py"]
+    sound, _ = soundfile.read(take)
+    assert np.abs(sound).max() > 0.05
+
+
+def test_sound_comes_without_a_server(tmp_path: Path) -> None:
+    song = mido.MidiTrack([mido.Message("note_on", note=60, velocity=80)])
+    song.append(mido.Message("note_off", note=60, time=200))
+    mido.MidiFile(tracks=[song]).save(tmp_path / "a.mid")
+    running = [start("render_to_an_array.py"), start("test_with_it.py")]
+    running.append(start("render_a_folder.py", str(tmp_path), str(tmp_path / "out")))
+    said = [each.communicate(timeout=PATIENCE_S)[0] for each in running]
+    assert [each.returncode for each in running] == [0, 0, 0], said
+    assert "stereo samples" in said[0] and "peak" in said[1]
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert made == ["a - grand-piano.wav", "a - vibraphone.wav"]
+
+
+def test_the_list_names_every_example() -> None:
+    listed = (EXAMPLES / "README.md").read_text()
+    assert [path.name for path in EXAMPLES.glob("*.py") if f"`{path.name}`" not in listed] == []
