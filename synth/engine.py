@@ -40,7 +40,7 @@ class Activity(Enum):
 
 
 @dataclass(slots=True)
-class _Part:
+class _PartMoment:
     """A part between blocks. rest: frames since its last key; bends: those whose frames have no
     spectrum yet, oldest first, None before its first frame."""
 
@@ -76,7 +76,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         self._mixer = Mixer(self.hop, self.delay)
         # One more: the last frame of the ring-out is still to be heard.
         self._sleep_after = ring_out + self.delay + 1
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, _PartMoment] = {}
         self._rows: list[int] = []
         self._spectra_state = predictor.initial_state(0)
         self._sound_state = vocoder.initial_state(0)
@@ -112,7 +112,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         """What a part does in each frame."""
         part = self._parts.get(window.part)
         if part is None:
-            part = self._parts[window.part] = _Part(self._sleep_after)
+            part = self._parts[window.part] = _PartMoment(self._sleep_after)
         plan = []
         for roll, cut in zip(window.roll, window.cut, strict=True):
             was_awake = part.rest < self._sleep_after

@@ -1,4 +1,4 @@
-"""A bank made ready to play: its network, a vocoder, and the engines that they drive.
+"""A bank ready to play: its network, a vocoder, and engines made of the two.
 
 The only place where an engine is assembled: live playing, bouncing, benchmarks and the trainer's
 check all come here.
@@ -55,9 +55,9 @@ class Instrument:
 
 
 def make_instrument(bank: Bank, vocoder: str = "auto", sampler: str = "auto") -> Instrument:
-    """A bank played through the vocoder asked for, or the better one that this machine can hold.
+    """A bank and the vocoder asked for, or the better one that plays in real time here.
 
     vocoder: "auto", "spectral" or "wavenet"; sampler: of the WaveNet, "auto" for the fastest.
-    Raises ValueError for what the bank or the machine lacks.
+    Raises ValueError if the bank or the machine lacks what it needs.
     """
     return Instrument(bank, *choose_vocoder(bank, vocoder, sampler))

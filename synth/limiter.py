@@ -1,8 +1,8 @@
-"""The last guard before the ear: too loud becomes full scale, broken becomes silence.
+"""The last step before the output: loud sound is limited, broken samples become silence.
 
-A curve without memory, so the block size cannot change the sound: identity up to the knee,
-then a tanh that leaves it with slope one (value, slope and curvature join) and nears full
-scale. A chord of many parts is squeezed rather than clipped.
+A curve without memory, so the block size cannot change the sound. Up to the knee samples pass
+unchanged; above it a tanh approaches full scale (value, slope and curvature are continuous at the
+knee). A loud chord of many parts is compressed instead of clipped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KNEE_DB = -3.0
-"""Below this level (dB of full scale) sound passes bit for bit."""
+"""Up to this level (dB of full scale) samples are unchanged."""
 
 KNEE = np.float32(10 ** (KNEE_DB / 20))
 _SPAN = np.float32(1) - KNEE

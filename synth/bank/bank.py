@@ -32,7 +32,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(slots=True)
 class Bank:
-    """A loaded bank; as a patch book it may be asked and saved to by any thread.
+    """A loaded bank. Any thread may look up and save its patches.
 
     ring_out_s: seconds after a part's last key within which it has died away. knobs: name ->
     direction in the embedding space; if one has a number more than an embedding, all have, and
@@ -90,9 +90,9 @@ class Bank:
         pan: float,
         overwrite: bool,
     ) -> Patch:
-        """Keep a patch, on disk first, and return it as the disk would.
+        """Save a patch, to the disk first, and return it as it would be read again.
 
-        ValueError on a bad name, a taken one unless asked, or what does not fit the bank.
+        ValueError for a bad name, a taken one unless overwrite, or what does not fit the bank.
         """
         check_name(name)
         with self._saving:
@@ -111,7 +111,7 @@ class Bank:
         return any(len(way) > self.embedding_size for way in self.knobs.values())
 
     def point(self, name: str) -> tuple[float, ...]:
-        """What the network takes of a patch, its knobs at rest; ValueError if there is none."""
+        """The network's input for a patch, all knobs in the middle; ValueError if there is none."""
         return self.patch(name).embedding + (0.0,) * self.tilts
 
     def mel2mel(self) -> Mel2Mel:
@@ -127,7 +127,7 @@ class Bank:
 
 
 def load_bank(path: str | Path) -> Bank:
-    """Read and check a bank's folder; its networks are read later, by those who play them.
+    """Read and check a bank's folder; its networks are read later, when they are needed.
 
     Raises ValueError, in one line that names the file and the field.
     """
