@@ -20,9 +20,10 @@ from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from trainer.data.dataset import DataSet, Sequences, Shard, framed_magnitudes
 from trainer.mel2mel.between import Mixtures, draw_mixtures, points_of, wanted_between
 from trainer.mel2mel.grow import grow
-from trainer.mel2mel.keys_alone import has_keys, measure_keys, settle
+from trainer.mel2mel.keys_alone import has_keys, measure_keys
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.settings import Mel2MelSettings
+from trainer.mel2mel.settle import settle
 from trainer.run.checkpoint import LAST
 from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work
@@ -38,8 +39,8 @@ hundred steps, such as the late moments of low keys, moves by thirty times the r
 STRETCHES, STRETCH_SHARES = (1, 4, 8), (0.65, 0.2, 0.15)
 """So many times longer, and fewer, are the sequences of a batch: in two seconds nobody learns what
 becomes of a key that is held for ten."""
-BETWEEN_SHARE = 0.2
-"""Shard of the sequences that are played between the instruments."""
+BETWEEN_SHARE = 0.3
+"""Share of the sequences that are played between the instruments."""
 CORRECTION_WEIGHT = 0.003
 """Of the correction's mean square: templates and correction could otherwise drift apart for ever,
 each undoing what the other says."""

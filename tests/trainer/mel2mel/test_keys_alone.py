@@ -12,7 +12,8 @@ from synth.mel import Analysis
 from synth.mel2mel.keys import KEYS, initial_keys, play_keys
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from tests.trainer.tiny_data import HOP, RATE, write_excerpt
-from trainer.mel2mel.keys_alone import has_keys, measure_keys, settle
+from trainer.mel2mel.keys_alone import has_keys, measure_keys
+from trainer.mel2mel.settle import settle
 
 SECONDS = 14
 FADES = {"still": 0.0, "fading": 0.4}
