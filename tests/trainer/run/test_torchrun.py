@@ -66,7 +66,7 @@ def test_two_processes_learn_as_one_with_twice_the_batch(network, data, tmp_path
     for name, value in single["average"].items():
         # By and large: a weight that hardly matters may wander by itself.
         apart = (shared["average"][name] - value).square().mean().sqrt()
-        assert apart < 1e-2, name
+        assert apart < 2e-2, name
     validations = [kept["progress"][3] for kept in (single, shared)]
     assert validations[1] == pytest.approx(validations[0], rel=1e-2)
 
