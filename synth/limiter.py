@@ -37,6 +37,11 @@ class Limiter:
         self._gain, self._squeezes = np.float32(10 ** (gain_db / 20)), squeezes
 
     @property
+    def share(self) -> float:
+        """The share of samples that were turned down, 0..1."""
+        return self.limited / self.samples if self.samples else 0.0
+
+    @property
     def most_db(self) -> float:
         """By how much the loudest sample was turned down, dB; 0 if none was."""
         if not self._squeezes or self.peak <= KNEE:
