@@ -143,7 +143,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         """Add a part's sound, as far as it goes before the part falls asleep, if it does."""
         ring_out = self._parts[window.part].ring_out
         assert ring_out is not None
-        heard = ring_out.heard(window.roll.any(axis=1), sound.reshape(-1, self.hop))
+        heard = ring_out.heard(_sounding(window), sound.reshape(-1, self.hop))
         self._mixer.add(window.part, sound[: heard * self.hop], window.gain[:heard], start)
         if heard < len(window.roll):
             self._fall_asleep(window.part, start + heard)
@@ -173,7 +173,12 @@ def _turns(windows: Sequence[Window], frames: int) -> list[int]:
     """The frames of a block at which a part may begin anew, and both ends of the block."""
     turns = {0, frames}
     for window in windows:
-        sounding = window.roll.any(axis=1)
+        sounding = _sounding(window)
         begins = sounding[1:] & ~sounding[:-1] | window.cut[1:]
         turns.update((np.flatnonzero(begins) + 1).tolist())
     return sorted(turns)
+
+
+def _sounding(window: Window) -> np.ndarray:
+    """Whether a key sounds in each frame: (frames,) bool."""
+    return window.roll.max(axis=1) > 0
