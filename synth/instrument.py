@@ -13,6 +13,7 @@ from common.window import Window
 from synth.bank.bank import Bank
 from synth.bank.choice import choose_vocoder
 from synth.engine import Engine
+from synth.limiter import Limiter
 from synth.mel import band_centres
 from synth.mel2mel.network import Mel2Mel
 from synth.predictor import Foreseen, Predictor, Streaming
@@ -38,20 +39,24 @@ class Instrument:
         """Frames after a part's last key within which it has died away."""
         return round(self.bank.ring_out_s * self.bank.analysis.frame_rate)
 
-    def engine(self, lookahead: int, seed: int = 0) -> Engine:
+    def engine(self, lookahead: int, seed: int = 0, limiter: Limiter | None = None) -> Engine:
         """An engine that hears the score as it comes, lookahead frames ahead of the sound."""
-        return self._assemble(Streaming(self.mel2mel, self.vocoder.head, lookahead), seed)
+        predictor = Streaming(self.mel2mel, self.vocoder.head, lookahead)
+        return self._assemble(predictor, seed, limiter)
 
-    def foreseeing_engine(self, windows: Iterable[Window], seed: int = 0) -> Engine:
+    def foreseeing_engine(
+        self, windows: Iterable[Window], seed: int = 0, limiter: Limiter | None = None
+    ) -> Engine:
         """An engine for a score that is known as a whole.
 
         windows: of every part, from frame 0 to the end.
         """
-        return self._assemble(Foreseen(self.mel2mel, self.vocoder.head, windows), seed)
+        predictor = Foreseen(self.mel2mel, self.vocoder.head, windows)
+        return self._assemble(predictor, seed, limiter)
 
-    def _assemble(self, predictor: Predictor, seed: int) -> Engine:
+    def _assemble(self, predictor: Predictor, seed: int, limiter: Limiter | None) -> Engine:
         centres = band_centres(self.bank.analysis, self.vocoder.head)
-        return Engine(predictor, self.vocoder, self.ring_out_frames, seed, centres)
+        return Engine(predictor, self.vocoder, self.ring_out_frames, seed, centres, limiter)
 
 
 def make_instrument(bank: Bank, vocoder: str = "auto", sampler: str = "auto") -> Instrument:

@@ -50,6 +50,7 @@ class Bank:
     about: Mapping[str, Any]
     patches: dict[str, Patch]
     _saving: threading.Lock = field(default_factory=threading.Lock)
+    _span: tuple[tuple[float, float], ...] = ()
 
     @property
     def analysis(self) -> Analysis:
@@ -114,6 +115,21 @@ class Bank:
         """The network's input for a patch, all knobs in the middle; ValueError if there is none."""
         return self.patch(name).embedding + (0.0,) * self.tilts
 
+    @property
+    def span(self) -> tuple[tuple[float, float], ...]:
+        """Of each coordinate, the least and the greatest value among the instruments that the
+        network was trained on. ValueError when its weights do not fit."""
+        if not self._span:
+            path, config = self.path / "mel2mel.safetensors", self.mel2mel_config
+            points = _weights(path).get("instruments.weight")
+            if points is None or points.shape != (config.instruments, config.embedding):
+                raise ValueError(
+                    f"{path}: tensor instruments.weight does not fit bank.yaml's sizes"
+                )
+            ends = points.float().aminmax(dim=0)
+            self._span = tuple(zip(ends.min.tolist(), ends.max.tolist(), strict=True))
+        return self._span
+
     def mel2mel(self) -> Mel2Mel:
         """The network, for playing. Raises ValueError when the weights do not fit."""
         network = _filled(Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
@@ -155,13 +171,18 @@ def load_bank(path: str | Path) -> Bank:
     )
 
 
-def _filled(network: Network, path: Path) -> Network:
-    """A network with a file's weights, for playing. ValueError where they do not fit."""
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    """A file's tensors. ValueError where it cannot be read."""
     try:
-        weights = load_file(path)
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: not a safetensors file ({reason})") from None
+
+
+def _filled(network: Network, path: Path) -> Network:
+    """A network with a file's weights, for playing. ValueError where they do not fit."""
+    weights = _weights(path)
     wanted = network.state_dict()
     for name in sorted(wanted.keys() | weights.keys()):
         if name not in weights:

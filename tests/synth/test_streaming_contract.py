@@ -15,7 +15,7 @@ from synth.bank.bank import load_bank
 from synth.bend import PitchBend
 from synth.engine import Engine
 from synth.instrument import Instrument
-from synth.limiter import limit
+from synth.limiter import Limiter
 from synth.mel import Analysis, band_centres, log_magnitudes
 from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.network import QUIET, Mel2Mel, Mel2MelConfig, Spectra
@@ -147,7 +147,7 @@ def bend() -> Stage:
 
 def limiter() -> Stage:
     def step(inputs: Inputs, state: NoState) -> tuple[Tensor, NoState]:
-        return torch.from_numpy(limit(inputs[0].clone().numpy())), state
+        return torch.from_numpy(Limiter().limit(inputs[0].clone().numpy())), state
 
     return Stage(lambda rows: NoState(), step, (noise(3, 400, 2),))
 
@@ -157,7 +157,7 @@ def mixer() -> Stage:
     hop = ANALYSIS.hop
 
     def begin(rows: int) -> Mixer:
-        made = Mixer(hop, 2)
+        made = Mixer(hop, 2, Limiter())
         made.begin(1)
         return made
 
