@@ -23,6 +23,7 @@ from synth.bend import PitchBend
 from synth.draws import Draws
 from synth.limiter import Limiter
 from synth.mixer import Mixer
+from synth.movement import Movement
 from synth.predictor import Predictor
 from synth.ring_out import RingOut
 from synth.rows import RowState, select_rows
@@ -68,6 +69,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         self.awake = 0
         self._predictor, self._vocoder, self._random = predictor, vocoder, Draws(seed)
         self._bend = PitchBend(centres)
+        self._movement = Movement(len(centres) if predictor.moves else 0)
         self.limiter = Limiter() if limiter is None else limiter
         self._mixer = Mixer(self.hop, self.delay, self.limiter)
         # One more: the last frame of the ring-out is still to be heard.
@@ -75,6 +77,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         self._parts: dict[int, _PartMoment] = {}
         self._rows: list[int] = []
         self._spectra_state = predictor.initial_state(0)
+        self._moved_state = self._movement.initial_state(0)
         self._sound_state = vocoder.initial_state(0)
 
     @torch.inference_mode()
@@ -118,8 +121,9 @@ class Engine(Generic[PredictorState, VocoderState]):
             return
         kept = [self._rows.index(p) if p in self._rows and p not in begun else None for p in rows]
         new = kept.count(None)
-        predictor, vocoder = self._predictor, self._vocoder
+        predictor, movement, vocoder = self._predictor, self._movement, self._vocoder
         self._spectra_state = select_rows(self._spectra_state, predictor.initial_state(new), kept)
+        self._moved_state = select_rows(self._moved_state, movement.initial_state(new), kept)
         self._sound_state = select_rows(self._sound_state, vocoder.initial_state(new), kept)
         self._rows = rows
         for part in begun:
@@ -131,10 +135,16 @@ class Engine(Generic[PredictorState, VocoderState]):
         frame = self.frame + start
         roll = torch.from_numpy(np.stack([w.roll for w in windows]))
         embedding = torch.from_numpy(np.stack([w.embedding for w in windows]))
-        spectra = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state)
+        told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state)
+        spectra = told.spectra
         for window, spectrum in zip(windows, spectra, strict=True):
             self._bend_keys(window, spectrum)
-        draws = self._draws(frame, roll.shape[1])
+        widths = [self._vocoder.draws_per_frame, self._movement.draws_per_frame]
+        draws, moves = self._draws(frame, roll.shape[1], sum(widths)).split(widths, -1)
+        if told.spread is not None and told.memory is not None:
+            spectra, self._moved_state = self._movement.step(
+                spectra, told.spread, told.memory, self._moved_state, moves
+            )
         samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws)
         for window, sound in zip(windows, samples, strict=True):
             self._mix(window, sound.numpy(), start)
@@ -158,9 +168,8 @@ class Engine(Generic[PredictorState, VocoderState]):
         if any(due):
             self._bend(spectra.numpy(), np.array(due))
 
-    def _draws(self, frame: int, count: int) -> torch.Tensor:
-        """The rows' draws (rows, count, draws_per_frame) from a frame on."""
-        width = self._vocoder.draws_per_frame
+    def _draws(self, frame: int, count: int, width: int) -> torch.Tensor:
+        """The rows' draws (rows, count, width) from a frame on."""
         draws = np.empty((len(self._rows), count, width), np.float32)
         if width:
             for row, part in enumerate(self._rows):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -19,19 +19,36 @@ from synth.rows import RowState
 State = TypeVar("State", bound=RowState)
 
 
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Some frames of what parts shall sound like.
+
+    spectra (rows, n, bands): natural-log magnitudes; spread (rows, n, bands) and memory (rows, n):
+    how they move, as `Movement.step` takes it, or None where they stand still.
+    """
+
+    spectra: Tensor
+    spread: Tensor | None = None
+    memory: Tensor | None = None
+
+
 class Predictor(Protocol[State]):
-    """What the engine asks for spectra. lookahead: frames that they run behind the score."""
+    """What the engine asks for spectra. lookahead: frames that they run behind the score; moves:
+    whether its predictions say how they move."""
 
     @property
     def lookahead(self) -> int: ...
+
+    @property
+    def moves(self) -> bool: ...
 
     def initial_state(self, batch: int) -> State:
         """The state of `batch` parts that have played nothing."""
 
     def step(
         self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: State
-    ) -> Tensor:
-        """Spectra (rows, n, bands) of the frames `lookahead` before start .. start + n.
+    ) -> Prediction:
+        """The frames `lookahead` before start .. start + n.
 
         parts: the part of each row; roll (rows, n, 176); embedding (rows, n, size). The
         state is moved on in place.
@@ -43,6 +60,7 @@ class Streaming:
 
     def __init__(self, mel2mel: Mel2Mel, head: Head, lookahead: int) -> None:
         self.lookahead = lookahead
+        self.moves = _moves(mel2mel, head)
         self._mel2mel, self._head = Mel2MelStep(mel2mel, lookahead), head
 
     def initial_state(self, batch: int) -> Mel2MelState:
@@ -50,7 +68,7 @@ class Streaming:
 
     def step(
         self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: Mel2MelState
-    ) -> Tensor:
+    ) -> Prediction:
         return _of_head(self._mel2mel.step(roll, embedding, state), self._head)
 
 
@@ -68,38 +86,52 @@ class Foreseen:
     lookahead = 0
 
     def __init__(self, mel2mel: Mel2Mel, head: Head, windows: Iterable[Window]) -> None:
-        self._spectra = {w.part: _whole(mel2mel, head, w) for w in windows}
+        self.moves = _moves(mel2mel, head)
+        self._whole = {w.part: _whole(mel2mel, head, w) for w in windows}
 
     def initial_state(self, batch: int) -> NoState:
         return NoState()
 
     def step(
         self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: NoState
-    ) -> Tensor:
-        count = roll.shape[1]
-        return torch.stack([self._spectra[part][start : start + count] for part in parts])
+    ) -> Prediction:
+        span = slice(start, start + roll.shape[1])
+        return _joined([self._whole[part] for part in parts], lambda xs: torch.stack(xs)[:, span])
 
 
 @torch.inference_mode()
-def _whole(mel2mel: Mel2Mel, head: Head, window: Window) -> Tensor:
-    """Spectra (frames, bands) of a part; each cut begins anew from silence."""
+def _whole(mel2mel: Mel2Mel, head: Head, window: Window) -> Prediction:
+    """All frames of a part, without rows; each cut begins anew from silence."""
     cuts = np.flatnonzero(window.cut)
     rolls, embeddings = (np.split(x, cuts) for x in (window.roll, window.embedding))
     spans = zip(rolls, embeddings, strict=True)
-    return torch.cat([_uncut(mel2mel, head, *span) for span in spans if len(span[0])])
+    return _joined([_uncut(mel2mel, head, *span) for span in spans if len(span[0])], torch.cat)
 
 
-def _uncut(mel2mel: Mel2Mel, head: Head, roll: np.ndarray, embedding: np.ndarray) -> Tensor:
+def _uncut(mel2mel: Mel2Mel, head: Head, roll: np.ndarray, embedding: np.ndarray) -> Prediction:
     timbre = torch.from_numpy(embedding)[None]
     if bool((timbre == timbre[:, :1]).all()):
         # One timbre throughout is many times cheaper than one for each frame.
         timbre = timbre[:, :1]
-    return _of_head(mel2mel(torch.from_numpy(roll)[None], timbre, None), head)[0]
+    heard = _of_head(mel2mel(torch.from_numpy(roll)[None], timbre, None), head)
+    return _joined([heard], lambda xs: xs[0][0])
 
 
-def _of_head(spectra: Spectra, head: Head) -> Tensor:
+def _joined(parts: Sequence[Prediction], join: Callable[[list[Tensor]], Tensor]) -> Prediction:
+    """One prediction of several that all move, or all do not."""
+    names = [f.name for f in fields(Prediction) if getattr(parts[0], f.name) is not None]
+    return Prediction(**{name: join([getattr(part, name) for part in parts]) for name in names})
+
+
+def _moves(mel2mel: Mel2Mel, head: Head) -> bool:
+    """Mel bands stand still: a vocoder that takes them draws for itself."""
+    return head == "fine" and bool(mel2mel.config.movement)
+
+
+def _of_head(spectra: Spectra, head: Head) -> Prediction:
     """What a vocoder that takes this head's bands is given."""
-    heard = spectra.mel if head == "mel" else spectra.fine
-    if heard is None:
+    if head == "mel":
+        return Prediction(spectra.mel)
+    if spectra.fine is None:
         raise ValueError("this network has no fine head, which the vocoder needs")
-    return heard
+    return Prediction(spectra.fine, spectra.spread, spectra.memory)

@@ -5,6 +5,7 @@ Its weights are random but always the same; key templates make it play in tune a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -40,6 +41,18 @@ def make_mel2mel() -> Mel2Mel:
         net.templates.by_timbre.normal_(std=0.2)
         # A few parts together stay below the limiter, and highs below lows.
         net.templates.base.sub_(torch.linspace(1.5, 3.5, ANALYSIS.bands))
+    return net.half().float().eval().requires_grad_(False)
+
+
+def make_moving_mel2mel() -> Mel2Mel:
+    """Much the same network, with decays, levels and bands that move."""
+    torch.manual_seed(1)
+    net = Mel2Mel(replace(MEL2MEL, decay_bands=5, blend=1, movement=1))
+    with torch.no_grad():
+        net.templates.by_timbre.normal_(std=0.2)
+        net.templates.spread.bias.uniform_(0.1, 0.6)
+        net.templates.spread.weight.normal_(std=0.1)
+        net.templates.memory.weight.normal_(std=0.5)
     return net.half().float().eval().requires_grad_(False)
 
 

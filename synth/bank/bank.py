@@ -25,6 +25,7 @@ from synth.bank.patch_file import as_saved, load_patch, save_patch
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.mel2mel.tilt import with_tilt
+from synth.mel2mel.wider import with_amount
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -35,8 +36,9 @@ class Bank:
     """A loaded bank. Any thread may look up and save its patches.
 
     ring_out_s: seconds after a part's last key within which it has died away. knobs: name ->
-    direction in the embedding space; if one has a number more than an embedding, all have, and
-    the last is a tilt of the spectrum (synth/mel2mel/tilt.py), which knobs alone reach. fidelity:
+    direction in the embedding space; if one has a number or two more than an embedding, all have:
+    a tilt of the spectrum (synth/mel2mel/tilt.py) and an amount of movement
+    (synth/mel2mel/wider.py), which knobs alone reach. fidelity:
     vocoder -> mean correlation with the original, as measured when the bank was made. about:
     provenance, as bank.yaml tells it.
     """
@@ -107,13 +109,15 @@ class Bank:
         return patch
 
     @property
-    def tilts(self) -> bool:
-        """Whether the network takes one number more than an embedding."""
-        return any(len(way) > self.embedding_size for way in self.knobs.values())
+    def more(self) -> int:
+        """How many numbers the network takes behind an embedding: 0, 1 for a tilt, 2 for an amount
+        of movement, too."""
+        sizes = [len(way) for way in self.knobs.values()]
+        return max(sizes, default=self.embedding_size) - self.embedding_size
 
     def point(self, name: str) -> tuple[float, ...]:
         """The network's input for a patch, all knobs in the middle; ValueError if there is none."""
-        return self.patch(name).embedding + (0.0,) * self.tilts
+        return self.patch(name).embedding + (0.0,) * self.more
 
     @property
     def span(self) -> tuple[tuple[float, float], ...]:
@@ -133,7 +137,9 @@ class Bank:
     def mel2mel(self) -> Mel2Mel:
         """The network, for playing. Raises ValueError when the weights do not fit."""
         network = _filled(Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
-        return with_tilt(network) if self.tilts else network
+        for widen in (with_tilt, with_amount)[: self.more]:
+            network = widen(network)
+        return network
 
     def wavenet(self) -> WaveNet:
         """The vocoder's network. Raises ValueError when there is none, or it does not fit."""

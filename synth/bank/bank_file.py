@@ -48,6 +48,7 @@ class Mel2MelSizes:
     timbre_features: Annotated[int, Strict(), Interval(ge=0, le=256)]
     decay_bands: Annotated[int, Strict(), Interval(ge=0, le=16)] = 0
     blend: Annotated[int, Strict(), Interval(ge=0, le=1)] = 0
+    movement: Annotated[int, Strict(), Interval(ge=0, le=1)] = 0
 
 
 @known_keys_only
@@ -108,9 +109,14 @@ def check_bank_content(where: str, content: Any) -> BankFile:
         raise ValueError(
             f"{where}: audio: hop: expected {wavenet.hop} for a wavenet, got {audio.hop}"
         )
+    if file.mel2mel.movement and not (file.mel2mel.decay_bands and file.mel2mel.timbre_features):
+        raise ValueError(
+            f"{where}: mel2mel: movement: expected 0 without decay_bands and timbre_features, got 1"
+        )
+    # One knob with a tilt, or with an amount of movement, gives all of them one.
     size = file.mel2mel.embedding
-    # One knob with a tilt gives all of them one.
-    size += any(len(way) == size + 1 for way in knobs.values())
+    sizes = range(size, size + 2 + file.mel2mel.movement)
+    size = max((len(way) for way in knobs.values() if len(way) in sizes), default=size)
     for name, way in knobs.items():
         # It becomes part of an OSC address.
         if not isinstance(name, str) or not NAME.fullmatch(name) or " " in name:

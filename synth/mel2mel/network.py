@@ -13,7 +13,7 @@ head likewise corrects the mel bands of the fine spectrum instead of starting fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -34,7 +34,9 @@ class Mel2MelConfig:
     """Sizes. fine: has the fine head; timbre_features: how many functions of the embedding
     shape the templates (0: no templates, the paper's plain layers); decay_bands: bands in which
     held keys fade at rates of their own (0: what they are after four seconds holds); blend: 1 where
-    the functions are shares of sum 1 and templates have levels, 0 as in older banks."""
+    the functions are shares of sum 1 and templates have levels, 0 as in older banks; movement: 1
+    where templates say how far bands move about their levels, which takes decay bands; amount: 1
+    where the last coordinate of an embedding says how much more they move, -1..1, 0 as measured."""
 
     instruments: int = 10
     embedding: int = 2
@@ -43,6 +45,8 @@ class Mel2MelConfig:
     timbre_features: int = 12
     decay_bands: int = 0
     blend: int = 0
+    movement: int = 0
+    amount: int = 0
     analysis: Analysis = field(default_factory=Analysis)
 
     @property
@@ -57,12 +61,23 @@ class Spectra:
     """Natural-log magnitudes: mel (batch, frames, mels), fine (batch, frames, bands) or None.
 
     correction (batch, frames, bands): what the network has added to what its templates ask for;
-    None without templates, and in streams.
+    None without templates, and in streams. spread (batch, frames, bands), natural log, and
+    memory (batch, frames), frames: how fine bands move, as `movement.py` takes it; None where
+    they stand still.
     """
 
     mel: Tensor
     fine: Tensor | None
     correction: Tensor | None = None
+    spread: Tensor | None = None
+    memory: Tensor | None = None
+
+
+def movement_amount(config: Mel2MelConfig, embedding: Tensor) -> Tensor:
+    """How much of what was measured bands move at points (..., n): 0..2, 1 where nothing says."""
+    if not config.amount:
+        return embedding.new_ones(embedding.shape[:-1])
+    return 1 + embedding[..., -1].clamp(-1, 1)
 
 
 class Film(nn.Module):
@@ -122,7 +137,8 @@ class Mel2Mel(nn.Module):
                 raise ValueError("timbre_features: key templates need the fine head")
             blend, features = bool(config.blend), config.timbre_features
             self.timbre = TimbreFeatures(config.embedding, features, blend)
-            self.templates = KeyTemplates(analysis, features, config.decay_bands, blend)
+            moving = bool(config.movement)
+            self.templates = KeyTemplates(analysis, features, config.decay_bands, blend, moving)
             self.register_buffer("filters", band_filters(analysis), persistent=False)
             for head in (self.mel, self.fine):
                 if head is not None:
@@ -150,22 +166,37 @@ class Mel2Mel(nn.Module):
             return self._heads(hidden, None)
         if keys is None:
             keys, _ = play_keys(roll, initial_keys(len(roll)))
+        features = self.timbre(embedding)
+        spread = None
         if embedding.shape[1] == 1:
-            start = self.templates(keys, self.timbre(embedding[:, 0]))
+            start = self.templates(keys, features[:, 0])
+            if self.config.movement:
+                spread = self.templates.spreads(keys, features[:, 0])
         else:
-            start = self._mix_frames(self.templates, keys, embedding)
-        return self._heads(hidden, start)
+            start, spread = self._mix_frames(self.templates, keys, features.detach())
+        spectra = self._heads(hidden, start)
+        if spread is None:
+            return spectra
+        amount = movement_amount(self.config, embedding)
+        memory = self.templates.memory_frames(features).expand(-1, keys.age.shape[1])
+        return replace(spectra, spread=spread * amount[..., None], memory=memory)
 
-    def _mix_frames(self, templates: KeyTemplates, keys: KeyTracks, embedding: Tensor) -> Tensor:
-        """The templates' magnitudes where the timbre moves from frame to frame."""
+    def _mix_frames(
+        self, templates: KeyTemplates, keys: KeyTracks, timbre: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """The templates' magnitudes, and spreads if they move, where the timbre (batch, frames, n)
+        changes from frame to frame."""
         weights = pack_templates(templates)
-        caches = [initial_cache(weights) for _ in embedding]
-        score = (keys.velocity, keys.age, keys.rest, self.timbre(embedding).detach())
+        caches = [initial_cache(weights) for _ in timbre]
+        score = (keys.velocity, keys.age, keys.rest, timbre)
+        bands = self.config.analysis.bands if self.config.movement else 0
+        spread = np.zeros((timbre.shape[1], len(timbre), bands), np.float32)
         made = []
-        for t in range(embedding.shape[1]):
+        for t, moved in enumerate(spread):
             velocity, age, rest, features = (x[:, t].contiguous().numpy() for x in score)
-            made.append(mix_frame(weights, velocity, age, rest, features, caches))
-        return torch.from_numpy(np.stack(made, 1))
+            made.append(mix_frame(weights, velocity, age, rest, features, caches, moved))
+        spreads = torch.from_numpy(spread).transpose(0, 1) if bands else None
+        return torch.from_numpy(np.stack(made, 1)), spreads
 
     def _heads(self, hidden: Tensor, start: Tensor | None) -> Spectra:
         """Both heads; start: linear magnitudes that the templates ask for, if there are any."""

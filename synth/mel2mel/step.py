@@ -9,7 +9,7 @@ the size of a block can change a bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, speak
 from synth.mel2mel.keys import initial_keys, play
 from synth.mel2mel.network import Film, Mel2Mel, Spectra
 from synth.mel2mel.template_mix import (
+    Memory,
     TemplateCache,
     TemplateWeights,
     initial_cache,
@@ -62,6 +63,7 @@ class Mel2MelStep:
         self._templates: TemplateWeights | None = None
         if net.templates is not None:
             self._templates = pack_templates(net.templates)
+        self._memory = Memory(net.templates) if net.templates and net.config.movement else None
 
     def initial_state(self, batch: int) -> Mel2MelState:
         """The state of `batch` streams that have heard nothing."""
@@ -105,16 +107,29 @@ class Mel2MelStep:
         velocity = np.empty((batch, 1, KEYS), np.float32)
         key_age, rest = (np.empty((batch, 1, KEYS), np.int16) for _ in range(2))
         start = np.empty((batch, 0), np.float32)
+        bands = config.analysis.bands if config.movement else 0
+        spread = np.zeros((n, batch, bands), np.float32)
+        told = np.empty((n, batch, features.shape[1]), np.float32)
+        amount = np.ones((n, batch, 1), np.float32)
         caches = [cache for cache in state.caches if cache is not None]
         for t in range(n):
             hear(self._hearing, rolls, embeddings, t, age, *rings, *moment, due, hidden, features)
             if self._templates is not None:
                 play(due, *keyboard, velocity, key_age, rest)
                 tracks = velocity[:, 0], key_age[:, 0], rest[:, 0]
-                start = mix_frame(self._templates, *tracks, features, caches)
+                start = mix_frame(self._templates, *tracks, features, caches, spread[t])
+                told[t] = features
+                if config.amount:
+                    point = rings[1][np.arange(batch), age % (self.lookahead + 1)]
+                    amount[t, :, 0] += point[:, -1].clip(-1, 1)
             speak(heads, hidden, start, age, self.lookahead, mel[t], fine[t])
         spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
-        return Spectra(spectra[0], spectra[1] if len(heads.fine) else None)
+        heard = Spectra(spectra[0], spectra[1] if len(heads.fine) else None)
+        if self._memory is None:
+            return heard
+        moved = np.ascontiguousarray((spread * amount).swapaxes(0, 1))
+        memory = np.ascontiguousarray(self._memory(told).T)
+        return replace(heard, spread=torch.from_numpy(moved), memory=torch.from_numpy(memory))
 
 
 def _pack_hearing(net: Mel2Mel) -> HearingWeights:

@@ -20,7 +20,10 @@ from synth.mel2mel.templates import (
     EXTRA_POWERS,
     FASTEST_DECAY,
     FILL_FRAMES,
+    GROWN_S,
     INAUDIBLE,
+    LARGEST_SPREAD,
+    MEMORIES,
     POWERS,
     SOFTEST,
     KeyTemplates,
@@ -36,8 +39,9 @@ class TemplateWeights(NamedTuple):
     tilt_by_timbre (features, bands), floor (features, bands); powers (features, 2): power and
     extra power; fill (88, features, FILL_FRAMES); release (88, features, releases); decay (88,
     features, decay bands), of no decay bands where there are none; level (88, features, moments),
-    of no moments where there are none. shares, falls, widths and edges as in `KeyTemplates`;
-    frame_s in seconds.
+    of no moments where there are none; spread (88, features, decay bands), of no decay bands where
+    there are none. shares, falls, widths, edges and single as in `KeyTemplates`; frame_s in
+    seconds.
     """
 
     base: np.ndarray
@@ -56,10 +60,13 @@ class TemplateWeights(NamedTuple):
     decay_bias: np.ndarray
     level: np.ndarray
     level_bias: np.ndarray
+    spread: np.ndarray
+    spread_bias: np.ndarray
     shares: np.ndarray
     falls: np.ndarray
     widths: np.ndarray
     edges: np.ndarray
+    single: int
     frame_s: float
 
 
@@ -79,7 +86,8 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     powers = (templates.power, templates.extra_power)
     features = len(templates.by_timbre)
     by_key = []
-    for layer in (templates.fill, templates.release, templates.decay, templates.level):
+    layers = (templates.fill, templates.release, templates.decay, templates.level, templates.spread)
+    for layer in layers:
         if layer is None:
             by_key += [torch.zeros(KEYS, features, 0), torch.zeros(KEYS, 0)]
         else:
@@ -101,7 +109,8 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     )
     copies = (a.detach().float().clone(memory_format=torch.contiguous_format) for a in arrays)
     edges = np.array(templates.decay_edges)
-    return TemplateWeights._make([*(copy.numpy() for copy in copies), edges, templates.frame_s])
+    packed = [*(copy.numpy() for copy in copies), edges, templates.single, templates.frame_s]
+    return TemplateWeights._make(packed)
 
 
 def initial_cache(weights: TemplateWeights) -> TemplateCache:
@@ -115,6 +124,23 @@ def initial_cache(weights: TemplateWeights) -> TemplateCache:
     )
 
 
+class Memory:
+    """`KeyTemplates.memory_frames`, with its weights as they are now."""
+
+    def __init__(self, templates: KeyTemplates) -> None:
+        if templates.memory is None:
+            raise ValueError("these templates know no movement")
+        self._weights = templates.memory.weight[0].detach().float().numpy().copy()
+        self._bias = templates.memory.bias.detach().float().numpy().copy()
+        self._frame_ms = np.float32(1000 * templates.frame_s)
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Frames (...,) of features (..., n)."""
+        # A sum over the last axis, unlike a product of matrices, is made row by row.
+        told = (features * self._weights).sum(-1) + self._bias
+        return np.exp(told.clip(*MEMORIES)) / self._frame_ms
+
+
 def mix_frame(
     weights: TemplateWeights,
     velocity: np.ndarray,
@@ -122,23 +148,26 @@ def mix_frame(
     rest: np.ndarray,
     features: np.ndarray,
     caches: list[TemplateCache],
+    spreads: np.ndarray,
 ) -> np.ndarray:
     """`KeyTemplates.forward` for one frame: (batch, bands). Updates each row's cache in place.
 
     velocity, age and rest (batch, 88) as in `KeyTracks`, features (batch, n) float32 of this
-    frame, all contiguous.
+    frame, all contiguous. spreads (batch, bands), to be filled with `KeyTemplates.spreads`, or of
+    no bands.
     """
     magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
-    rows = zip(velocity, age, rest, features, caches, magnitudes, strict=True)
-    for level, since, still, timbre, cache, out in rows:
+    rows = zip(velocity, age, rest, features, caches, magnitudes, spreads, strict=True)
+    for level, since, still, timbre, cache, out, spread in rows:
         made = (cache.spectra, cache.made, cache.made_for)
-        _mix(weights, level, since, still, timbre, *made, out)
+        _mix(weights, level, since, still, timbre, *made, out, spread)
     return magnitudes
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _mix(w, velocity, age, rest, features, spectra, made, made_for, power):
+def _mix(w, velocity, age, rest, features, spectra, made, made_for, power, spread):
     moments, bands = w.base.shape[1:]
+    spread[:] = 0
     tone, powers = np.empty(bands, np.float32), w.powers_bias.copy()
     _start_noise(w, features, power)
     for m in range(features.size):
@@ -175,6 +204,12 @@ def _mix(w, velocity, age, rest, features, spectra, made, made_for, power):
             usual, extra = (plain * kept) ** 2, (hard * kept) ** 2
             for f in range(w.edges[band], w.edges[band + 1]):
                 power[f] += tone[f] * (usual + extra * row[f])
+            if spread.size:
+                far = _far(w, k, age[k], band, features)
+                for f in range(w.edges[band], min(w.edges[band + 1], w.single)):
+                    spread[f] += far * (tone[f] * (usual + extra * row[f]))
+    for f in range(spread.size):
+        spread[f] /= power[f]
     for f in range(bands):
         power[f] = np.sqrt(power[f])
 
@@ -218,6 +253,16 @@ def _undecayed(w, key, age, band, features):
         logit += features[m] * w.decay[key, m, band]
     rate = f32(FASTEST_DECAY) / (f32(1) + exp(-logit))
     return exp(-rate * f32(age * w.frame_s))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _far(w, key, age, band, features):
+    """How far a key moves in a decay band: its spread, once it has grown."""
+    far = w.spread_bias[key, band]
+    for m in range(features.size):
+        far += features[m] * w.spread[key, m, band]
+    grown = min(age * f32(w.frame_s / GROWN_S), f32(1))
+    return min(max(far, f32(0)), f32(LARGEST_SPREAD)) * grown
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

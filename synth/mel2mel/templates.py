@@ -20,6 +20,12 @@ older banks, the last moment holds.
 With levels, a spectrum is a shape of unit power times a level of its own. Between two timbres the
 shapes mix in the log, which alone would lose power wherever their partials differ; the levels mix
 apart from them, so a key half way is as loud as half way in dB.
+
+With movement, each key has in each decay band a spread, the standard deviation of its level in
+natural log, and a timbre has a memory, after which the level has forgotten where it was. It grows
+during the first moments. A band's
+spread is the mean of its keys', weighted by their power there. Wide bands hold so many bins that
+their levels stand still.
 """
 
 from __future__ import annotations
@@ -47,6 +53,15 @@ FIRST_LEVEL = -2.0
 """Natural log of a key's level at first."""
 FIRST_DECAY = -4.0
 """Of the rate's logit at first: 0.2 dB a second."""
+LARGEST_SPREAD = 0.8
+"""Natural log. Many voices with random phases, Rayleigh, have 0.64."""
+GROWN_S = 0.4
+"""Seconds after its onset from which on a key moves as far as its spread says: before, the moments
+lie close enough to say how it sounds."""
+FIRST_MEMORY = 3.9
+"""Natural log of milliseconds: 50 ms."""
+MEMORIES = (2.0, 7.0)
+"""Its least and its most: 7 ms and 1.1 s."""
 FILL_FRAMES = 16
 """Frames from an onset on that have a fill of their own; a window ends after four."""
 RELEASES_S = (0.02, 0.06, 0.2, 0.6, 1.8)
@@ -68,7 +83,8 @@ class KeyTemplates(nn.Module):
     tilt: tilt (88, bands) + features . tilt_by_timbre. Bands are the analysis's fine ones.
 
     features (rows, features): what the timbre embedding has been expanded to. decay_bands: how
-    many there are, 0 for none; levels: whether shapes have levels of their own.
+    many there are, 0 for none; levels: whether shapes have levels of their own; moving: whether
+    there are spreads and memories, which takes decay bands.
     """
 
     shares: Tensor
@@ -76,7 +92,12 @@ class KeyTemplates(nn.Module):
     widths: Tensor
 
     def __init__(
-        self, analysis: Analysis, features: int, decay_bands: int = 0, levels: bool = False
+        self,
+        analysis: Analysis,
+        features: int,
+        decay_bands: int = 0,
+        levels: bool = False,
+        moving: bool = False,
     ) -> None:
         super().__init__()
         self.moments_s = (*MOMENTS_S, LATER_S) if decay_bands else MOMENTS_S
@@ -94,6 +115,11 @@ class KeyTemplates(nn.Module):
         self.floor = _constant(features, analysis.bands, -9.0)
         self.decay = _constant(features, KEYS * decay_bands, FIRST_DECAY) if decay_bands else None
         self.level = _constant(features, KEYS * moments, FIRST_LEVEL) if levels else None
+        if moving and not decay_bands:
+            raise ValueError("movement: takes decay_bands, got none")
+        self.spread = _constant(features, KEYS * decay_bands, 0.0) if moving else None
+        self.memory = _constant(features, 1, FIRST_MEMORY) if moving else None
+        self.single = analysis.single
         self.register_buffer("widths", band_widths(analysis), persistent=False)
         self.decay_edges = decay_edges(analysis, decay_bands)
         self.frame_s = 1 / analysis.frame_rate
@@ -107,12 +133,36 @@ class KeyTemplates(nn.Module):
 
         keys (rows, frames, 88); features (rows, n).
         """
+        return self._power(keys, features).sqrt()
+
+    def spreads(self, keys: KeyTracks, features: Tensor) -> Tensor:
+        """How far bands move, (rows, frames, bands), natural log; arguments as in `forward`."""
+        if self.spread is None:
+            raise ValueError("these templates know no movement")
+        told = self.spread(features).float().view(len(features), KEYS, -1)
+        weights = told.clamp(0, LARGEST_SPREAD)
+        moved = self._power(keys, features, weights) / self._power(keys, features)
+        moved[..., self.single :] = 0
+        return moved
+
+    def memory_frames(self, features: Tensor) -> Tensor:
+        """After how many frames the movement has forgotten: (...,) of features (..., n)."""
+        if self.memory is None:
+            raise ValueError("these templates know no movement")
+        told = self.memory(features)[..., 0].float().clamp(*MEMORIES)
+        return told.exp() / (1000 * self.frame_s)
+
+    def _power(self, keys: KeyTracks, features: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Powers (rows, frames, bands) of keys and noise, or of keys alone, each of which counts
+        in its decay bands by its weights (rows, 88, decay bands), once it has grown."""
         rows = len(features)
         spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
         spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
         tilt = self.tilt + (features @ self.tilt_by_timbre)[:, None]
         tracks = (*self.strengths(keys, features), keys.age)
-        tables = (spectra, tilt, *self._levels_and_rates(features))
+        tables = [spectra, tilt, *self._levels_and_rates(features)]
+        if weights is not None:
+            tables.append(weights)
         if spectra.is_cuda:
             power = self._mixed(*tracks, *tables)
         else:
@@ -122,7 +172,7 @@ class KeyTemplates(nn.Module):
                     for row in range(rows)
                 ]
             )
-        return (power + self.noise(features)[:, None]).sqrt()
+        return power if weights is not None else power + self.noise(features)[:, None]
 
     def _levels_and_rates(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Levels of all spectra (rows, 88, moments) and nepers a second that keys lose (rows, 88,
@@ -142,11 +192,13 @@ class KeyTemplates(nn.Module):
         tilt: Tensor,
         level: Tensor,
         rate: Tensor,
+        weights: Tensor | None = None,
     ) -> Tensor:
         """Powers (..., frames, bands) of keys together.
 
         plain, hard, age (..., frames, keys); spectra (..., keys, moments, bands) and tilt (...,
-        keys, bands), natural logs; level (..., keys, moments) and rate (..., keys, decay bands).
+        keys, bands), natural logs; level (..., keys, moments) and rate (..., keys, decay bands);
+        weights as in `_power`.
         """
         power = (2 * spectra).exp()
         if self.level is not None:
@@ -162,6 +214,9 @@ class KeyTemplates(nn.Module):
             if self.decay is not None:
                 lost = rate[..., None, :, band] * age * self.frame_s
                 kept = share * (-2 * lost).exp()[..., None]
+            if weights is not None:
+                grown = (age * (self.frame_s / GROWN_S)).clamp(max=1)
+                kept = kept * (weights[..., None, :, band] * grown)[..., None]
             usual, extra = ((x.square()[..., None] * kept).flatten(-2) for x in (plain, hard))
             mixed.append(usual @ tables[0] + extra @ tables[1])
         return torch.cat(mixed, -1)

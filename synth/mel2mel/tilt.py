@@ -10,14 +10,14 @@ where the coordinate is 0, the network is as it was.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from synth.mel import band_centres
 from synth.mel2mel.network import Mel2Mel
+from synth.mel2mel.wider import widened
 
 DB_PER_OCTAVE = 4.0
 """What 1 adds, and -1 takes away."""
@@ -29,15 +29,9 @@ RIDGE = 1e-4
 
 def with_tilt(net: Mel2Mel) -> Mel2Mel:
     """The same network with one more coordinate of the embedding, behind the others."""
-    wider = Mel2Mel(replace(net.config, embedding=net.config.embedding + 1))
-    state = net.state_dict()
-    wanted = wider.state_dict()
-    for name, tensor in state.items():
-        more = wanted[name].shape[-1] - tensor.shape[-1]
-        state[name] = nn.functional.pad(tensor, (0, more))
-    state["film_out.beta.weight"][:, -1] = _shift(net)
-    wider.load_state_dict(state)
-    return wider.train(net.training).requires_grad_(False)
+    wider = widened(net)
+    wider.film_out.beta.weight[:, -1] = _shift(net)
+    return wider
 
 
 def _shift(net: Mel2Mel) -> Tensor:

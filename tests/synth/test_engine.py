@@ -18,7 +18,7 @@ from synth.limiter import KNEE
 from synth.mel import band_centres
 from synth.mel2mel.network import Mel2Mel
 from synth.mixer import DECLICK_SAMPLES
-from synth.predictor import Foreseen, Streaming
+from synth.predictor import Foreseen, Prediction, Streaming
 from synth.ring_out import SPAN
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
@@ -87,7 +87,7 @@ class Counted(Streaming):
         super().__init__(*arguments)
         self.computed: list[tuple[int, int]] = []
 
-    def step(self, parts, start, roll, embedding, state) -> Tensor:
+    def step(self, parts, start, roll, embedding, state) -> Prediction:
         self.computed += [(p, start + t) for p in parts for t in range(roll.shape[1])]
         return super().step(parts, start, roll, embedding, state)
 
@@ -170,7 +170,8 @@ def test_foreseen_spectra_are_those_of_the_whole_sequence(net):
     wanted = net(roll, embedding, None).fine
     state = foreseen.initial_state(1)
     heard = [foreseen.step([4], t, roll[:, t : t + 5], embedding, state) for t in (0, 5, 10, 15)]
-    torch.testing.assert_close(torch.cat(heard, 1), wanted, atol=1e-5, rtol=0)
+    spectra = torch.cat([some.spectra for some in heard], 1)
+    torch.testing.assert_close(spectra, wanted, atol=1e-5, rtol=0)
 
 
 def test_a_foreseen_cut_forgets_the_keys_before_it(net):
@@ -178,7 +179,7 @@ def test_a_foreseen_cut_forgets_the_keys_before_it(net):
     (window,) = Windows(HOP, START).frames(score, 0, 20)
     (fresh,) = Windows(HOP, START).frames(note(4, 64, 3, 7), 0, 11)
     heard, wanted = (
-        Foreseen(net, "fine", [w]).step([4], 0, torch.zeros(1, len(w.roll), 1), None, None)
+        Foreseen(net, "fine", [w]).step([4], 0, torch.zeros(1, len(w.roll), 1), None, None).spectra
         for w in (window, fresh)
     )
     assert heard.shape == (1, 20, ANALYSIS.bands)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.network import QUIET, Mel2Mel, Mel2MelConfig, Spectra
 from synth.mel2mel.step import Mel2MelStep
 from synth.mixer import Mixer
+from synth.movement import Movement
 from synth.output.resample import Resampler
 from synth.predictor import NoState
 from synth.vocoders.spectral.vocoder import SpectralVocoder
@@ -41,7 +43,7 @@ from tests.synth.streaming import (
     check_snapshot,
     vocoder_stage,
 )
-from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel
+from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel, make_moving_mel2mel
 
 FRAMES = 35
 """No multiple of the block sizes, so that a short block comes too."""
@@ -71,8 +73,11 @@ def blending() -> Mel2Mel:
 
 
 def both(spectra: Spectra) -> Tensor:
-    """Both heads' bands, side by side."""
-    return torch.cat([bands for bands in (spectra.mel, spectra.fine) if bands is not None], -1)
+    """Both heads' bands, side by side, and how they move, if they do."""
+    told = [spectra.mel, spectra.fine, spectra.spread]
+    if spectra.memory is not None:
+        told.append(spectra.memory[..., None])
+    return torch.cat([bands for bands in told if bands is not None], -1)
 
 
 def mel2mel(net: Mel2Mel, lookahead: int) -> Stage:
@@ -83,8 +88,11 @@ def mel2mel(net: Mel2Mel, lookahead: int) -> Stage:
     embedding = torch.cat([embedding, embedding[:, -1:].expand(-1, lookahead, -1)], 1)
 
     def forward(inputs: Inputs) -> Tensor:
-        heard = both(net(inputs[0][:, :FRAMES], inputs[1][:, :FRAMES], lookahead))
-        return torch.cat([torch.full((3, lookahead, heard.shape[-1]), QUIET), heard], 1)
+        heard = net(inputs[0][:, :FRAMES], inputs[1][:, :FRAMES], lookahead)
+        early = both(live.step(*(x[:, :lookahead] for x in inputs), live.initial_state(3)))
+        levels = sum(x.shape[-1] for x in (heard.mel, heard.fine) if x is not None)
+        assert (early[..., :levels] == np.float32(QUIET)).all()
+        return torch.cat([early, both(heard)], 1)
 
     return Stage(
         live.initial_state,
@@ -111,6 +119,20 @@ def spectral(analysis: Analysis, lookahead: int | None) -> Stage:
     sound = 0.1 * partials.sum(1) * torch.exp(-(time % 0.09) / 0.05)
     frames = log_magnitudes(sound, analysis)
     return vocoder_stage(SpectralVocoder(analysis, lookahead), frames)
+
+
+def movement() -> Stage:
+    """Bands that move more or less, some of them not at all, in parts of different memories."""
+    stage = Movement(50)
+    spread = (noise(3, FRAMES, 50, seed=1) / 2).clamp(min=0)
+    memory = 1 + 20 * noise(3, FRAMES, seed=2).abs()
+    generator = torch.Generator().manual_seed(3)
+    draws = torch.rand(3, FRAMES, stage.draws_per_frame, generator=generator).clamp(min=1e-7)
+    return Stage(
+        stage.initial_state,
+        lambda inputs, state: stage.step(*inputs[:3], state, inputs[3]),
+        (noise(3, FRAMES, 50) - 5, spread, memory, draws),
+    )
 
 
 def wavenet(config: WaveNetConfig, sampler: str, frames: int = FRAMES) -> Stage:
@@ -214,6 +236,7 @@ MEL2MEL: dict[str, Callable[[], Stage]] = {
     "mel2mel, four frames ahead": lambda: mel2mel(make_mel2mel(), 4),
     "mel2mel of decays and blends": lambda: mel2mel(blending(), 4),
     "the paper's mel2mel": lambda: mel2mel(network(PLAIN), 4),
+    "mel2mel that moves": lambda: mel2mel(make_moving_mel2mel(), 2),
     "mel2mel without templates": lambda: mel2mel(network(FINE), 2),
 }
 WAVENET: dict[str, Callable[[], Stage]] = {
@@ -225,7 +248,7 @@ WAVENET: dict[str, Callable[[], Stage]] = {
     "reference sampler": lambda: sampler(reference, SMALL),
     "reference sampler, odd sizes": lambda: sampler(reference, ODD),
 }
-ROWS = {**MEL2MEL, **SPECTRAL, **WAVENET, "pitch bend": bend}
+ROWS = {**MEL2MEL, **SPECTRAL, **WAVENET, "pitch bend": bend, "movement": movement}
 """Stages whose states hold a row for each part."""
 MADE_ANEW = {
     "keys": keys,
@@ -277,6 +300,17 @@ def test_the_engine_keeps_it_too(toy_bank, vocoder, lookahead):
     chosen = SpectralVocoder(ANALYSIS) if vocoder == "spectral" else None
     made = Instrument(bank, chosen or WaveNetVocoder(bank.wavenet(), "cpu"))
     check_blocks(engine(made, lookahead))
+
+
+def test_an_engine_whose_bands_move_keeps_it(toy_bank):
+    bank = load_bank(toy_bank)
+    still, moving = (Instrument(bank, SpectralVocoder(ANALYSIS)) for _ in range(2))
+    moving.mel2mel = make_moving_mel2mel()
+    check_blocks(engine(moving, 4))
+    whole = engine(moving, 4)
+    heard, _ = whole.step(whole.inputs, whole.begin(1))
+    unmoved, _ = whole.step(whole.inputs, engine(still, 4).begin(1))
+    assert not torch.equal(heard, unmoved)
 
 
 def test_a_stage_that_breaks_its_promises_is_found():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ from trainer.bank.plan import BankPlan
 from trainer.bank.provenance import data_set, training
 from trainer.data.dataset import analysis_of
 from trainer.data.manifest import Manifest, read_manifest
+from trainer.mel2mel.keys_alone import has_keys
 from trainer.mel2mel.losses import SpectralLoss
+from trainer.mel2mel.movement import measure_movement, with_movement
 from trainer.run.checkpoint import BEST, LATEST, load_checkpoint
 from trainer.run.weights import load_weights, read_config, read_notes
 from trainer.wavenet.training import LOSS as WAVENET_LOSS
@@ -32,6 +36,8 @@ RING_OUT_S = 5.0
 """The harp rings up to 4.5 s after its key, whatever the pedal."""
 BRIGHTNESS = 2.0
 """From one end of the knob to the other, in tilt.py's units: 4 dB an octave each way."""
+MOVEMENT = 2.0
+"""The same in wider.py's: from standing still to twice as far as measured."""
 FILES = {"last": LATEST, "best": BEST}
 PRECISIONS = {"fp16": torch.float16, "fp32": torch.float32}
 
@@ -50,11 +56,16 @@ def make_bank(plan: BankPlan) -> Path:
     programs, dtype = manifest.programs, PRECISIONS[plan.precision]
     file = _needed(plan.mel2mel / FILES[plan.weights], "; train first")
     mel2mel, mel2mel_notes = _trained_mel2mel(file, plan.data, manifest), read_notes(file)
-    config, analysis = mel2mel.config, mel2mel.config.analysis
-    usual = {"loss_name": SpectralLoss().name, "loss": SpectralLoss().in_words(config.fine)}
+    analysis = mel2mel.config.analysis
+    usual = {"loss_name": SpectralLoss().name, "loss": SpectralLoss().in_words(mel2mel.config.fine)}
     about: dict[str, Any] = {"mel2mel": training(plan.mel2mel, "frame", file, usual, analysis)}
     if dtype == torch.float32:
         _refine(mel2mel, plan.mel2mel)
+    if not plan.still and mel2mel.config.decay_bands and has_keys(plan.data):
+        measured = measure_movement(plan.data, list(programs), mel2mel)
+        mel2mel = with_movement(mel2mel, measured)
+        mel2mel_notes["config"] = json.dumps(asdict(mel2mel.config))
+    config = mel2mel.config
     wavenet, wavenet_notes = None, {}
     if plan.wavenet is not None:
         advice = "; train one, or make do with --wavenet none"
@@ -70,7 +81,10 @@ def make_bank(plan: BankPlan) -> Path:
     for name in plan.fidelity:
         if name not in vocoders:
             raise ValueError(f"--fidelity: expected one of {', '.join(vocoders)}, got {name!r}")
-    knobs = {"brightness": [*[0.0] * config.embedding, BRIGHTNESS]}
+    rest = [0.0] * config.embedding
+    knobs = {"brightness": [*rest, BRIGHTNESS]}
+    if config.movement:
+        knobs = {"brightness": [*rest, BRIGHTNESS, 0.0], "movement": [*rest, 0.0, MOVEMENT]}
     wavenet_config = wavenet.config if wavenet else None
     content = bank_content(config, wavenet_config, RING_OUT_S, knobs, dict(plan.fidelity), about)
     out = plan.out
@@ -82,7 +96,7 @@ def make_bank(plan: BankPlan) -> Path:
     points = mel2mel.instruments.weight.detach()
     draw_map(out / "map.png", list(programs), points.numpy())
     for name, point in zip(programs, points.tolist(), strict=True):
-        patch = Patch(name, tuple(point), {"brightness": 0.5}, program=programs[name])
+        patch = Patch(name, tuple(point), dict.fromkeys(knobs, 0.5), program=programs[name])
         save_patch(out, patch, overwrite=True)
     # Last, because it is what makes a folder a bank.
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)

@@ -53,6 +53,9 @@ class BankPlan:
     """Weights of the last checkpoint, or of the one with the lowest held-out loss."""
     precision: Literal["fp16", "fp32"] = "fp16"
     """Precision of the numbers in the bank's files; fp32 goes with the last weights only."""
+    still: bool = False
+    """Leave out the movement of held notes, which else is measured from the data set's single keys
+    if it has them and the network has decay bands."""
     fidelity: Annotated[
         Mapping[str, float],
         worded(

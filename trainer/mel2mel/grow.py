@@ -28,6 +28,8 @@ LAYERS = ("power", "extra_power", "fill", "release", "floor", "decay", "level")
 """Linear layers of the templates, read at functions of the timbre; the last two are not in all."""
 SPREAD = 0.1
 """Squared distance on the map, within -1..1, at which an instrument's share has fallen to 1 / e."""
+MOVEMENT = ("templates.spread.", "templates.memory.")
+"""Weights that are measured, not trained: a bank gets its own."""
 MOMENT_AXES = {"templates.base": 1, "templates.by_timbre": 2}
 """Weights with a row for each moment, and where."""
 
@@ -41,7 +43,7 @@ def grow(network: Mel2Mel, path: Path) -> str:
     old, new = _read(path), network.config
     _check(path, old.config, new)
     before, after = old.config.analysis, new.analysis
-    weights = old.state_dict()
+    weights = {k: v for k, v in old.state_dict().items() if not k.startswith(MOVEMENT)}
     if (new.timbre_features, new.blend) != (old.config.timbre_features, old.config.blend):
         _retell(weights, old, network)
     kept = after.bands

@@ -7,7 +7,7 @@ octave decays, and how a tone fills the first frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -56,7 +56,7 @@ class KeySounds:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class HeldKey:
     """One excerpt: linear magnitudes (frames, bands) from the onset to the release; key from the
     lowest."""
 
@@ -83,15 +83,11 @@ def measure_keys(folder: Path, patches: list[str], network: Mel2Mel) -> KeySound
     fill = torch.zeros(count, KEYS, FILL_FRAMES)
     heard: list[dict[int, tuple[float, float]]] = [{} for _ in patches]
     velocity = 0.0
-    for held in _excerpts(folder, patches, analysis):
+    for held in held_keys(folder, patches, analysis):
         place, velocity = (held.instrument, held.key), held.velocity
         spectra[place], decay[place], fill[place] = _measure(held.linear, templates)
         heard[held.instrument][held.key] = _impression(held.linear, analysis)
-    for i, patch in enumerate(patches):
-        there = torch.tensor(sorted(heard[i]))
-        if not len(there):
-            raise ValueError(f"{folder / KEYS_ALONE}: no key of {patch}; let `render` finish")
-        nearest = there[(torch.arange(KEYS)[:, None] - there).abs().argmin(1)]
+    for i, nearest in enumerate(nearest_keys(folder, patches, heard)):
         for table in (spectra, decay, fill):
             table[i] = table[i, nearest]
     middle = [[v for k, v in keys.items() if k in MIDDLE] or list(keys.values()) for keys in heard]
@@ -100,7 +96,24 @@ def measure_keys(folder: Path, patches: list[str], network: Mel2Mel) -> KeySound
     return KeySounds(velocity, spectra, decay, fill, centroid, level)
 
 
-def _excerpts(folder: Path, patches: list[str], analysis: Analysis) -> Iterator[_Held]:
+def nearest_keys(
+    folder: Path, patches: list[str], heard: Sequence[Collection[int]]
+) -> list[Tensor]:
+    """Of each instrument, for each of the 88 keys the nearest that was heard: (88,).
+
+    Raises ValueError when an instrument has none.
+    """
+    nearest = []
+    for patch, keys in zip(patches, heard, strict=True):
+        there = torch.tensor(sorted(keys))
+        if not len(there):
+            raise ValueError(f"{folder / KEYS_ALONE}: no key of {patch}; let `render` finish")
+        nearest.append(there[(torch.arange(KEYS)[:, None] - there).abs().argmin(1)])
+    return nearest
+
+
+def held_keys(folder: Path, patches: list[str], analysis: Analysis) -> Iterator[HeldKey]:
+    """Every single key of a data set."""
     hop, half = analysis.hop, analysis.window // 2
     for path in tqdm(sorted((folder / KEYS_ALONE).glob("*.npz")), "keys", unit="key"):
         excerpt = load_excerpt(path, patches)
@@ -108,7 +121,7 @@ def _excerpts(folder: Path, patches: list[str], analysis: Analysis) -> Iterator[
         frames = int(np.flatnonzero(excerpt.roll[:, key])[-1]) + 1 - onset
         audio = audio_around(excerpt.audio, onset * hop, frames * hop, half)
         linear = fold(framed_magnitudes(audio[None], analysis)[0], analysis)
-        yield _Held(excerpt.instrument, key, excerpt.roll[onset, key] / 127, linear)
+        yield HeldKey(excerpt.instrument, key, excerpt.roll[onset, key] / 127, linear)
 
 
 def _measure(linear: Tensor, templates: KeyTemplates) -> tuple[Tensor, Tensor, Tensor]:

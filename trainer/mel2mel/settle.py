@@ -40,19 +40,15 @@ def settle(network: Mel2Mel, sounds: KeySounds) -> str:
         if network.config.embedding == 2:
             _place(network, sounds)
     points = network.instruments.weight.detach()
-    drawn = draw_mixtures(MIXTURES, len(points), torch.Generator().manual_seed(0))
-    shares = torch.zeros(MIXTURES, len(points)).scatter_(1, drawn.chosen, drawn.shares)
-    shares = torch.cat([torch.eye(len(points)), shares])
-    places = shares @ points
+    places, shares = instruments_and_mixtures(points)
     if network.config.blend:
         place_functions(network.timbre, places)
     with torch.no_grad():
-        told = _with_one(network.timbre(places))
-        solution = _solve(told.double(), shares.double()).float()
+        told, solution = shares_in_functions(network, places, shares)
         _fill(network, sounds, wanted, solution)
         there = torch.linalg.pinv(_with_one(points))
         for layer, values in zip(_modulators(network), modulations, strict=True):
-            _set(layer, there @ values)
+            set_linear(layer, there @ values)
         for head in (network.fine, network.mel):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -62,6 +58,22 @@ def settle(network: Mel2Mel, sounds: KeySounds) -> str:
         f"templates of {own} instruments measured from single keys; told apart to "
         f"{float(away[:own].max()):.3f}, mixtures to {float(away[own:].mean()):.3f}"
     )
+
+
+def instruments_and_mixtures(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Places of the instruments, points (instruments, size), and of mixtures of them: (n, size),
+    and the share of each instrument in each (n, instruments)."""
+    drawn = draw_mixtures(MIXTURES, len(points), torch.Generator().manual_seed(0))
+    shares = torch.zeros(MIXTURES, len(points)).scatter_(1, drawn.chosen, drawn.shares)
+    shares = torch.cat([torch.eye(len(points)), shares])
+    return shares @ points, shares
+
+
+def shares_in_functions(network: Mel2Mel, places: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """What the network's functions of the timbre say at places, a 1 before them, told (n,
+    functions + 1), and what makes shares of them: told @ solution is nearly the shares."""
+    told = _with_one(network.timbre(places))
+    return told, _solve(told.double(), shares.double()).float()
 
 
 def _place(network: Mel2Mel, sounds: KeySounds) -> None:
@@ -91,7 +103,7 @@ def _fill(network: Mel2Mel, sounds: KeySounds, wanted: dict[str, Tensor], soluti
         power = (2 * base).exp() @ templates.widths
         linear["level"] = (power.log() / 2).flatten(1)
     for name, values in linear.items():
-        _set(getattr(templates, name), solution @ values)
+        set_linear(getattr(templates, name), solution @ values)
     moved = torch.tensordot(solution, base, 1)
     templates.base.copy_(moved[0])
     templates.by_timbre.copy_(moved[1:])
@@ -114,7 +126,7 @@ def _modulations(network: Mel2Mel) -> list[Tensor]:
     return [layer(network.instruments.weight) for layer in _modulators(network)]
 
 
-def _set(layer: nn.Linear, moved: Tensor) -> None:
+def set_linear(layer: nn.Linear, moved: Tensor) -> None:
     """moved: (1 + inputs, outputs), the bias first."""
     layer.bias.copy_(moved[0])
     layer.weight.copy_(moved[1:].T)

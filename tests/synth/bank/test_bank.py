@@ -16,7 +16,15 @@ from synth.bank.bank import Bank, load_bank
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNetConfig
-from tests.toy_bank import ANALYSIS, MEL2MEL, PATCHES, RING_OUT_S, WAVENET, make_mel2mel
+from tests.toy_bank import (
+    ANALYSIS,
+    MEL2MEL,
+    PATCHES,
+    RING_OUT_S,
+    WAVENET,
+    make_mel2mel,
+    make_moving_mel2mel,
+)
 
 
 @pytest.fixture
@@ -103,6 +111,23 @@ def test_what_may_be_left_out(folder):
     bank.mel2mel()
 
 
+def test_a_bank_that_moves_may_have_a_knob_for_it(folder):
+    moving = make_moving_mel2mel()
+    weights = {k: v.half() for k, v in moving.state_dict().items()}
+    save_file(weights, folder / "mel2mel.safetensors")
+    edit(folder, lambda c: c["mel2mel"].update(decay_bands=5, blend=1, movement=1))
+    bank = load_bank(folder)
+    assert bank.more == 0 and bank.mel2mel().config.movement == 1
+    knobs = {"brightness": [0.0, 0.0, 2.0, 0.0], "movement": [0.0, 0.0, 0.0, 2.0]}
+    edit(folder, put("knobs", value=knobs))
+    bank = load_bank(folder)
+    assert bank.more == 2 and bank.point("piano") == (0.8, 0.2, 0.0, 0.0)
+    assert bank.mel2mel().config.amount == 1
+    edit(folder, put("mel2mel", "movement", value=0))
+    complaint = "knobs: brightness: expected 2 numbers, got [0.0, 0.0, 2.0, 0.0]"
+    assert complaint in refusal(lambda: load_bank(folder))
+
+
 def put(*path: str | int, value: object) -> Callable[[dict], None]:
     def change(content: dict) -> None:
         for key in path[:-1]:
@@ -143,6 +168,11 @@ def without(*path: str) -> Callable[[dict], None]:
             put("mel2mel", "hidden", value=True),
             "mel2mel: hidden: expected a whole number, got T",
         ),
+        (
+            put("mel2mel", "movement", value=1),
+            "mel2mel: movement: expected 0 without decay_bands and timbre_features, got 1",
+        ),
+        (put("mel2mel", "movement", value=2), "mel2mel: movement: expected at most 1, got 2"),
         (put("mel2mel", "embedding", value=65), "mel2mel: embedding: expected at most 64, got 65"),
         (
             put("mel2mel", "fine", value=True),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -45,7 +48,8 @@ def mixed_at(
     """What playing makes of one frame: (batch, bands)."""
     tracks = (x[:, frame].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
     weights = pack_templates(templates)
-    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), caches))
+    still = np.empty((len(features), 0), np.float32)
+    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), caches, still))
 
 
 def test_dense_and_frame_by_frame_agree(templates):
@@ -213,3 +217,73 @@ def test_an_untrained_template_is_in_tune(key):
     spacing = analysis.rate / analysis.window
     peak = int(spectrum[: int(1.5 * pitch / spacing)].argmax()) * spacing
     assert abs(peak - pitch) <= spacing / 2 + 1e-6
+
+
+@pytest.fixture
+def moving() -> KeyTemplates:
+    """Two features; the lower 60 keys move, in some bands more than in others."""
+    torch.manual_seed(0)
+    made = KeyTemplates(ANALYSIS, 2, 5, True, True).requires_grad_(False)
+    made.spread.bias.view(KEYS, 5)[:60] = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5])
+    made.spread.weight.view(KEYS, 5, 2)[:60, :, 0] = 0.1
+    return made
+
+
+def test_a_key_alone_moves_as_its_spread_says(moving):
+    spread = moving.spreads(struck(0.8, 60), torch.tensor([[1.0, 0.0]]))[0, 55]
+    # Its first partial lies in the fourth band.
+    for band, (low, high) in list(enumerate(pairwise(moving.decay_edges)))[3:]:
+        loudest = moving(struck(0.8, 60), torch.tensor([[1.0, 0.0]]))[0, 55, low:high].argmax()
+        assert float(spread[low + loudest]) == pytest.approx(0.2 + 0.1 * band, abs=0.02)
+
+
+def test_keys_that_sound_together_are_weighted_by_their_power(moving):
+    roll = torch.zeros(1, 60, 2 * KEYS)
+    for key in (30, 70):
+        roll[0, :, key] = roll[0, 0, KEYS + key] = 0.8
+    keys, features = play_keys(roll, initial_keys(1))[0], torch.zeros(1, 2)
+    spread, power = moving.spreads(keys, features)[0, 55], moving(keys, features)[0, 55].square()
+    roll[0, :, 70] = roll[0, 0, KEYS + 70] = 0
+    lower = moving(play_keys(roll, initial_keys(1))[0], features)[0, 55].square()
+    top = moving.decay_edges[-2]
+    wanted = 0.5 * lower[top:] / power[top:]
+    torch.testing.assert_close(spread[top:], wanted, atol=0.03, rtol=0)
+    assert spread.max() > 0.3 > 0.05 > spread.min()
+
+
+def test_movement_grows_after_the_onset(moving):
+    spread = moving.spreads(struck(0.8, 60), torch.tensor([[1.0, 0.0]]))[0]
+    band = spread[55].argmax()
+    assert spread[0].max() == 0 and float(spread[25, band]) == pytest.approx(0.3, abs=0.03)
+    assert float(spread[55, band]) == pytest.approx(0.6, abs=0.03)
+
+
+def test_what_is_silent_stands_still(moving):
+    spread = moving.spreads(struck(0.8, held=0), torch.zeros(1, 2))
+    untouched = initial_keys(1).at((slice(None), None))
+    assert not moving.spreads(untouched, torch.zeros(1, 2)).any() and spread.isfinite().all()
+
+
+def test_wide_bands_stand_still():
+    analysis = Analysis(rate=48_000, hop=384, window=3_072, wide_bands=8)
+    templates = KeyTemplates(analysis, 1, 5, True, True).requires_grad_(False)
+    templates.spread.bias.fill_(0.5)
+    spread = templates.spreads(struck(0.8), torch.zeros(1, 1))
+    assert not spread[..., analysis.single :].any() and spread[..., : analysis.single].any()
+
+
+def test_playing_moves_as_the_whole_does(moving):
+    keys, _ = play_keys(make_roll(2, 30), initial_keys(2))
+    features = torch.randn(2, 2)
+    weights, dense = pack_templates(moving), moving.spreads(keys, features)
+    caches = [initial_cache(weights) for _ in range(2)]
+    for t in range(30):
+        tracks = (x[:, t].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
+        spreads = np.empty((2, ANALYSIS.bands), np.float32)
+        mix_frame(weights, *tracks, features.numpy(), caches, spreads)
+        torch.testing.assert_close(torch.from_numpy(spreads), dense[:, t], atol=1e-5, rtol=1e-4)
+
+
+def test_movement_without_decay_bands_is_refused():
+    with pytest.raises(ValueError, match="movement: takes decay_bands, got none"):
+        KeyTemplates(ANALYSIS, 2, moving=True)

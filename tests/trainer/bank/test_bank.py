@@ -83,7 +83,7 @@ def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, t
 def test_the_brightness_knob_tilts_the_spectrum(runs, data, tmp_path):
     make(runs, data, tmp_path / "bank")
     bank = load_bank(tmp_path / "bank")
-    assert bank.knobs == {"brightness": (0.0, 0.0, 2.0)} and bank.tilts
+    assert bank.knobs == {"brightness": (0.0, 0.0, 2.0)} and bank.more == 1
     assert all(bank.patch(name).knobs == {"brightness": 0.5} for name in bank.names)
 
 
