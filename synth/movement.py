@@ -57,8 +57,8 @@ class Movement:
         """
         moved = spectra.clone(memory_format=torch.contiguous_format)
         walk, begun = state.walk.numpy(), state.begun.numpy()
-        rows = (x.contiguous().numpy() for x in (spread, memory, draws))
-        _move(moved.numpy(), *rows, walk, begun)
+        widths, frames, drawn = (x.contiguous().numpy() for x in (spread, memory, draws))
+        _move(moved.numpy(), widths, frames, drawn, walk, begun)
         return moved, state
 
 

@@ -55,13 +55,13 @@ class Draws:
 class Keys:
     """A predictor whose spectra say of each frame whether a key sounds in it."""
 
-    lookahead = 0
+    lookahead, moves = 0, False
 
     def initial_state(self, batch: int) -> Silent:
         return Silent(torch.zeros(batch))
 
-    def step(self, parts, start, roll, embedding, state) -> Tensor:
-        return roll.any(-1, keepdim=True).float()
+    def step(self, parts, start, roll, embedding, state) -> Prediction:
+        return Prediction(roll.any(-1, keepdim=True).float())
 
 
 class Fading:
