@@ -5,6 +5,7 @@ Every refusal names the field, says what was expected and what was got.
 
 from __future__ import annotations
 
+import math
 from reprlib import Repr
 
 _BRIEF = Repr()
@@ -26,7 +27,8 @@ def number(field: str, value: object, low: float, high: float) -> float:
     # every comparison.
     if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
         return float(value)
-    raise ValueError(f"{field}: expected a number from {low:g} to {high:g}, got {brief(value)}")
+    span = f" from {low:g} to {high:g}" if math.isfinite(high - low) else ""
+    raise ValueError(f"{field}: expected a number{span}, got {brief(value)}")
 
 
 def whole(field: str, value: object, low: int, high: int) -> int:

@@ -11,7 +11,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}(?<! )")
 RESERVED = re.compile(r"bank|con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 """The bank's own file, and the names that Windows keeps for devices."""
 COORDINATE = 100.0
-"""Coordinates of an embedding lie in -100..100."""
+"""Numbers of an embedding in a file lie in -100..100; what is played is narrower (the desk)."""
 GAIN_DB = (-120.0, 24.0)
 PROGRAMS = (0, 127)
 """General MIDI programs."""

@@ -19,6 +19,7 @@ from daw_bridge.windows import Windows
 from synth.bank.bank import Bank
 from synth.engine import Engine
 from synth.instrument import Instrument
+from synth.limiter import Limiter
 
 Lookahead = int | Literal["full"]
 """In frames, or the whole piece."""
@@ -35,15 +36,16 @@ def bounce(
     seed: int = 0,
     block: int = BLOCK_FRAMES,
     midi_map: Path | None = None,
+    limiter: Limiter | None = None,
 ) -> Iterator[np.ndarray]:
     """Blocks (samples, 2), float32, of a score's first frames, aligned with the score.
 
     messages: in order of time; patches: part -> patch name; lookahead: in frames, or "full" for
-    the whole piece; midi_map: the file of learnt controllers, if any are to be heard. Raises
-    ValueError before the first block.
+    the whole piece; midi_map: the file of learnt controllers, if any are to be heard; limiter: what
+    the mix goes through. Raises ValueError before the first block.
     """
     score = _Score(instrument.bank, messages, patches, midi_map)
-    return _blocks(instrument, score, frames, lookahead, seed, block)
+    return _blocks(instrument, score, frames, lookahead, seed, block, limiter)
 
 
 class _Score:
@@ -83,13 +85,14 @@ def _blocks(
     lookahead: Lookahead,
     seed: int,
     block: int,
+    limiter: Limiter | None,
 ) -> Iterator[np.ndarray]:
     whole: list[Window] = []
     if lookahead == "full":
         whole = score.frames(0, frames + instrument.vocoder.lookahead)
-        engine: Engine = instrument.foreseeing_engine(whole, seed)
+        engine: Engine = instrument.foreseeing_engine(whole, seed, limiter)
     else:
-        engine = instrument.engine(lookahead, seed)
+        engine = instrument.engine(lookahead, seed, limiter)
     # The first sound out belongs to the time before the piece.
     early = engine.delay * engine.hop
     for start in range(0, frames + engine.delay, block):

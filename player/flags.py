@@ -21,6 +21,8 @@ MIDI_MAP = "midi-map.yaml"
 MOST_LOOKAHEAD = 125
 MOST_SEED = 2**64 - 1
 MOST_BUFFER_MS = 500.0
+GAIN_DB = (-60.0, 24.0)
+"""Of the master gain."""
 
 Frames = Annotated[int, Interval(ge=0, le=MOST_LOOKAHEAD)]
 
@@ -37,6 +39,8 @@ class CommonFlags:
     """What computes the WaveNet. auto takes triton if there is an NVIDIA GPU, else cpu."""
     seed: Annotated[int, Interval(ge=0, le=MOST_SEED), arg(metavar="N")] = 0
     """Random seed. The same seed and notes give the same samples."""
+    gain: Annotated[float, Interval(ge=GAIN_DB[0], le=GAIN_DB[1]), arg(metavar="DB")] = 0.0
+    """Gain of the whole mix, before the limiter. Lower it if the limiter has much to do."""
     midi_map: Annotated[str, arg(metavar="FILE")] = "auto"
     """File of learnt controllers, or none. auto is midi-map.yaml in your settings folder."""
 
@@ -101,6 +105,8 @@ class RenderFlags(CommonFlags):
     """Patch of one channel, whatever programs the file asks for."""
     lookahead: Annotated[Frames | Literal["full"], arg(metavar="FRAMES|full")] = 0
     """Frames of 8 ms that the network may look ahead, or full for the whole piece."""
+    normalize: Annotated[bool, FlagCreatePairsOff] = False
+    """Instead of the limiter: one gain for the whole file, so that it peaks at -1 dB."""
 
     def patches_of_parts(self) -> dict[int, str]:
         """Part -> patch, as --part says. ValueError names what is no channel and patch."""

@@ -27,6 +27,7 @@ from synth.bank.bank import Bank, load_bank
 from synth.compiling import compiling_shown
 from synth.engine import Engine
 from synth.instrument import make_instrument
+from synth.limiter import Limiter
 from synth.output.choice import open_sink, quiet_libraries
 from synth.output.sinks import Sink
 
@@ -54,7 +55,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     spare_ms = max(flags.buffer, block_ms)
     sink, found = open_sink(flags.audio, bank.analysis.rate, spare_ms, flags.record)
     sink = around(sink)
-    player = Player(bank, instrument.engine(flags.lookahead, flags.seed), sink, midi_map)
+    engine = instrument.engine(flags.lookahead, flags.seed, Limiter(flags.gain))
+    player = Player(bank, engine, sink, midi_map)
     for part in PARTS:
         player.desk.patch(part, first, 0)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -147,12 +149,15 @@ class Player:
             peak_load=self._peak_load,
             parts=engine.awake,
             underruns=self._sink.underruns,
+            limited_s=engine.limiter.limited * frame_ms / 1000 / engine.hop,
+            limited_db=engine.limiter.most_db,
             late=self.inbox.late,
             dropped=self.inbox.dropped,
             malformed=self.osc.malformed if self.osc else 0,
             refused=self.osc.refused if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
+            outside=self.translator.outside,
             rate=self._sink.rate,
             # A note waits for the next block, and acts on the whole frame that it falls into:
             # half a frame early on average. How it got here is not counted: MIDI inputs are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -13,23 +14,34 @@ from common.window import HIGHEST_KEY, LOWEST_KEY, PARTS
 from daw_bridge.midi.file import DRUMS, TimedMessage, read_midi_file
 from player.bounce import bounce
 from player.flags import RenderFlags
+from player.telemetry import limited
 from synth.bank.bank import Bank, load_bank
 from synth.instrument import make_instrument
+from synth.limiter import Limiter
 from synth.output.wav import WavWriter
+
+PEAK_DB = -1.0
+"""Where a normalized file peaks, dB of full scale."""
 
 
 def render(flags: RenderFlags) -> None:
     """Render a MIDI file. ValueError or OSError for bad input, or what cannot be written."""
-    bank, out = load_bank(flags.bank), _target(flags.out)
+    bank, out, limiter = load_bank(flags.bank), _target(flags.out), _limiter(flags)
     chosen = _chosen_patches(flags, bank)
     messages = _playable(read_midi_file(flags.midi), chosen, bank, flags.midi)
     instrument = make_instrument(bank, flags.vocoder, flags.sampler)
     print(f"vocoder  {instrument.reason}")
     rate, hop = bank.analysis.rate, bank.analysis.hop
     frames = round(messages[-1].seconds * rate) // hop + instrument.ring_out_frames
-    midi_map = flags.midi_map_path()
     played = bounce(
-        instrument, messages, chosen, frames, flags.lookahead, flags.seed, midi_map=midi_map
+        instrument,
+        messages,
+        chosen,
+        frames,
+        flags.lookahead,
+        flags.seed,
+        midi_map=flags.midi_map_path(),
+        limiter=limiter,
     )
     seconds, done = -(-frames * hop // rate), 0
     with whole_file(out) as file, tqdm(total=seconds, unit="s", desc=out.name) as progress:
@@ -38,7 +50,29 @@ def render(flags: RenderFlags) -> None:
             wav.write(sound)
             done += len(sound)
             progress.update(-(-done // rate) - progress.n)
+        if flags.normalize and limiter.peak:
+            wav.scale(10 ** (PEAK_DB / 20) / limiter.peak)
         wav.renew_header()
+    print(_level(limiter, flags.normalize))
+
+
+def _limiter(flags: RenderFlags) -> Limiter:
+    """What the mix goes through. ValueError for two flags that exclude each other."""
+    if flags.normalize and flags.gain:
+        raise ValueError(
+            f"--gain {flags.gain:g}: --normalize finds the gain; leave one of them out"
+        )
+    return Limiter(flags.gain, squeezes=not flags.normalize)
+
+
+def _level(limiter: Limiter, normalized: bool) -> str:
+    """What became of the level, in one line."""
+    if not limiter.peak:
+        return "level    silence"
+    peak_db = 20 * math.log10(limiter.peak)
+    if normalized:
+        return f"level    gain {PEAK_DB - peak_db:+.1f} dB, peak {PEAK_DB:g} dB"
+    return f"level    peak {peak_db:.1f} dB, {limited(limiter.share, limiter.most_db)}"
 
 
 def _target(out: Path) -> Path:
@@ -66,26 +100,37 @@ def _playable(
 
     Prints what is left out; ValueError where nothing is left.
     """
-    playable, drums, unknown = [], False, set()
+    playable, drums, unknown, outside = [], 0, set(), 0
     for timed in messages:
         part, kind = timed.message.channel + 1, timed.message.type
         if part == DRUMS and part not in chosen:
-            drums |= kind == "note_on"
+            drums += _strikes(timed.message)
+        elif _strikes(timed.message) and not _has_key(timed.message):
+            outside += 1
         elif kind != "program_change" or part not in chosen:
             playable.append(timed)
             if kind == "program_change" and timed.message.program not in bank.programs:
                 unknown.add(timed.message.program)
     if drums:
-        print(f"channel {DRUMS} (drums) is left out; --part {DRUMS}=PATCH plays it")
+        notes = _notes(drums)
+        print(f"{notes} on channel {DRUMS} (drums) left out; --part {DRUMS}=PATCH plays them")
+    if outside:
+        print(f"{_notes(outside)} outside keys {LOWEST_KEY}..{HIGHEST_KEY} left out")
     if unknown:
         programs = ", ".join(map(str, sorted(unknown)))
         print(f"no patch for programs {programs}: these channels keep the patch they have")
-    if not any(_sounds(timed.message) for timed in playable):
+    if not any(_strikes(timed.message) for timed in playable):
         raise ValueError(f"{path}: no note to play (of keys {LOWEST_KEY}..{HIGHEST_KEY})")
     return playable
 
 
-def _sounds(message: Message) -> bool:
-    if message.type != "note_on" or not message.velocity:
-        return False
-    return LOWEST_KEY <= message.note <= HIGHEST_KEY
+def _strikes(message: Message) -> bool:
+    return bool(message.type == "note_on" and message.velocity)
+
+
+def _has_key(message: Message) -> bool:
+    return bool(LOWEST_KEY <= message.note <= HIGHEST_KEY)
+
+
+def _notes(count: int) -> str:
+    return f"{count} note{'s' * (count != 1)}"

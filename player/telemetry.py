@@ -13,12 +13,13 @@ class Telemetry:
     """One moment of a live instrument; every count only grows.
 
     seconds: rendered so far; load, peak_load: render time over block time, lately and at most;
-    parts: that cost something now; underruns: gaps in the sound; late, dropped: events that came
-    after their block, and that found the inbox full; malformed, refused: OSC packets that are
-    none, and messages that were answered with an error; ignored: MIDI messages that mean nothing
-    here; malformed_midi: bytes that are no whole MIDI message; rate: Hz of the output. A note
-    waits block_ms for its block on average, and is heard lookahead_ms, vocoder_ms and output_ms
-    later.
+    parts: that cost something now; underruns: gaps in the sound; limited_s, limited_db: for how
+    long the limiter turned the sound down, and by how much at most; late, dropped: events that
+    came after their block, and that found the inbox full; malformed, refused: OSC packets that
+    are none, and messages that were answered with an error; ignored: MIDI messages that mean
+    nothing here; malformed_midi: bytes that are no whole MIDI message; outside: MIDI notes of keys
+    outside 21..108, which do not sound; rate: Hz of the output. A note waits block_ms for its
+    block on average, and is heard lookahead_ms, vocoder_ms and output_ms later.
     """
 
     seconds: float
@@ -26,12 +27,15 @@ class Telemetry:
     peak_load: float
     parts: int
     underruns: int
+    limited_s: float
+    limited_db: float
     late: int
     dropped: int
     malformed: int
     refused: int
     ignored: int
     malformed_midi: int
+    outside: int
     rate: int
     block_ms: float
     lookahead_ms: float
@@ -63,6 +67,16 @@ class Telemetry:
             "refused messages": self.refused,
             "ignored MIDI messages": self.ignored,
             "malformed MIDI messages": self.malformed_midi,
+            "notes with keys out of range": self.outside,
         }
         listed = ", ".join(f"{name} {count}" for name, count in counted.items())
-        return f"load {self.load:.0%} (peak {self.peak_load:.0%}), {listed}"
+        share = self.limited_s / self.seconds if self.seconds else 0.0
+        limiter = limited(share, self.limited_db)
+        return f"load {self.load:.0%} (peak {self.peak_load:.0%}), {limiter}, {listed}"
+
+
+def limited(share: float, most_db: float) -> str:
+    """What a limiter did, in words: to which share of the samples, and by how much at most."""
+    if not share:
+        return "limiter at rest"
+    return f"limiter on {share:.1%} of samples, at most {most_db:.1f} dB"

@@ -1,1 +1,1 @@
-"""What the ear gets: piano-roll windows in, sound out."""
+"""Piano-roll windows in, sound out: networks, vocoders, the mixer and the outputs."""

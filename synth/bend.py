@@ -1,10 +1,10 @@
-"""Pitch bend: spectra moved along the frequency axis, frame by frame.
+"""Pitch bend: spectra are shifted along the frequency axis, frame by frame.
 
-The networks know whole keys only, so what a pitch wheel asks for is done to their spectra before
-the vocoder hears them. Every peak is moved as it is, with what lies around it down to the next
-minimum: stretched with the axis, partials would grow wider than the window makes them, and the
-spectral vocoder, which reads their phases from their slopes, would be some 10 cents out of tune
-where it is now 1 to 3 (it is worse for low keys, whose partials share bins).
+The networks know only whole keys, so bends are applied to their spectra, before the vocoder. Each
+peak is moved without changing its shape, together with its surroundings down to the next minimum.
+If it were stretched with the axis, partials would become wider than the window makes them; the
+spectral vocoder, which derives phases from their slopes, would be about 10 cents out of tune
+instead of 1 to 3 (more for low keys, whose partials share bins).
 """
 
 from __future__ import annotations

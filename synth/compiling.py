@@ -1,6 +1,6 @@
-"""Shows what Numba compiles, function by function: a first start takes its time for that.
+"""Shows which functions Numba compiles: the first start can take most of a minute.
 
-What was compiled before comes from the cache on disk, at once, and shows nothing.
+Functions that were compiled before are loaded from the cache on disk, and nothing is shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 @contextmanager
 def compiling_shown() -> Iterator[None]:
-    """A progress bar on stderr, from the first function that is compiled in this block on."""
+    """A progress bar on stderr; it appears when this block compiles its first function."""
     listener = _Listener()
     with event.install_listener("numba:compile", listener):
         try:
@@ -31,7 +31,7 @@ class _Listener(event.Listener):
     def on_start(self, event: Any) -> None:
         if self._bar is None:
             shape = "{desc}: {n_fmt} functions [{elapsed}{postfix}]"
-            self._bar = tqdm(desc="compiling, this once", bar_format=shape, mininterval=0)
+            self._bar = tqdm(desc="compiling (first start only)", bar_format=shape, mininterval=0)
         self._bar.set_postfix_str(event.data["dispatcher"].py_func.__name__.strip("_"))
 
     def on_end(self, event: Any) -> None:

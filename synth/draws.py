@@ -1,7 +1,7 @@
-"""The uniform random numbers of a take: seed, part and frame alone decide them.
+"""Uniform random numbers that depend on seed, part and frame alone.
 
-Philox counts instead of remembering, so any frame's numbers can be had at once; one generator
-is set to each frame in turn, which costs a third of making a new one.
+Philox is a counter-based generator: the numbers of any frame can be computed directly. One
+generator is set to each frame in turn, in a third of the time that a new one would take.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Draws:
 
     def __init__(self, seed: int) -> None:
         if not 0 <= seed < 2**64:
-            raise ValueError(f"seed {seed}: must be 0..2^64 - 1")
+            raise ValueError(f"seed: expected 0 to 2^64 - 1, got {seed}")
         self._philox = np.random.Philox(key=np.array([seed, 0], np.uint64))
         self._generator = np.random.Generator(self._philox)
         self._start = self._philox.state

@@ -3,16 +3,16 @@
 Each frame is decided by itself: which parts sound, which begin anew, how loud they are. Runs
 of frames with the same parts go through the networks as one batch of rows, frame by frame
 where it matters, so how a stream is cut into blocks cannot change a sample. A part falls
-asleep a fixed time after its last key and then costs nothing. A cut (all sound off) is not part
-of the music: it ends what sounds when it comes, which the score had asked for `delay` frames
-before.
+asleep when no key holds it and it cannot be heard any more (ring_out.py), and then costs nothing.
+A cut (all sound off) is not part of the music: it ends what sounds when it comes, which the score
+had asked for `delay` frames before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -21,9 +21,11 @@ import torch
 from common.window import Window
 from synth.bend import PitchBend
 from synth.draws import Draws
+from synth.limiter import Limiter
 from synth.mixer import Mixer
 from synth.movement import Movement
 from synth.predictor import Predictor
+from synth.ring_out import RingOut
 from synth.rows import RowState, select_rows
 from synth.vocoders.contract import Vocoder
 
@@ -31,30 +33,22 @@ PredictorState = TypeVar("PredictorState", bound=RowState)
 VocoderState = TypeVar("VocoderState", bound=RowState)
 
 
-class Activity(Enum):
-    """What a part does during one frame."""
-
-    ASLEEP = auto()
-    BEGINS = auto()
-    """It sounds, from silence."""
-    GOES_ON = auto()
-
-
 @dataclass(slots=True)
-class _Part:
-    """A part between blocks. rest: frames since its last key; bends: those whose frames have no
+class _PartMoment:
+    """A part between blocks. ring_out: None while it is asleep; bends: those whose frames have no
     spectrum yet, oldest first, None before its first frame."""
 
-    rest: int
+    ring_out: RingOut | None = None
     bends: list[float] | None = None
 
 
 class Engine(Generic[PredictorState, VocoderState]):
     """Renders blocks; only the thread that renders may touch it.
 
-    ring_out: frames after its last key that a part may still sound. seed: of the uniform
+    ring_out: frames after its last key that a part may still sound at most. seed: of the uniform
     draws, which depend on seed, part and frame alone; ValueError unless in 0..2^64 - 1.
-    centres: Hz of the bands of the predictor's spectra, by which they can be bent.
+    centres: Hz of the bands of the predictor's spectra, by which they can be bent. limiter: what
+    the mix goes through, one of its own if None is given.
     `delay` is how many frames the sound runs behind the score, `lookahead` the predictor's
     share; `frame` is the next one to be rendered; `awake` how many parts the last block cost.
     """
@@ -66,6 +60,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         ring_out: int,
         seed: int,
         centres: np.ndarray,
+        limiter: Limiter | None = None,
     ) -> None:
         self.hop = vocoder.hop
         self.lookahead = predictor.lookahead
@@ -75,10 +70,11 @@ class Engine(Generic[PredictorState, VocoderState]):
         self._predictor, self._vocoder, self._random = predictor, vocoder, Draws(seed)
         self._bend = PitchBend(centres)
         self._movement = Movement(len(centres) if predictor.moves else 0)
-        self._mixer = Mixer(self.hop, self.delay)
+        self.limiter = Limiter() if limiter is None else limiter
+        self._mixer = Mixer(self.hop, self.delay, self.limiter)
         # One more: the last frame of the ring-out is still to be heard.
-        self._sleep_after = ring_out + self.delay + 1
-        self._parts: dict[int, _Part] = {}
+        self._longest = ring_out + self.delay + 1
+        self._parts: dict[int, _PartMoment] = {}
         self._rows: list[int] = []
         self._spectra_state = predictor.initial_state(0)
         self._moved_state = self._movement.initial_state(0)
@@ -91,42 +87,33 @@ class Engine(Generic[PredictorState, VocoderState]):
         windows: one for each part that may sound, all `frames` long, by part.
         """
         self._mixer.open(frames)
-        plans = {w.part: self._plan(w) for w in windows}
-        by_part = {w.part: w for w in windows}
-        start = 0
-        while start < frames:
-            now = {part: plan[start] for part, plan in plans.items()}
-            stop = start + 1
-            while stop < frames and all(_goes_on(now[p], plans[p][stop]) for p in plans):
-                stop += 1
-            for part, activity in now.items():
-                if activity is not Activity.GOES_ON:
-                    self._mixer.fade_out(part, start)
-            rows = [part for part, activity in now.items() if activity is not Activity.ASLEEP]
+        awake: set[int] = set()
+        for start, stop in pairwise(_turns(windows, frames)):
+            begun = {w.part for w in windows if self._begins(w, start)}
+            spans = [w.span(start, stop - start) for w in windows if self._parts[w.part].ring_out]
+            rows = [w.part for w in spans]
             if rows:
-                self._select(rows, {p for p in rows if now[p] is Activity.BEGINS})
-                self._sound([by_part[p].span(start, stop - start) for p in rows], start)
-            start = stop
-        self.awake = sum(any(a is not Activity.ASLEEP for a in plan) for plan in plans.values())
+                self._select(rows, begun)
+                self._sound(spans, start)
+                awake.update(rows)
+        self.awake = len(awake)
         self.frame += frames
         return self._mixer.close()
 
-    def _plan(self, window: Window) -> list[Activity]:
-        """What a part does in each frame."""
-        part = self._parts.get(window.part)
-        if part is None:
-            part = self._parts[window.part] = _Part(self._sleep_after)
-        plan = []
-        for roll, cut in zip(window.roll, window.cut, strict=True):
-            was_awake = part.rest < self._sleep_after
-            if cut:
-                part.rest, was_awake = self._sleep_after, False
-            part.rest = 0 if roll.any() else min(part.rest + 1, self._sleep_after)
-            if part.rest == self._sleep_after:
-                plan.append(Activity.ASLEEP)
-            else:
-                plan.append(Activity.GOES_ON if was_awake else Activity.BEGINS)
-        return plan
+    def _begins(self, window: Window, frame: int) -> bool:
+        """Whether a part wakes at a frame. If it does not, it may fall asleep there."""
+        part = self._parts.setdefault(window.part, _PartMoment())
+        sounding = bool(window.roll[frame].any())
+        if part.ring_out and (window.cut[frame] or not part.ring_out.goes_on(sounding)):
+            self._fall_asleep(window.part, frame)
+        if part.ring_out or not sounding:
+            return False
+        part.ring_out = RingOut(self.delay, self._longest)
+        return True
+
+    def _fall_asleep(self, part: int, frame: int) -> None:
+        self._parts[part].ring_out = None
+        self._mixer.fade_out(part, frame)
 
     def _select(self, rows: list[int], begun: set[int]) -> None:
         """Make the batch hold these parts, in this order, those that begin from silence."""
@@ -160,7 +147,16 @@ class Engine(Generic[PredictorState, VocoderState]):
             )
         samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws)
         for window, sound in zip(windows, samples, strict=True):
-            self._mixer.add(window.part, sound.numpy(), window.gain, start)
+            self._mix(window, sound.numpy(), start)
+
+    def _mix(self, window: Window, sound: np.ndarray, start: int) -> None:
+        """Add a part's sound, as far as it goes before the part falls asleep, if it does."""
+        ring_out = self._parts[window.part].ring_out
+        assert ring_out is not None
+        heard = ring_out.heard(_sounding(window), sound.reshape(-1, self.hop))
+        self._mixer.add(window.part, sound[: heard * self.hop], window.gain[:heard], start)
+        if heard < len(window.roll):
+            self._fall_asleep(window.part, start + heard)
 
     def _bend_keys(self, window: Window, spectra: torch.Tensor) -> None:
         """Bend a part's spectra (frames, bands) in place, each as its frame was bent."""
@@ -182,8 +178,16 @@ class Engine(Generic[PredictorState, VocoderState]):
         return torch.from_numpy(draws)
 
 
-def _goes_on(now: Activity, later: Activity) -> bool:
-    """Whether a later frame needs the same rows as now, with no part starting anew."""
-    if later is Activity.BEGINS:
-        return False
-    return (now is Activity.ASLEEP) == (later is Activity.ASLEEP)
+def _turns(windows: Sequence[Window], frames: int) -> list[int]:
+    """The frames of a block at which a part may begin anew, and both ends of the block."""
+    turns = {0, frames}
+    for window in windows:
+        sounding = _sounding(window)
+        begins = sounding[1:] & ~sounding[:-1] | window.cut[1:]
+        turns.update((np.flatnonzero(begins) + 1).tolist())
+    return sorted(turns)
+
+
+def _sounding(window: Window) -> np.ndarray:
+    """Whether a key sounds in each frame: (frames,) bool."""
+    return window.roll.max(axis=1) > 0

@@ -1,7 +1,7 @@
-"""The exponential function in single precision, for loops that a compiler can put into vectors.
+"""The exponential function in single precision, for loops that the compiler vectorises.
 
-A call to the C library's would keep a loop from that, at some ten times the price. Numba's cache
-on disk heeds changes in this file only where a caller's own file changes too.
+A call to the C library's function would prevent that and take about ten times as long. Numba's
+cache on disk notices a change in this file only if the caller's own file changes too.
 """
 
 from __future__ import annotations

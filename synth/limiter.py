@@ -1,36 +1,76 @@
-"""The last guard before the ear: too loud becomes full scale, broken becomes silence.
+"""The last step before the output: loud sound is limited, broken samples become silence.
 
-A curve without memory, so the block size cannot change the sound: identity up to the knee,
-then a tanh that leaves it with slope one (value, slope and curvature join) and nears full
-scale. A chord of many parts is squeezed rather than clipped.
+A curve without memory, so the block size cannot change the sound. Up to the knee samples pass
+unchanged; above it a tanh approaches full scale (value, slope and curvature are continuous at the
+knee). A loud chord of many parts is compressed instead of clipped, and what was limited is
+counted.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 KNEE_DB = -3.0
-"""Below this level (dB of full scale) sound passes bit for bit."""
+"""Up to this level (dB of full scale) samples are unchanged."""
 
 KNEE = np.float32(10 ** (KNEE_DB / 20))
 _SPAN = np.float32(1) - KNEE
 
 
-def limit(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Limit block (any shape, float32) in place to -1..1, and return it.
+class Limiter:
+    """A master gain, then the limit.
 
-    NaN and infinities, which only a fault of ours can make, become 0.
+    gain_db: of all sound, before the limit; squeezes: False lets loud sound pass, for a file
+    whose level is set afterwards. samples: how many came so far, both channels of a moment
+    counted as one; limited: how many of them were turned down; peak: the loudest that came,
+    after the gain, 1.0 for full scale.
 
-    >>> limit(np.array([0.5, -0.7, np.nan], np.float32))
-    array([ 0.5, -0.7,  0. ], dtype=float32)
+    >>> Limiter().limit(np.array([[0.5, -0.7], [np.nan, 0.0]], np.float32)).tolist()
+    [[0.5, -0.699999988079071], [0.0, 0.0]]
     """
-    loudness = np.abs(block)
-    if (loudness <= KNEE).all():
+
+    def __init__(self, gain_db: float = 0.0, squeezes: bool = True) -> None:
+        self.samples = self.limited = 0
+        self.peak = 0.0
+        self._gain, self._squeezes = np.float32(10 ** (gain_db / 20)), squeezes
+
+    @property
+    def share(self) -> float:
+        """The share of samples that were turned down, 0..1."""
+        return self.limited / self.samples if self.samples else 0.0
+
+    @property
+    def most_db(self) -> float:
+        """By how much the loudest sample was turned down, dB; 0 if none was."""
+        if not self._squeezes or self.peak <= KNEE:
+            return 0.0
+        return 20 * math.log10(self.peak / float(_squeezed(np.float32(self.peak))))
+
+    def limit(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Limit block (samples, channels), float32, in place to -1..1, and return it.
+
+        NaN and infinities, which only a fault of ours can make, become 0.
+        """
+        if self._gain != 1:
+            block *= self._gain
+        loudness = np.abs(block)
+        peak = loudness.max(initial=0)
+        if not np.isfinite(peak):
+            broken = ~np.isfinite(block)
+            block[broken] = loudness[broken] = 0
+            peak = loudness.max()
+        self.samples += len(block)
+        self.peak = max(self.peak, float(peak))
+        if self._squeezes and peak > KNEE:
+            loud = loudness > KNEE
+            self.limited += int(np.count_nonzero(loud.any(axis=1)))
+            block[loud] = np.copysign(_squeezed(loudness[loud]), block[loud])
         return block
-    broken = ~np.isfinite(block)
-    block[broken] = loudness[broken] = 0
-    loud = loudness > KNEE
-    squeezed = KNEE + _SPAN * np.tanh((loudness[loud] - KNEE) / _SPAN)
-    block[loud] = np.copysign(squeezed, block[loud])
-    return block
+
+
+def _squeezed(loudness: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
+    """The curve above the knee."""
+    return KNEE + _SPAN * np.tanh((loudness - KNEE) / _SPAN)

@@ -1,13 +1,13 @@
-"""What the networks hear: log magnitudes of short frames, fine and mel-banded.
+"""The analysis: log magnitudes of short frames, in fine bands and in mel bands.
 
 Audio in, natural-log magnitudes out; the one definition that training, playing and
 benchmarks share. Magnitudes are scaled so that a full-scale sine peaks at 1 (log 0) and
 clipped at -100 dB, so values lie in about -11.5..+1. Frame n is centred on sample
 n * hop: it sees half a window to each side, with silence beyond the ends.
 
-Fine bands are what the spectral vocoder hears. Up to 8 kHz each bin is one; above, where ears
-tell how loud but hardly which partials, an analysis may make a few wide bands of the many bins,
-the wider the higher they are.
+Fine bands are for the spectral vocoder. Up to 8 kHz each bin is one. Above, listeners notice the
+level but hardly the single partials, so an analysis may group the bins into a few wide bands that
+get wider towards the top.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor
 Head = Literal["mel", "fine"]
 """Which bands of a spectrum: mel bands, or fine bands."""
 FLOOR = 1e-5
-"""The smallest magnitude told apart from silence: -100 dB below a full-scale sine."""
+"""Magnitudes up to this one count as silence: 100 dB below a full-scale sine."""
 SINGLE_HZ = 8_000
 """Bins below it are fine bands of their own."""
 
@@ -160,7 +160,7 @@ def mel_filters(analysis: Analysis) -> Tensor:
     """Triangles of height one, evenly spread on the mel scale from 0 Hz to Nyquist.
 
     Returns (bins, mels), float32. Slopes steeper than a bin are cut to one bin, and a band
-    that then still lies between two bins takes its nearest, so that none is deaf. The scale
+    that then still lies between two bins takes its nearest, so that none is empty. The scale
     is O'Shaughnessy's, 2595 log10(1 + f / 700).
     """
     nyquist, edges = analysis.rate / 2, _mel_edges(analysis)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from synth.limiter import limit
+from synth.limiter import Limiter
 
 DECLICK_SAMPLES = 64
 """How long the last sample of a sound that was cut off fades: 4 ms at 16 kHz."""
@@ -29,20 +29,22 @@ class _Strip:
 class Mixer:
     """Mixes block after block: `open` one, `add` to it and `fade_out`, then `close` it.
 
-    hop: samples for each frame. delay: frames that sounds run behind their gains.
+    hop: samples for each frame. delay: frames that sounds run behind their gains. limiter: what
+    the sum goes through.
     """
 
-    def __init__(self, hop: int, delay: int) -> None:
-        self._hop, self._delay = hop, delay
+    def __init__(self, hop: int, delay: int, limiter: Limiter) -> None:
+        self._hop, self._delay, self._limiter = hop, delay, limiter
         self._ramp = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)[:, None]
         count = min(DECLICK_SAMPLES, hop)
         self._fall = np.linspace(1, 0, count, dtype=np.float32)[:, None]
         self._strips: dict[int, _Strip] = {}
-        self._block = np.zeros((0, 2), np.float32)
+        self._block = self._fades = np.zeros((0, 2), np.float32)
 
     def open(self, frames: int) -> None:
         """Begin a block of silence."""
         self._block = np.zeros((frames * self._hop, 2), np.float32)
+        self._fades = np.zeros_like(self._block)
 
     def begin(self, part: int) -> None:
         """A part starts anew: its next sound is at its next gain from the first sample on."""
@@ -74,9 +76,10 @@ class Mixer:
         strip = self._strips.get(part)
         if strip is not None and strip.last is not None:
             start = frame * self._hop
-            self._block[start : start + len(self._fall)] += strip.last * self._fall
+            # Apart from the sounds: the order of a sum must not depend on when it was decided.
+            self._fades[start : start + len(self._fall)] += strip.last * self._fall
             strip.last = None
 
     def close(self) -> np.ndarray:
-        """The block (frames * hop, 2), float32, limited to -1..1."""
-        return limit(self._block)
+        """The block (frames * hop, 2), float32, as the limiter leaves it."""
+        return self._limiter.limit(self._block + self._fades)

@@ -57,6 +57,18 @@ def control(session: Session, time: int, part: int, controller: int, value: floa
     session.controllers.control(part, controller, value, time)
 
 
+def timbre(session: Session, time: int, part: int, *values: float) -> Answer | None:
+    """Move the base; answers where it is if it was sent beyond the reach of the bank."""
+    taken = session.desk.timbre(part, values, time)
+    return None if taken == values else taken
+
+
+def coordinate(session: Session, time: int, part: int, i: int, value: float) -> Answer | None:
+    """Move the base along a coordinate, answering in the same way."""
+    taken = session.desk.coordinate(part, i, value, time)
+    return None if taken == value else (taken,)
+
+
 def morph_now(session: Session, part: int) -> Answer:
     """The two patches and the amount of the morph that a part stands on."""
     now = session.desk.settings(part)

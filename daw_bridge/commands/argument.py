@@ -9,6 +9,7 @@ from enum import Enum
 
 from common.checks import brief, number, whole
 from daw_bridge.desk.learn import knobs_of
+from daw_bridge.desk.settings import Range
 
 Value = int | float | str
 """What an argument is once it has been checked."""
@@ -33,15 +34,20 @@ class FromBank(Enum):
     KNOB = "a knob of the bank"
     TURNABLE = "a knob of the bank, or timbre/0, timbre/1 and so on for a coordinate"
     COORDINATE = "a coordinate of the bank's timbre space, counted from 0"
-    EMBEDDING = "one for each coordinate of the bank's timbre space"
+    EMBEDDING = (
+        "one for each coordinate of the bank's timbre space, within the range of its instruments "
+        "and a quarter of it more at each end"
+    )
+    REACH = "with the same range as in timbre"
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
     """One argument: its name, and what it may be.
 
-    low..high: for numbers, in `unit`. default: passed on when an optional one is left out.
-    names: the texts allowed, None for any. from_bank: what `for_bank` fills in.
+    low..high: for numbers, in `unit`. clipped: a number beyond them is not refused, the action
+    takes the nearest. default: passed on when an optional one is left out. names: the texts
+    allowed, None for any. from_bank: what `for_bank` fills in.
     """
 
     name: str
@@ -49,13 +55,14 @@ class Argument:
     low: float = -math.inf
     high: float = math.inf
     unit: str = ""
+    clipped: bool = False
     optional: bool = False
     default: Value | None = None
     names: tuple[str, ...] | None = None
     from_bank: FromBank | None = None
 
-    def for_bank(self, knobs: Sequence[str], size: int) -> tuple[Argument, ...]:
-        """The argument for a bank with these knobs and an embedding of that size.
+    def for_bank(self, knobs: Sequence[str], reach: Sequence[Range]) -> tuple[Argument, ...]:
+        """The argument for a bank with these knobs, and coordinates of these ranges.
 
         The embedding as a whole becomes one argument for each coordinate.
         """
@@ -63,12 +70,13 @@ class Argument:
             case FromBank.KNOB:
                 return (replace(self, names=tuple(knobs)),)
             case FromBank.TURNABLE:
-                return (replace(self, names=knobs_of(knobs, size)),)
+                return (replace(self, names=knobs_of(knobs, len(reach))),)
             case FromBank.COORDINATE:
-                return (replace(self, low=0, high=size - 1, from_bank=None),)
+                return (replace(self, low=0, high=len(reach) - 1, from_bank=None),)
             case FromBank.EMBEDDING:
                 return tuple(
-                    replace(self, name=f"{self.name} {i}", from_bank=None) for i in range(size)
+                    replace(self, name=f"{self.name} {i}", low=low, high=high, from_bank=None)
+                    for i, (low, high) in enumerate(reach)
                 )
             case _:
                 return (self,)
@@ -83,6 +91,8 @@ class Argument:
         match self.kind:
             case Kind.WHOLE:
                 return whole(self.name, value, int(self.low), int(self.high))
+            case Kind.NUMBER if self.clipped:
+                return number(self.name, value, -math.inf, math.inf)
             case Kind.NUMBER:
                 return number(self.name, value, self.low, self.high)
             case Kind.SWITCH:
@@ -109,6 +119,8 @@ class Argument:
             return f"{words}, may be left out; 0 does nothing"
         if math.isfinite(self.low):
             words += f", {_plain(self.low)} to {_plain(self.high)} {self.unit}".rstrip()
+        if self.clipped:
+            words += "; beyond it, the nearest is taken and answered"
         if self.optional and self.default is not None:
             words += f", {self.default} if left out"
         elif self.optional:
@@ -126,7 +138,7 @@ class Argument:
 
 def _plain(x: float) -> str:
     """A number without decimals that say nothing."""
-    return str(int(x)) if x == int(x) else str(x)
+    return str(int(x)) if x == int(x) else f"{x:.6g}"
 
 
 def check_all(arguments: Sequence[Argument], values: Sequence[object]) -> tuple[Value | None, ...]:

@@ -8,6 +8,7 @@ from enum import Flag, auto
 
 from daw_bridge.commands.actions import Answer
 from daw_bridge.commands.argument import Argument
+from daw_bridge.desk.settings import Range
 
 Act = Callable[..., Answer | None]
 """Takes a Session, the time in samples, and the arguments; see actions.py."""
@@ -47,11 +48,11 @@ class Command:
     timed: bool = False
     alias_of: str = ""
 
-    def for_bank(self, knobs: Sequence[str], size: int) -> Command:
-        """The command for a bank with these knobs and an embedding of that size."""
+    def for_bank(self, knobs: Sequence[str], reach: Sequence[Range]) -> Command:
+        """The command for a bank with these knobs, and coordinates of these ranges."""
 
         def filled(arguments: tuple[Argument, ...]) -> tuple[Argument, ...]:
-            return tuple(x for a in arguments for x in a.for_bank(knobs, size))
+            return tuple(x for a in arguments for x in a.for_bank(knobs, reach))
 
         return replace(self, place=filled(self.place), arguments=filled(self.arguments))
 

@@ -80,8 +80,8 @@ class Console:
     def _find(self, address: str) -> tuple[Command, tuple[Value, ...], bool]:
         """A command of this bank, the arguments in its address, and whether it is a button."""
         command, written = find(address)
-        book = self._session.desk.book
-        command = command.for_bank(list(book.knobs), book.embedding_size)
+        desk = self._session.desk
+        command = command.for_bank(list(desk.book.knobs), desk.reach)
         places = zip(command.place, written, strict=True)
         place = tuple(argument.check_written(text) for argument, text in places)
         return command, place, Access.TRIGGER in command.access

@@ -25,6 +25,9 @@ that a message came from.
   questions act when they come without an argument, or with one that is not 0. Any others are
   ignored.
 - **Mistakes** are answered by `/error <address> <message>`, and change nothing.
+- **Timbres** have the range of the bank's instruments, and a quarter of it more at each end;
+  `/help /part/1/timbre` answers the numbers. Beyond it, the nearest value within is taken, and
+  answered on the same address.
 - **Help.** `/help` answers all addresses; `/help /part/1/pan` answers what this one takes.
 - Address patterns (`*`, `?`) are not supported.
 """

@@ -6,7 +6,7 @@ is checked by the arguments stated here.
 
 from __future__ import annotations
 
-from common.patch import COORDINATE, GAIN_DB
+from common.patch import GAIN_DB
 from common.window import PARTS
 from daw_bridge.commands import actions
 from daw_bridge.commands.actions import Answer, Session, flat
@@ -32,8 +32,8 @@ def _help(session: Session, time: int, address: str | None) -> Answer:
     if address is None:
         return tuple(command.address for command in COMMANDS)
     command, _ = find(address)
-    book = session.desk.book
-    return command.address, *described(command.for_bank(list(book.knobs), book.embedding_size))
+    desk = session.desk
+    return command.address, *described(command.for_bank(list(desk.book.knobs), desk.reach))
 
 
 def _number(name: str, low: float, high: float, unit: str = "") -> Argument:
@@ -57,7 +57,8 @@ CONTROL_VALUE = _number("value", 0, 127)
 NOTE_ID = Argument("id", Kind.NUMBER, optional=True)
 KNOB = Argument("knob", Kind.TEXT, from_bank=FromBank.KNOB)
 INDEX = Argument("coordinate", Kind.WHOLE, from_bank=FromBank.COORDINATE)
-EMBEDDING = Argument("timbre", Kind.NUMBER, -COORDINATE, COORDINATE, from_bank=FromBank.EMBEDDING)
+EMBEDDING = Argument("timbre", Kind.NUMBER, clipped=True, from_bank=FromBank.EMBEDDING)
+REACH = Argument("value", Kind.NUMBER, clipped=True, from_bank=FromBank.REACH)
 PRESS = Argument("press", Kind.SWITCH, optional=True, default=True)
 """The argument of a push button."""
 
@@ -141,14 +142,14 @@ SOUND = Group(
             "timbre",
             "Moves the part in the timbre space of the bank.",
             (EMBEDDING,),
-            lambda s, time, part, *values: s.desk.timbre(part, values, time),
+            actions.timbre,
             lambda s, part: s.desk.settings(part).embedding,
         ),
         _setting(
             "timbre/<coordinate>",
             "Moves the part along one coordinate of the timbre space.",
-            (_number("value", -COORDINATE, COORDINATE),),
-            lambda s, time, part, i, value: s.desk.coordinate(part, i, value, time),
+            (REACH,),
+            actions.coordinate,
             lambda s, part, i: (s.desk.settings(part).embedding[i],),
             place=(INDEX,),
         ),

@@ -6,13 +6,14 @@
 - 10, pan: 64 is the middle.
 - 64, 66, 67, pedals: sustain, sostenuto, soft; down from 64 on.
 - 74 and 71, timbre: 74 is the knob "brightness" if the bank has one, and 71 the first coordinate
-  of the embedding; otherwise they are its first two. A coordinate runs over the patches' span.
+  of the embedding; otherwise they are its first two. At 64 they leave them as the patch, a morph or
+  OSC set them, at 0 and 127 at the ends: of a knob, or of what the bank was trained on.
 - 100 and 101 choose a registered parameter, 6 and 38 set it. Known is number 0, the range of the
   pitch wheel: semitones (6) and cents (38).
 - 120, all sound off. 123, all notes off: a pedal still holds them.
 - 121, reset: pedals up, expression full, wheels at rest, no parameter chosen.
 
-A controller that has learnt a knob (learn.py) turns that knob instead.
+A controller that has learnt a knob (learn.py) turns that knob instead, in the same way.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Controllers:
         """Act on a controller 0..127 at a value 0..127. False if it has no meaning here."""
         knob = self._desk.learnt.knob_for(controller, value)
         if knob is not None:
-            self._turn_learnt(part, knob, value / 127, time)
+            self._turn_learnt(part, knob, value, time)
             return True
         match controller:
             case 1:
@@ -67,7 +68,7 @@ class Controllers:
                 msb = controller == 101
                 self._desk.turn(part, time, lambda s: s.with_parameter(msb, round(value)))
             case 71 | 74:
-                return self._turn_timbre(part, controller, value / 127, time)
+                return self._turn_timbre(part, controller, value, time)
             case events.ALL_SOUND_OFF:
                 self._post(events.AllSoundOff(time, part))
             case events.RESET_CONTROLLERS:
@@ -125,25 +126,27 @@ class Controllers:
         self._desk.turn(part, time, entered)
         return True
 
-    def _turn_timbre(self, part: int, controller: int, way: float, time: int) -> bool:
-        """Controllers 71 and 74; way: 0..1. False if the embedding has no such coordinate."""
+    def _turn_timbre(self, part: int, controller: int, value: float, time: int) -> bool:
+        """Controllers 71 and 74. False if the embedding has no such coordinate."""
         bright = BRIGHTNESS in self._desk.book.knobs
         if bright and controller == 74:
-            self._desk.knob(part, BRIGHTNESS, way, time)
+            self._turn_knob(part, BRIGHTNESS, value, time)
             return True
         i = 0 if bright or controller == 74 else 1
         if i >= self._desk.book.embedding_size:
             return False
-        self._slide(part, i, way, time)
+        self._turn_coordinate(part, i, value, time)
         return True
 
-    def _turn_learnt(self, part: int, knob: str, way: float, time: int) -> None:
+    def _turn_learnt(self, part: int, knob: str, value: float, time: int) -> None:
         if knob in self._desk.book.knobs:
-            self._desk.knob(part, knob, way, time)
+            self._turn_knob(part, knob, value, time)
         else:
-            self._slide(part, int(knob.removeprefix(COORDINATE_KNOB)), way, time)
+            self._turn_coordinate(part, int(knob.removeprefix(COORDINATE_KNOB)), value, time)
 
-    def _slide(self, part: int, i: int, way: float, time: int) -> None:
-        """Move coordinate i to way 0..1 of what the patches span."""
-        low, high = self._desk.span(i)
-        self._desk.coordinate(part, i, (1 - way) * low + way * high, time)
+    def _turn_knob(self, part: int, knob: str, value: float, time: int) -> None:
+        self._desk.turn(part, time, lambda s: s.with_knob_turned(knob, value))
+
+    def _turn_coordinate(self, part: int, i: int, value: float, time: int) -> None:
+        ends = self._desk.book.span[i]
+        self._desk.turn(part, time, lambda s: s.with_coordinate_turned(i, value, ends))

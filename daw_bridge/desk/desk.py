@@ -5,11 +5,14 @@ sees only embeddings, decibels and semitones. A change that is scheduled for lat
 once: what is sent after it includes it, even if it is sent for an earlier time.
 
 Numbers must be in range: those from outside have been checked (daw_bridge/commands), and MIDI
-cannot say others. Names of patches are checked here, because patches are saved while we play.
+cannot say others. But coordinates may be any: those beyond the reach of the bank are moved to its
+edge, because far away from what was trained a sound may be of any loudness. Names of patches are
+checked here, because patches are saved while we play.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,8 +23,16 @@ from common.checks import brief
 from common.window import PARTS
 from daw_bridge.desk.learn import MidiMap, knobs_of
 from daw_bridge.desk.patch_book import PatchBook
-from daw_bridge.desk.settings import Embedding, Settings
+from daw_bridge.desk.settings import Embedding, Range, Settings
 from daw_bridge.events import Bend, Event, Level, Timbre
+
+MARGIN = 0.25
+"""How far timbres reach beyond what the bank was trained on, as a share of what that spans."""
+
+ROUNDING = 1e-6
+"""Files of patches round coordinates: so little beyond the reach is not worth a word."""
+
+_log = logging.getLogger(__name__)
 
 
 class Desk:
@@ -30,7 +41,8 @@ class Desk:
     book: the bank; post: where events go, in the order of the changes; now: the time in samples
     for changes without one; midi_map: the file of learnt controllers, None if they are not to be
     kept. Parts start on the first patch of the book; `announce` tells the engine so. A method that
-    raises ValueError, in one line, has changed nothing.
+    raises ValueError, in one line, has changed nothing. reach: the range of each coordinate;
+    patches beyond it are logged when the desk is made.
     """
 
     def __init__(
@@ -42,10 +54,13 @@ class Desk:
     ) -> None:
         self.book = book
         self.learnt = MidiMap(midi_map, self._has_knob)
+        self.reach = tuple(map(_wider, book.span))
         self._post = post
         self._now = now
         self._turning = threading.Lock()
         self._saving = threading.Lock()
+        for name in book.names:
+            self._log_if_beyond(name)
         first = self.fresh(book.names[0])
         self._settings = {part: first for part in PARTS}
         self._serial = 0
@@ -60,8 +75,8 @@ class Desk:
         return self._settings[part]
 
     def effective(self, part: int) -> Embedding:
-        """The embedding that the part plays: its base, moved by its knobs."""
-        return self.settings(part).effective(self.book.knobs)
+        """The embedding that the part plays: its base, moved by its knobs, within reach."""
+        return self._played(self.settings(part))
 
     def fresh(self, name: str) -> Settings:
         """Settings as they are right after a patch is chosen. ValueError if there is no such."""
@@ -72,7 +87,8 @@ class Desk:
         patch = self.book.patch(name)
         following = names[(names.index(name) + 1) % len(names)]
         knobs = MappingProxyType({knob: patch.knobs.get(knob, 0.5) for knob in self.book.knobs})
-        return Settings(name, following, patch.embedding, knobs, patch.gain_db, patch.pan)
+        base = self._within(patch.embedding)
+        return Settings(name, following, base, knobs, patch.gain_db, patch.pan, base, knobs)
 
     def announce(self, time: int | None = None) -> None:
         """Post the timbre, level and bend of every part, e.g. to an engine that has just started.
@@ -82,18 +98,20 @@ class Desk:
         for part in PARTS:
             self.turn(part, time, lambda s: s, post_all=True)
 
-    def timbre(self, part: int, embedding: Embedding, time: int | None = None) -> None:
-        """Move the base; the knobs stay. embedding: as long as the bank's, each within +-100."""
-        self.turn(part, time, lambda s: s.with_base(embedding))
+    def timbre(self, part: int, embedding: Embedding, time: int | None = None) -> Embedding:
+        """Move the base; the knobs stay. Returns where it is: within reach.
 
-    def coordinate(self, part: int, i: int, value: float, time: int | None = None) -> None:
-        """Move the base along coordinate i, counted from 0, to a value within +-100."""
+        embedding: as long as the bank's.
+        """
+        base = self._within(embedding)
+        self.turn(part, time, lambda s: s.with_base(base))
+        return base
+
+    def coordinate(self, part: int, i: int, value: float, time: int | None = None) -> float:
+        """Move the base along coordinate i, counted from 0. Returns where it is: within reach."""
+        value = _clipped(value, self.reach[i])
         self.turn(part, time, lambda s: s.with_coordinate(i, value))
-
-    def span(self, i: int) -> tuple[float, float]:
-        """The least and the greatest value of coordinate i among the patches of the bank."""
-        values = [self.book.patch(name).embedding[i] for name in self.book.names]
-        return min(values), max(values)
+        return value
 
     def knob(self, part: int, name: str, value: float, time: int | None = None) -> None:
         """Turn one of the bank's knobs to 0..1; at 0.5 it does not move the base."""
@@ -159,7 +177,15 @@ class Desk:
         fresh = self.fresh(saved.name)
         with self._turning:
             now = self._settings[part]
-            s = replace(now, patch=fresh.patch, towards=fresh.towards, morph=None, wheel=0)
+            s = replace(
+                now,
+                patch=fresh.patch,
+                towards=fresh.towards,
+                home=fresh.home,
+                home_knobs=fresh.home_knobs,
+                morph=None,
+                wheel=0,
+            )
             self._settings[part] = s
         return s
 
@@ -180,13 +206,42 @@ class Desk:
             time = self._now() if time is None else time
             self._serial += 1
             if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
-                self._post(Timbre(time, part, new.effective(self.book.knobs), self._serial))
+                self._post(Timbre(time, part, self._played(new), self._serial))
             if post_all or (old.level_db, old.pan) != (new.level_db, new.pan):
                 self._post(Level(time, part, new.level_db, new.pan, self._serial))
             # An engine that has just started is not bent.
             if old.bend != new.bend or (post_all and new.bend):
                 self._post(Bend(time, part, new.bend, self._serial))
 
+    def _within(self, embedding: Embedding) -> Embedding:
+        """The nearest embedding within reach. A tilt behind the coordinates stays as it is."""
+        size = len(self.reach)
+        return (*map(_clipped, embedding[:size], self.reach), *embedding[size:])
+
+    def _played(self, settings: Settings) -> Embedding:
+        return self._within(settings.effective(self.book.knobs))
+
+    def _log_if_beyond(self, name: str) -> None:
+        patch = self.book.patch(name).embedding
+        for i, (value, (low, high)) in enumerate(zip(patch, self.reach, strict=True)):
+            taken = _clipped(value, (low, high))
+            if abs(value - taken) > ROUNDING:
+                _log.warning(
+                    "patch %s: embedding: %d: %g is out of reach, and taken as %g (%g to %g)",
+                    *(name, i, value, taken, low, high),
+                )
+
     def _has_knob(self, knob: str) -> bool:
         """Whether a controller could turn this: a knob, or a coordinate as timbre/<i>."""
         return knob in knobs_of(self.book.knobs, self.book.embedding_size)
+
+
+def _wider(span: Range) -> Range:
+    """A span with its margins."""
+    low, high = span
+    margin = MARGIN * (high - low)
+    return low - margin, high + margin
+
+
+def _clipped(value: float, within: Range) -> float:
+    return min(max(value, within[0]), within[1])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from common.patch import Patch
-from daw_bridge.desk.settings import Embedding
+from daw_bridge.desk.settings import Embedding, Range
 
 
 class PatchBook(Protocol):
@@ -20,6 +20,11 @@ class PatchBook(Protocol):
     @property
     def embedding_size(self) -> int:
         """How many coordinates an embedding has."""
+        ...
+
+    @property
+    def span(self) -> Sequence[Range]:
+        """Of each coordinate, the least and the greatest value that it was trained on."""
         ...
 
     @property

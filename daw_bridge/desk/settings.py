@@ -14,9 +14,14 @@ from types import MappingProxyType
 from common.patch import GAIN_DB
 
 Embedding = tuple[float, ...]
+Range = tuple[float, float]
+"""The least and the greatest value of something."""
 
 BEND = 24.0
 """Keys are bent by at most this many semitones, up or down."""
+
+CENTRE = 64
+"""The middle of a controller."""
 
 BEND_RANGE, NO_PARAMETER = 0, 0x3FFF
 """Numbers of MIDI's registered parameters (RPN): the range of the pitch wheel, and none."""
@@ -27,10 +32,11 @@ class Settings:
     """The knobs of one part. embedding is the base, before the knobs move it.
 
     patch, towards: names of the two patches that the mod wheel morphs between; morph: 0..1, where
-    the base lies between the two after a morph, None if it does not; knobs: name -> 0..1; pan:
-    -1 left to 1 right; volume, expression and wheel: 0..127; bend: semitones; bend_range: semitones
-    that the pitch wheel bends at its end; parameter: number of the registered parameter that data
-    entry sets.
+    the base lies between the two after a morph, None if it does not; knobs: name -> 0..1; home,
+    home_knobs: base and knobs as a patch, a morph or OSC set them last, where a controller at 64
+    leaves them; pan: -1 left to 1 right; volume, expression and wheel: 0..127; bend: semitones;
+    bend_range: semitones that the pitch wheel bends at its end; parameter: number of the registered
+    parameter that data entry sets.
     """
 
     patch: str
@@ -39,6 +45,8 @@ class Settings:
     knobs: Mapping[str, float]
     gain_db: float
     pan: float
+    home: Embedding
+    home_knobs: Mapping[str, float]
     morph: float | None = None
     volume: int = 100
     expression: int = 127
@@ -66,16 +74,32 @@ class Settings:
         return tuple(moved)
 
     def with_knob(self, name: str, value: float) -> Settings:
-        """With one knob at a new value."""
-        return replace(self, knobs=MappingProxyType({**self.knobs, name: value}))
+        """With one knob at a new value, and at home there."""
+        home = _with(self.home_knobs, name, value)
+        return replace(self, knobs=_with(self.knobs, name, value), home_knobs=home)
 
     def with_base(self, embedding: Embedding) -> Settings:
-        """With another base."""
-        return replace(self, embedding=embedding, morph=None)
+        """With another base, and at home there."""
+        return replace(self, embedding=embedding, home=embedding, morph=None)
 
     def with_coordinate(self, i: int, value: float) -> Settings:
-        """With another coordinate i of the base."""
-        return self.with_base((*self.embedding[:i], value, *self.embedding[i + 1 :]))
+        """With another coordinate i of the base, and at home there."""
+        home = (*self.home[:i], value, *self.home[i + 1 :])
+        return replace(self.with_base(self._moved(i, value)), home=home)
+
+    def with_knob_turned(self, name: str, value: float) -> Settings:
+        """With one knob where a controller at a value 0..127 puts it."""
+        turned = around(0.0, self.home_knobs[name], 1.0, value)
+        return replace(self, knobs=_with(self.knobs, name, turned))
+
+    def with_coordinate_turned(self, i: int, value: float, ends: Range) -> Settings:
+        """With coordinate i where a controller at a value 0..127 puts it, between the ends.
+
+        An end beyond which home lies moves there.
+        """
+        home = self.home[i]
+        moved = self._moved(i, around(min(ends[0], home), home, max(ends[1], home), value))
+        return self if moved == self.embedding else replace(self, embedding=moved, morph=None)
 
     def with_parameter(self, msb: bool, value: int) -> Settings:
         """With other upper (msb) or lower 7 bits in the number of the registered parameter."""
@@ -92,15 +116,40 @@ class Settings:
         def mix(x: float, y: float) -> float:
             return (1 - amount) * x + amount * y
 
+        embedding = tuple(map(mix, a.embedding, b.embedding))
+        knobs = MappingProxyType({name: mix(a.knobs[name], b.knobs[name]) for name in a.knobs})
         return replace(
             self,
             patch=a.patch,
             towards=b.patch,
             morph=amount,
-            embedding=tuple(map(mix, a.embedding, b.embedding)),
-            knobs=MappingProxyType({name: mix(a.knobs[name], b.knobs[name]) for name in a.knobs}),
+            embedding=embedding,
+            home=embedding,
+            knobs=knobs,
+            home_knobs=knobs,
             gain_db=mix(a.gain_db, b.gain_db),
         )
+
+    def _moved(self, i: int, value: float) -> Embedding:
+        """The base with another coordinate i."""
+        return (*self.embedding[:i], value, *self.embedding[i + 1 :])
+
+
+def around(low: float, home: float, high: float, value: float) -> float:
+    """Where a controller at a value 0..127 puts something: 0 is low, 64 home, 127 high.
+
+    >>> [around(-1.0, 0.25, 1.0, value) for value in (0, 32, 64, 127)]
+    [-1.0, -0.375, 0.25, 1.0]
+    """
+    if value <= CENTRE:
+        way = value / CENTRE
+        return (1 - way) * low + way * home
+    way = (value - CENTRE) / (127 - CENTRE)
+    return (1 - way) * home + way * high
+
+
+def _with(knobs: Mapping[str, float], name: str, value: float) -> Mapping[str, float]:
+    return MappingProxyType({**knobs, name: value})
 
 
 def _decibels(ratio: float) -> float:

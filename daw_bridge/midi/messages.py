@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mido import Message
 
+from common.window import HIGHEST_KEY, LOWEST_KEY
 from daw_bridge.desk.controllers import Controllers
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import Event, NoteOff, NoteOn
@@ -20,12 +21,14 @@ class MidiTranslator:
     """Turns messages into posts and turned knobs.
 
     post: where notes and pedals go; the desk posts the rest. ignored: channel messages without
-    effect; malformed: bytes that are no whole MIDI message. Both counters only grow.
+    effect; malformed: bytes that are no whole MIDI message; outside: notes of keys outside 21..108,
+    which do not sound. The counters only grow.
     """
 
     def __init__(self, desk: Desk, post: Callable[[Event], object]) -> None:
         self.ignored = 0
         self.malformed = 0
+        self.outside = 0
         self._desk = desk
         self._controllers = Controllers(desk, post)
         self._post = post
@@ -42,7 +45,9 @@ class MidiTranslator:
     def hear(self, message: Message, time: int) -> None:
         """Act on one message; time: samples. MIDI channel 0..15 is part 1..16. Never raises."""
         match message.type:
-            case "note_on" if message.velocity > 0:
+            case "note_on" if message.velocity and not LOWEST_KEY <= message.note <= HIGHEST_KEY:
+                self.outside += 1
+            case "note_on" if message.velocity:
                 self._post(NoteOn(time, message.channel + 1, message.note, message.velocity))
             case "note_on" | "note_off":
                 self._post(NoteOff(time, message.channel + 1, message.note))

@@ -1,1 +1,1 @@
-"""A bank's folder, read and checked, and which vocoder it is played through."""
+"""Reading and checking a bank's folder, saving patches, and choosing a vocoder for a bank."""

@@ -33,7 +33,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(slots=True)
 class Bank:
-    """A loaded bank; as a patch book it may be asked and saved to by any thread.
+    """A loaded bank. Any thread may look up and save its patches.
 
     ring_out_s: seconds after a part's last key within which it has died away. knobs: name ->
     direction in the embedding space; if one has a number or two more than an embedding, all have:
@@ -52,6 +52,7 @@ class Bank:
     about: Mapping[str, Any]
     patches: dict[str, Patch]
     _saving: threading.Lock = field(default_factory=threading.Lock)
+    _span: tuple[tuple[float, float], ...] = ()
 
     @property
     def analysis(self) -> Analysis:
@@ -92,9 +93,9 @@ class Bank:
         pan: float,
         overwrite: bool,
     ) -> Patch:
-        """Keep a patch, on disk first, and return it as the disk would.
+        """Save a patch, to the disk first, and return it as it would be read again.
 
-        ValueError on a bad name, a taken one unless asked, or what does not fit the bank.
+        ValueError for a bad name, a taken one unless overwrite, or what does not fit the bank.
         """
         check_name(name)
         with self._saving:
@@ -115,8 +116,23 @@ class Bank:
         return max(sizes, default=self.embedding_size) - self.embedding_size
 
     def point(self, name: str) -> tuple[float, ...]:
-        """What the network takes of a patch, its knobs at rest; ValueError if there is none."""
+        """The network's input for a patch, all knobs in the middle; ValueError if there is none."""
         return self.patch(name).embedding + (0.0,) * self.more
+
+    @property
+    def span(self) -> tuple[tuple[float, float], ...]:
+        """Of each coordinate, the least and the greatest value among the instruments that the
+        network was trained on. ValueError when its weights do not fit."""
+        if not self._span:
+            path, config = self.path / "mel2mel.safetensors", self.mel2mel_config
+            points = _weights(path).get("instruments.weight")
+            if points is None or points.shape != (config.instruments, config.embedding):
+                raise ValueError(
+                    f"{path}: tensor instruments.weight does not fit bank.yaml's sizes"
+                )
+            ends = points.float().aminmax(dim=0)
+            self._span = tuple(zip(ends.min.tolist(), ends.max.tolist(), strict=True))
+        return self._span
 
     def mel2mel(self) -> Mel2Mel:
         """The network, for playing. Raises ValueError when the weights do not fit."""
@@ -133,7 +149,7 @@ class Bank:
 
 
 def load_bank(path: str | Path) -> Bank:
-    """Read and check a bank's folder; its networks are read later, by those who play them.
+    """Read and check a bank's folder; its networks are read later, when they are needed.
 
     Raises ValueError, in one line that names the file and the field.
     """
@@ -161,13 +177,18 @@ def load_bank(path: str | Path) -> Bank:
     )
 
 
-def _filled(network: Network, path: Path) -> Network:
-    """A network with a file's weights, for playing. ValueError where they do not fit."""
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    """A file's tensors. ValueError where it cannot be read."""
     try:
-        weights = load_file(path)
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: not a safetensors file ({reason})") from None
+
+
+def _filled(network: Network, path: Path) -> Network:
+    """A network with a file's weights, for playing. ValueError where they do not fit."""
+    weights = _weights(path)
     wanted = network.state_dict()
     for name in sorted(wanted.keys() | weights.keys()):
         if name not in weights:

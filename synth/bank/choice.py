@@ -1,4 +1,4 @@
-"""Which vocoder plays a bank: the one asked for, or the better one that this machine can hold."""
+"""Which vocoder plays a bank: the one asked for, or the better one that is fast enough here."""
 
 from __future__ import annotations
 

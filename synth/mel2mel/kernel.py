@@ -1,4 +1,4 @@
-"""The compiled half of mel2mel_step.py: from a roll's frame to hidden features, and to both heads.
+"""The compiled half of step.py: from a roll's frame to hidden features, and to both heads.
 
 What limits a core is fetching every weight anew for every frame, so each is used for all rows
 while it is near. A row's sums are made in the same order whatever stands beside it.

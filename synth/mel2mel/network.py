@@ -8,7 +8,7 @@ Beside the mel head stands a fine head for the spectral vocoder: every fine band
 the key templates ask for it, corrected in the log by a linear layer. With templates the mel
 head likewise corrects the mel bands of the fine spectrum instead of starting from nothing.
 
-`forward` is the offline truth; mel2mel_step.py is the same for a stream.
+`forward` is the offline truth; step.py is the same for a stream.
 """
 
 from __future__ import annotations

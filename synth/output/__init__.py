@@ -1,1 +1,1 @@
-"""Where the sound goes: an audio device, the system's clock, a recording."""
+"""Outputs: an audio device, a clock in place of one, a recording."""

@@ -14,7 +14,7 @@ from synth.output.sinks import ClockSink, Sink
 
 
 def open_sink(audio: str, rate: int, spare_ms: float, record: Path | None) -> tuple[Sink, str]:
-    """The sink, and, for "auto", a remark on what it had to do without.
+    """The sink, and, if "auto" found no device, why.
 
     audio: "auto" for the system's output, or the clock where there is none; "none" for the
     clock; or an output device. rate: Hz of the blocks. spare_ms: how late the renderer may

@@ -1,15 +1,14 @@
-"""The writer's side of a playout: blocks in, piece by piece, as the device makes room.
+"""The writing side of a playout: puts blocks into the ring as the device makes room.
 
-The ring is let fill to the playout's reserve: one buffer of the device, as large as it turns
-out to ask for, and a spare. That says how late the renderer may be, but not quite how late
-the sound is. A device takes whole buffers, so the room it leaves seldom ends where a block
-does: with blocks of 384 samples and buffers of 256, one block's last piece goes in while
-room for 96 more is left, the next one's with room for 224. In general the rooms left are
-spread over a buffer in steps of gcd(buffer, block), and which they are changes with every
-gap. A note does not wait by their mean either: the engine's clock lies along the early edge
-of the blocks, so every note waits as if its block had been the one that left the ring
-fullest. So the latency is not worked out but read off: how far each block reached ahead of
-what the device was playing, and of the last few blocks the farthest.
+The ring is filled up to the playout's reserve: the largest buffer that the device has asked for,
+and a spare. The reserve limits how late the renderer may be, but it is not exactly the latency. A
+device takes whole buffers, and the room they leave seldom matches a block: with blocks of 384
+samples and buffers of 256, one block's last piece goes in with room for 96 more, the next one's
+with room for 224. In general the room left varies over a buffer in steps of gcd(buffer, block),
+and changes with every gap. Notes do not wait for the mean of these: the engine's clock follows the
+earliest blocks, so each note waits as long as the block that left the ring fullest. Therefore the
+latency is measured: how far each block reached ahead of what the device was playing, and the
+largest value of the last few blocks.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from synth.output.playout import Playout
 from synth.output.ring import Samples
 
 LATELY = 32
-"""Blocks looked back on: more than come, at any usual size, before the early edge is met."""
+"""Blocks looked back on. At any usual size, the one that leaves the ring fullest is among them."""
 
 
 class Feed:

@@ -1,10 +1,9 @@
 """From the engine's rate to the device's, as a stream (libsoxr).
 
-libsoxr's fixed-rate engine gathers whole FFT blocks: measured from 16 kHz at quality HQ it
-gives its sound out in lumps, 36 ms behind at 48 kHz and 58 ms at 44.1 kHz. Its variable-rate
-engine, held at one ratio, filters sample by sample: 240 samples (15 ms) behind at every
-higher rate, evenly, with error below -107 dB and flat up to 7 kHz. For playing live that is
-the one to have.
+libsoxr's fixed-rate engine collects whole FFT blocks: from 16 kHz at quality HQ its output comes
+in bursts, 36 ms late at 48 kHz and 58 ms at 44.1 kHz. Its variable-rate engine, kept at one
+ratio, filters sample by sample: evenly, 240 samples (15 ms) late at every higher rate, with
+errors below -107 dB and flat up to 7 kHz. So that one is used.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Blocks are what the engine mixes, limited already (`synth.limiter`); a sink brin
 its device's rate, and alters nothing else.
 
     with sink:
-        while not stop.is_set() and sink.write(limit(engine.render(...))):
+        while not stop.is_set() and sink.write(engine.render(...)):
             pass
 """
 

@@ -68,6 +68,17 @@ class WavWriter:
         if self.samples - self._renewed >= self.rate:
             self.renew_header()
 
+    def scale(self, factor: float) -> None:
+        """Multiply every sample written so far. The file must have been opened to be read, too."""
+        head, width = len(wav_header(self.rate, self.channels, 0)), _BYTES * self.channels
+        for start in range(0, self.samples, self.rate):
+            at = head + start * width
+            self._file.seek(at)
+            read = self._file.read(min(self.rate, self.samples - start) * width)
+            self._file.seek(at)
+            self._file.write((np.frombuffer(read, "<f4") * np.float32(factor)).tobytes())
+        self._file.seek(0, 2)
+
     def renew_header(self) -> None:
         """Make the header count every sample written so far."""
         self._file.seek(0)

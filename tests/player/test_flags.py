@@ -63,6 +63,13 @@ def test_a_channel_that_there_is_not_is_refused(part):
         render("a.mid", "a.wav", "--part", part).patches_of_parts()
 
 
+@pytest.mark.parametrize("gain", ["-61", "24.1", "nan", "loud"])
+def test_a_gain_that_hurts_is_refused(gain):
+    assert live("--gain", "-6").gain == render("a.mid", "a.wav", "--gain", "-6").gain == -6
+    with pytest.raises(ValueError, match="--gain: expected"):
+        live("--gain", gain)
+
+
 def test_learnt_controllers_may_be_kept_nowhere(tmp_path):
     assert live("--midi-map", "none").midi_map_path() is None
     assert live("--midi-map", str(tmp_path / "a")).midi_map_path() == tmp_path / "a"

@@ -51,6 +51,18 @@ def test_it_says_what_it_found_and_stops_on_ctrl_c() -> None:
     assert code == 0 and "underruns" in said
 
 
+def test_a_gain_is_heard_and_what_the_limiter_does_is_told() -> None:
+    with Server("--gain", "24", "--patch", "trumpet") as server:
+        assert server.status()["limited_s"] == server.status()["limited_db"] == 0
+        for key in (60, 64, 67):
+            server.send("/part/1/note", key, 127)
+        server.play_on(0.5)
+        status = server.status()
+        assert 0.1 < status["limited_s"] < 2 and status["limited_db"] > 3
+        code, said = server.stop()
+    assert code == 0 and "limiter on " in said and "limiter on 0.0%" not in said
+
+
 def test_a_saved_patch_survives_a_restart(tmp_path: Path) -> None:
     bank = tmp_path / "bank"
     shutil.copytree(DEFAULT_BANK, bank)

@@ -149,7 +149,8 @@ def test_rendering_twice_gives_the_same_file(tmp_path: Path) -> None:
         out = tmp_path / name
         ended = run("render", str(tmp_path / "song.mid"), str(out), "--part", "2=vibraphone")
         assert ended.returncode == 0, ended.stderr
-        assert "drums" in ended.stdout and "no patch for programs 125:" in ended.stdout
+        assert "1 note on channel 10 (drums)" in ended.stdout
+        assert "no patch for programs 125:" in ended.stdout
         assert "Warning" not in ended.stderr
         made.append(out.read_bytes())
     assert made[0] == made[1]
@@ -157,6 +158,50 @@ def test_rendering_twice_gives_the_same_file(tmp_path: Path) -> None:
     assert rate == RATE and np.abs(audio).max() > 0.01 and len(audio) > 5 * rate
     full = run("render", str(tmp_path / "song.mid"), str(out), "--lookahead", "full")
     assert full.returncode == 0 and out.read_bytes() != made[0]
+
+
+def song(path: Path, *notes: tuple[int, int], velocity: int = 80) -> str:
+    """A MIDI file of notes (channel 0..15, key), struck together and held half a second."""
+    track = [mido.Message("note_on", channel=c, note=k, velocity=velocity) for c, k in notes]
+    ends = [mido.Message("note_off", channel=c, note=k) for c, k in notes]
+    ends[0].time = 480
+    mido.MidiFile(tracks=[mido.MidiTrack(track + ends)]).save(path)
+    return str(path)
+
+
+def test_what_a_rendering_leaves_out_is_told(tmp_path: Path) -> None:
+    file = song(tmp_path / "a.mid", (0, 60), (0, 12), (1, 120), (9, 40), (9, 10))
+    told = run("render", file, str(tmp_path / "a.wav")).stdout
+    assert "2 notes outside keys 21..108 left out" in told
+    assert "2 notes on channel 10 (drums) left out; --part 10=PATCH plays them" in told
+    told = run("render", file, str(tmp_path / "a.wav"), "--part", "10=trumpet").stdout
+    assert "3 notes outside keys 21..108 left out" in told and "drums" not in told
+
+
+def test_a_rendering_tells_its_level_and_takes_another(tmp_path: Path) -> None:
+    """The gain before the limiter turns it up or down; normalized, nothing is limited."""
+    chord = song(tmp_path / "a.mid", *((0, key) for key in range(48, 60)), velocity=127)
+    heard, told = {}, {}
+    for name, *flags in (
+        ("loud", "--gain", "24"),
+        ("soft", "--gain", "-20"),
+        ("set", "--normalize"),
+    ):
+        out = tmp_path / f"{name}.wav"
+        ended = run("render", chord, str(out), "--patch", "trumpet", *flags)
+        assert ended.returncode == 0, ended.stderr
+        heard[name], _ = soundfile.read(out, dtype="float32")
+        told[name] = ended.stdout.splitlines()[-1]
+    assert np.abs(heard["loud"]).max() <= 1 and "limiter on " in told["loud"]
+    assert "limiter at rest" in told["soft"]
+    assert np.abs(heard["set"]).max() == pytest.approx(10 ** (-1 / 20), rel=1e-5)
+    factor = np.abs(heard["set"]).max() / np.abs(heard["soft"]).max()
+    np.testing.assert_allclose(heard["set"], heard["soft"] * factor, atol=1e-6)
+    gain_db = float(told["set"].split()[2])
+    assert gain_db == pytest.approx(20 * np.log10(factor) - 20, abs=0.06)
+    both = run("render", chord, str(out), "--normalize", "--gain", "3")
+    assert both.returncode == 2
+    assert both.stderr == "melstream: --gain 3: --normalize finds the gain; leave one of them out\n"
 
 
 def test_a_rendering_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:

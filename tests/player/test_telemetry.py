@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from player.telemetry import Telemetry
 
 MOMENT = Telemetry(
@@ -10,12 +12,15 @@ MOMENT = Telemetry(
     peak_load=0.5,
     parts=3,
     underruns=1,
+    limited_s=0.123,
+    limited_db=4.06,
     late=2,
     dropped=4,
     malformed=5,
     refused=6,
     ignored=7,
     malformed_midi=8,
+    outside=9,
     rate=48_000,
     block_ms=4.0,
     lookahead_ms=32.0,
@@ -37,6 +42,8 @@ def test_a_status_tells_every_field():
 
 def test_the_last_line_tells_every_count():
     assert MOMENT.counters_line() == (
-        "load 25% (peak 50%), underruns 1, late events 2, dropped events 4, malformed packets 5, "
-        "refused messages 6, ignored MIDI messages 7, malformed MIDI messages 8"
+        "load 25% (peak 50%), limiter on 1.0% of samples, at most 4.1 dB, underruns 1, "
+        "late events 2, dropped events 4, malformed packets 5, refused messages 6, "
+        "ignored MIDI messages 7, malformed MIDI messages 8, notes with keys out of range 9"
     )
+    assert "limiter at rest" in replace(MOMENT, limited_s=0.0, limited_db=0.0).counters_line()

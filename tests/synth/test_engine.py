@@ -19,6 +19,7 @@ from synth.mel import band_centres
 from synth.mel2mel.network import Mel2Mel
 from synth.mixer import DECLICK_SAMPLES
 from synth.predictor import Foreseen, Prediction, Streaming
+from synth.ring_out import SPAN
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
@@ -49,6 +50,34 @@ class Draws:
     def step(self, frames: Tensor, state: Silent, draws: Tensor) -> tuple[Tensor, Silent]:
         assert ((draws >= 0) & (draws < 1)).all()
         return draws.flatten(1) * 0.1, state
+
+
+class Keys:
+    """A predictor whose spectra say of each frame whether a key sounds in it."""
+
+    lookahead, moves = 0, False
+
+    def initial_state(self, batch: int) -> Silent:
+        return Silent(torch.zeros(batch))
+
+    def step(self, parts, start, roll, embedding, state) -> Prediction:
+        return Prediction(roll.any(-1, keepdim=True).float())
+
+
+class Fading:
+    """A vocoder that falls by 3 dB a frame once its spectrum is 0."""
+
+    head, hop, lookahead, draws_per_frame = "mel", HOP, 0, 0
+
+    def initial_state(self, batch: int) -> Silent:
+        return Silent(torch.zeros(batch))
+
+    def step(self, frames: Tensor, state: Silent, draws: Tensor) -> tuple[Tensor, Silent]:
+        heard = []
+        for keyed in frames.unbind(1):
+            state = Silent(torch.where(keyed[:, 0] > 0, 0.3, 0.7 * state.rows))
+            heard.append(state.rows[:, None].expand(-1, HOP))
+        return torch.cat(heard, 1), state
 
 
 class Counted(Streaming):
@@ -193,7 +222,7 @@ def by_time(event: Event) -> int:
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_a_seed_that_is_none_is_refused(make, seed):
-    with pytest.raises(ValueError, match=f"seed {seed}: must be"):
+    with pytest.raises(ValueError, match=f"seed: expected 0 to 2.64 - 1, got {seed}"):
         make(seed=seed)
 
 
@@ -212,14 +241,14 @@ def test_sleep_is_free_exact_and_forgets_everything(net, vocoders):
     vocoder = vocoders["spectral"]
     predictor = Counted(net, vocoder.head, 2)
     engine = Engine(predictor, vocoder, RING_OUT, 0, CENTRES["fine"])
-    first = play(engine, note(1, 57, 3, 9), 50)
+    first = play(engine, note(1, 57, 3, 9), 50, block=1)
     # Frames 9 .. are silent; the ring-out of frame 8 has been heard by frame 8 + 6 + delay.
     end = 8 + RING_OUT + engine.delay
     assert predictor.computed == [(1, frame) for frame in range(3, end + 1)]
     assert not first[: 3 * HOP].any() and first[end * HOP : (end + 1) * HOP].any()
     assert not first[(end + 2) * HOP :].any()
     assert engine.awake == 0
-    again = play(engine, note(1, 57, 53, 59), 50)
+    again = play(engine, note(1, 57, 53, 59), 50, block=1)
     assert np.array_equal(again, first)
 
 
@@ -228,12 +257,46 @@ def test_parts_wake_and_sleep_on_their_own(net, vocoders):
     predictor = Counted(net, vocoder.head, 0)
     score = sorted([*note(2, 57, 0, 40), *note(1, 64, 10, 11), *note(3, 50, 30, 31)], key=by_time)
     engine = Engine(predictor, vocoder, RING_OUT, 0, CENTRES["fine"])
-    play(engine, score, 50)
+    play(engine, score, 50, block=1)
     stay = RING_OUT + engine.delay
     wanted = {(2, t) for t in range(40 + stay)} & {(2, t) for t in range(50)}
     wanted |= {(1, t) for t in range(10, 11 + stay)} | {(3, t) for t in range(30, 31 + stay)}
     assert len(predictor.computed) == len(set(predictor.computed))
     assert set(predictor.computed) == wanted
+
+
+FADE = 29
+"""Frames after a key until `Fading` is below -100 dB."""
+
+
+def fading(block: int, score: list[Event]) -> tuple[np.ndarray, list[int]]:
+    """Sound of 400 frames, and how many parts were awake in each block."""
+    engine = Engine(Keys(), Fading(), 1_000, 0, np.array([440.0]))
+    windows, heard, awake = Windows(HOP, START), [], []
+    for start in range(0, 400, block):
+        count = min(block, 400 - start)
+        due = [e for e in score if start * HOP <= e.time < (start + count) * HOP]
+        heard.append(engine.render(windows.frames(due, start, count), count))
+        awake.append(engine.awake)
+    return np.concatenate(heard), awake
+
+
+def test_a_part_sleeps_when_it_cannot_be_heard_and_no_block_changes_when():
+    """Parts that fade at other times, wake, are cut, and sleep in the middle of blocks."""
+    score = [note(part, 60, part, 10 + part) for part in range(1, 9)]
+    score += [note(1, 60, 30, 31), note(2, 60, 100, 101), note(3, 60, 12 + FADE + SPAN, 80)]
+    score += [[AllSoundOff(at(20), 4)], note(4, 60, 22, 25)]
+    events = sorted((e for notes in score for e in notes), key=by_time)
+    sound, awake = fading(1, events)
+    assert max(awake) == 8 and awake[100 + FADE + SPAN] == 0
+    assert sound[: at(100)].any() and not sound[at(100 + FADE + SPAN + 1) :].any()
+    for block in (3, 16, 400):
+        assert np.array_equal(fading(block, events)[0], sound), block
+
+
+def test_the_frame_at_which_a_part_sleeps_is_told_by_its_sound():
+    awake = fading(1, note(1, 60, 5, 8))[1]
+    assert [frame for frame in range(400) if awake[frame]] == list(range(5, 7 + FADE + SPAN))
 
 
 def test_parts_add_up(make):

@@ -16,7 +16,7 @@ from synth.bank.bank import load_bank
 from synth.bend import PitchBend
 from synth.engine import Engine
 from synth.instrument import Instrument
-from synth.limiter import limit
+from synth.limiter import Limiter
 from synth.mel import Analysis, band_centres, log_magnitudes
 from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.network import QUIET, Mel2Mel, Mel2MelConfig, Spectra
@@ -60,6 +60,16 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def network(config: Mel2MelConfig) -> Mel2Mel:
     torch.manual_seed(3)
     return Mel2Mel(config).eval().requires_grad_(False)
+
+
+def blending() -> Mel2Mel:
+    """With decays and levels, its timbres mixed as shares, and a few wide bands."""
+    analysis = Analysis(48_000, 384, 1_536, mels=12, wide_bands=6)
+    sizes = {"hidden": 16, "timbre_features": 4, "decay_bands": 6, "blend": 1}
+    net = network(Mel2MelConfig(3, **sizes, analysis=analysis))
+    for parameter in net.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    return net
 
 
 def both(spectra: Spectra) -> Tensor:
@@ -159,7 +169,7 @@ def bend() -> Stage:
 
 def limiter() -> Stage:
     def step(inputs: Inputs, state: NoState) -> tuple[Tensor, NoState]:
-        return torch.from_numpy(limit(inputs[0].clone().numpy())), state
+        return torch.from_numpy(Limiter().limit(inputs[0].clone().numpy())), state
 
     return Stage(lambda rows: NoState(), step, (noise(3, 400, 2),))
 
@@ -169,7 +179,7 @@ def mixer() -> Stage:
     hop = ANALYSIS.hop
 
     def begin(rows: int) -> Mixer:
-        made = Mixer(hop, 2)
+        made = Mixer(hop, 2, Limiter())
         made.begin(1)
         return made
 
@@ -224,6 +234,7 @@ MEL2MEL: dict[str, Callable[[], Stage]] = {
     "mel2mel": lambda: mel2mel(make_mel2mel(), 0),
     "mel2mel, one frame ahead": lambda: mel2mel(make_mel2mel(), 1),
     "mel2mel, four frames ahead": lambda: mel2mel(make_mel2mel(), 4),
+    "mel2mel of decays and blends": lambda: mel2mel(blending(), 4),
     "the paper's mel2mel": lambda: mel2mel(network(PLAIN), 4),
     "mel2mel that moves": lambda: mel2mel(make_moving_mel2mel(), 2),
     "mel2mel without templates": lambda: mel2mel(network(FINE), 2),

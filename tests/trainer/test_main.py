@@ -20,7 +20,7 @@ from trainer.mel2mel.settings import LossSettings
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = {
-    "mel2mel": ["--frames=24", "--hidden=8", "--timbre-features=1"],
+    "mel2mel": ["--frames=24", "--hidden=8", "--timbre-features=2"],
     "wavenet": ["--frames=4", "--layers=4", "--cycle=2", "--residual=8", "--skip=8"],
 }
 

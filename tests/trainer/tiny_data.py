@@ -15,7 +15,7 @@ HOP, RATE = 128, 16_000
 FRAME_S = HOP / RATE
 INSTRUMENTS = {"reed": 20, "bell": 14, "string": 48}
 SIZES: dict[str, Any] = {
-    "mel2mel": Mel2MelSizes(hidden=8, timbre_features=1),
+    "mel2mel": Mel2MelSizes(hidden=8, timbre_features=2),
     "wavenet": WaveNetSizes(layers=4, cycle=2, residual=8, skip=8),
 }
 FRAMES = {"mel2mel": 24, "wavenet": 4}

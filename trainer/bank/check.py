@@ -15,11 +15,8 @@ import numpy as np
 
 from daw_bridge.events import Event, NoteOff, NoteOn
 from daw_bridge.windows import Windows
-from synth.bank.bank import Bank, load_bank
-from synth.engine import Engine
-from synth.mel import band_centres
-from synth.mel2mel.network import Mel2Mel
-from synth.predictor import Streaming
+from synth.bank.bank import load_bank
+from synth.instrument import Instrument
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 
 KEY, VELOCITY = 69, 90
@@ -34,10 +31,10 @@ def check_bank(folder: Path) -> Iterator[str]:
     """A line for each patch, as it is played. At the end, ValueError names the patches that are
     not finite, not heard, or out of tune."""
     bank = load_bank(folder)
-    mel2mel = bank.mel2mel()
+    instrument = Instrument(bank, SpectralVocoder(bank.analysis))
     wrong = []
     for name in bank.names:
-        fault = fault_of(play(bank, mel2mel, name), bank.analysis.rate)
+        fault = fault_of(play(instrument, name), bank.analysis.rate)
         if fault:
             wrong.append(f"{name} {fault}")
         yield f"{name}: {fault or 'plays'}"
@@ -45,14 +42,10 @@ def check_bank(folder: Path) -> Iterator[str]:
         raise ValueError(f"{folder}: {', '.join(wrong)}")
 
 
-def play(bank: Bank, mel2mel: Mel2Mel, patch: str) -> np.ndarray:
+def play(instrument: Instrument, patch: str) -> np.ndarray:
     """A note of a patch from its onset until its key is let go, mono."""
-    analysis = bank.analysis
-    vocoder = SpectralVocoder(analysis)
-    ring_out = round(bank.ring_out_s * analysis.frame_rate)
-    centres = band_centres(analysis, vocoder.head)
-    engine = Engine(Streaming(mel2mel, vocoder.head, 0), vocoder, ring_out, 0, centres)
-    windows = Windows(analysis.hop, bank.point(patch))
+    analysis, engine = instrument.bank.analysis, instrument.engine(lookahead=0)
+    windows = Windows(analysis.hop, instrument.bank.point(patch))
     held = round(HELD_S * analysis.frame_rate)
     end = held * analysis.hop
     events: list[Event] = [NoteOn(0, 1, KEY, VELOCITY), NoteOff(end, 1, KEY)]

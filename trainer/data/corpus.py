@@ -16,8 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from daw_bridge.midi.file import read_midi_file
-from trainer.data.score import DRUMS
+from daw_bridge.midi.file import DRUMS, read_midi_file
 
 COLUMNS = ("path", "seconds", "split")
 """What a corpus's manifest.csv must state for each piece."""
@@ -89,7 +88,7 @@ def measure(midi: Path, path: str, before: Piece | None) -> Piece:
     notes = [
         timed.seconds
         for timed in messages
-        if timed.message.type in ("note_on", "note_off") and timed.message.channel != DRUMS
+        if timed.message.type in ("note_on", "note_off") and timed.message.channel + 1 != DRUMS
     ]
     if not notes or notes[-1] <= 0:
         return Piece(path, sha256, 0.0, f"{midi / path}: holds no notes to play")

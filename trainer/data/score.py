@@ -13,14 +13,12 @@ import mido
 import numpy as np
 
 from daw_bridge.events import SUSTAIN, Event, NoteOff, NoteOn, Pedal
-from daw_bridge.midi.file import TimedMessage
+from daw_bridge.midi.file import DRUMS, TimedMessage
 from trainer.data.programs import KEYS
 
 PART = 1
 Strike = tuple[float, float, int, int]
 """Start and end in seconds, key, velocity."""
-DRUMS = 9
-"""The channel, counted from 0, whose keys are drums and no pitches."""
 
 
 def score_events(messages: list[TimedMessage], rate: int) -> list[Event]:
@@ -32,7 +30,7 @@ def score_events(messages: list[TimedMessage], rate: int) -> list[Event]:
     events: list[Event] = []
     for timed in messages:
         time, message = round(timed.seconds * rate), timed.message
-        if message.channel == DRUMS:
+        if message.channel + 1 == DRUMS:
             continue
         if message.type == "note_on" and message.velocity:
             events.append(NoteOn(time, PART, message.note, message.velocity))

@@ -12,6 +12,7 @@ from tyro.conf import arg
 from common.flags import Count, Positive
 
 Weight = Annotated[Positive, arg(metavar="WEIGHT")]
+LossName = Literal["tanh-log-abs", "log-abs", "abs"]
 TIMBRE_FEATURES = 12
 DECAY_BANDS = 8
 
@@ -57,7 +58,7 @@ class Mel2MelSizes:
 class LossSettings:
     """What is compared, and how much each head counts."""
 
-    name: Annotated[Literal["tanh-log-abs", "log-abs", "abs"], arg(name="loss")] = "tanh-log-abs"
+    name: Annotated[LossName, arg(name="loss")] = "tanh-log-abs"
     """What is compared of magnitudes S: tanh(log S / 4), log S or S itself."""
     mel_weight: Weight = 4.0
     """Weight of the mel head's mean square error."""

@@ -90,30 +90,38 @@ class Mel2MelObjective(nn.Module):
         rows = max(self._batch // stretch, 1)
         frames = self._data.frames * stretch
         sequences = self._data.draw(rows, window, random, shard, frames)
-        lookaheads = draw_lookaheads(rows * shard.ranks, random)[shard.rank :: shard.ranks]
+        total = rows * shard.ranks
+        own = range(shard.rank, total, shard.ranks)
+        lookaheads = draw_lookaheads(total, random)
         instruments = len(self._data.patches)
-        between = round(BETWEEN_SHARE * rows)
+        between = round(BETWEEN_SHARE * total)
         if self.network.templates is None or instruments < 2:
             between = 0
-        mixtures = draw_mixtures(between * shard.ranks, instruments, random)
-        own = slice(shard.rank, None, shard.ranks)
+        mixtures = draw_mixtures(between, instruments, random)
+        # The last rows of all processes together, so that two learn as one with twice the rows.
+        mixed = [row - (total - between) for row in own if row >= total - between]
         return Mel2MelBatch(
-            sequences, lookaheads, Mixtures(mixtures.chosen[own], mixtures.shares[own])
+            sequences,
+            tuple(lookaheads[row] for row in own),
+            Mixtures(mixtures.chosen[mixed], mixtures.shares[mixed]),
         )
 
     def _stretch(self, random: torch.Generator) -> int:
         """How many times longer the sequences of a batch are, as far as excerpts reach."""
         drawn = int(torch.multinomial(torch.tensor(STRETCH_SHARES), 1, generator=random))
         most = min(self._data.shortest // self._data.frames, self._batch)
-        return min(STRETCHES[drawn], most)
+        return max(stretch for stretch in STRETCHES[: drawn + 1] if stretch <= max(most, 1))
 
     def forward(self, batch: Mel2MelBatch) -> Tensor:
         rows, between = len(batch.lookaheads), len(batch.mixtures.chosen)
         real = rows - between
         precision = self._machine.mixed_precision()
-        loss = self._compare(batch.sequences.at(slice(real)), batch.lookaheads[:real], precision)
-        if not between:
-            return loss
+        loss: Tensor | float = 0.0
+        if real:
+            played = batch.sequences.at(slice(real))
+            loss = self._compare(played, batch.lookaheads[:real], precision)
+            if not between:
+                return loss
         last = batch.sequences.at(slice(real, None))
         score = (last.roll, last.keys, batch.lookaheads[real:])
         with precision:

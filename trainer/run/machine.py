@@ -69,7 +69,16 @@ class Machine:
         """
         if self.ranks == 1:
             return
-        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        # What one process has not used in its share of the batch, another may have.
+        used = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32)
+        dist.all_reduce(used, dist.ReduceOp.MAX)
+        gradients = []
+        for parameter, some in zip(parameters, used.tolist(), strict=True):
+            if some:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
         flat = torch.cat([g.flatten() for g in gradients])
         dist.all_reduce(flat)
         flat /= self.ranks

@@ -50,5 +50,5 @@ def guess(
     """
     before, after = CONTEXT
     embedding = network.instruments(batch.instrument[rows])[:, None]
-    heard = network(batch.roll[rows], embedding, lookaheads, batch.keys.at(rows)).mel
+    heard = network(batch.roll[rows], embedding, lookaheads, batch.keys.at(torch.tensor(rows))).mel
     return heard[:, before : heard.shape[1] - after]

@@ -2,9 +2,9 @@
 
 The phase of a short-time spectrum is written in the slopes of its log magnitude: the slope
 across bins tells how fast a bin's phase turns, the slope across frames how the phase bends
-from bin to bin. Each frame is filled from its loudest bins outwards, either onwards in time
-from the frame before or sideways from a neighbour already filled, so that errors gather
-where nobody hears them.
+from bin to bin. Each frame is filled from its loudest bins outwards, either forwards in time
+from the frame before or sideways from a neighbour already filled, so that errors collect
+where they cannot be heard.
 
 Prusa and Sondergaard, "Real-time spectrogram inversion using phase gradient heap
 integration", DAFx 2016. The turning speed is not the paper's Gaussian estimate but the exact

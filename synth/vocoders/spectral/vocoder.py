@@ -66,18 +66,18 @@ class SpectralVocoder:
         half = analysis.window // 2
         if analysis.window % 2 or half < 2 or _radices(half)[1] != 1:
             raise ValueError(
-                f"window {analysis.window} is not allowed: it must be even, and its half a "
-                "product of twos and threes, such as 1024 or 3072"
+                "window: expected an even number whose half is a product of twos and threes, "
+                f"such as 1024 or 3072, got {analysis.window}"
             )
         if most < 2:
             raise ValueError(
-                f"hop {analysis.hop} is not allowed: a window of {analysis.window} must hold "
-                "at least 4 hops"
+                f"hop: expected at most a quarter of the window of {analysis.window}, "
+                f"got {analysis.hop}"
             )
         if lookahead is None:
             lookahead = most - 1
         if not 1 <= lookahead <= most:
-            raise ValueError(f"lookahead {lookahead} is not allowed: it must be 1..{most} frames")
+            raise ValueError(f"lookahead: expected 1 to {most} frames, got {lookahead}")
         self.analysis = analysis
         self.hop = analysis.hop
         self.lookahead = lookahead
@@ -106,8 +106,8 @@ class SpectralVocoder:
         batch, bands = len(state.last), self.analysis.bands
         if frames.ndim != 3 or frames.shape[0] != batch or frames.shape[2] != bands:
             raise ValueError(
-                f"frames of shape {tuple(frames.shape)} are not allowed: this state takes "
-                f"({batch}, any number, {bands}), as (batch, frames, bands)"
+                f"frames: expected shape ({batch}, any number, {bands}), as (batch, frames, "
+                f"bands), got {tuple(frames.shape)}"
             )
         heard = frames.detach().to("cpu", torch.float32)
         heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)

@@ -1,4 +1,4 @@
-"""A linear map on the GPU that rounds a row the same whatever stands beside it.
+"""A linear map on the GPU that rounds a row the same way whatever the other rows are.
 
 A matrix library chooses its method by the number of rows and may round a row differently
 beside others; the product here takes rows in tiles of one size, so each is summed in the same

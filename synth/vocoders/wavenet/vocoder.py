@@ -73,7 +73,7 @@ class WaveNetVocoder:
             ("draws", draws, (batch, n, self.hop)),
         ):
             if tuple(tensor.shape) != shape:
-                raise ValueError(f"{name} has shape {tuple(tensor.shape)}; must be {shape}")
+                raise ValueError(f"{name}: expected shape {shape}, got {tuple(tensor.shape)}")
         frames, draws = _send(frames, self.device), _send(draws, self.device)
         conditioning = self.condition(frames, state)
         classes, _ = self._draw(conditioning, state, draws.flatten(1))

@@ -12,6 +12,7 @@ KEY = Argument("key", Kind.WHOLE, 0, 127)
 PAN = Argument("pan", Kind.NUMBER, -1, 1)
 NAME = Argument("name", Kind.TEXT)
 PRESS = Argument("press", Kind.SWITCH, optional=True, default=True)
+REACH = ((-1.2, 3.0), (0.0, 1 / 3))
 ID = Argument("id", Kind.NUMBER, optional=True)
 
 
@@ -46,7 +47,7 @@ def test_what_fits_is_taken(argument, value, expected):
         (PAN, 1.5, "pan: expected a number from -1 to 1, got 1.5"),
         (PAN, math.nan, "pan: expected a number from -1 to 1, got nan"),
         (PAN, "left", "pan: expected a number from -1 to 1, got 'left'"),
-        (ID, math.nan, "id: expected a number from -inf to inf, got nan"),
+        (ID, math.nan, "id: expected a number, got nan"),
         (NAME, 3, "name: expected text, got 3"),
     ],
 )
@@ -66,17 +67,28 @@ def test_numbers_in_an_address_are_plain_digits(text):
 
 def test_the_bank_says_what_knobs_and_coordinates_there_are():
     knobs = ("brightness", "breath")
-    (knob,) = Argument("knob", Kind.TEXT, from_bank=FromBank.KNOB).for_bank(knobs, 2)
+    (knob,) = Argument("knob", Kind.TEXT, from_bank=FromBank.KNOB).for_bank(knobs, REACH)
     assert knob.check("breath") == "breath"
     with pytest.raises(ValueError, match="no 'bite' in this bank; it has: brightness, breath$"):
         knob.check("bite")
-    (turnable,) = Argument("knob", Kind.TEXT, from_bank=FromBank.TURNABLE).for_bank(knobs, 2)
+    (turnable,) = Argument("knob", Kind.TEXT, from_bank=FromBank.TURNABLE).for_bank(knobs, REACH)
     assert turnable.names == (*knobs, "timbre/0", "timbre/1")
-    (index,) = Argument("i", Kind.WHOLE, from_bank=FromBank.COORDINATE).for_bank(knobs, 3)
-    assert (index.low, index.high) == (0, 2)
-    embedding = Argument("timbre", Kind.NUMBER, -9, 9, from_bank=FromBank.EMBEDDING)
-    assert [a.name for a in embedding.for_bank((), 3)] == ["timbre 0", "timbre 1", "timbre 2"]
-    assert PAN.for_bank(knobs, 2) == (PAN,)
+    (index,) = Argument("i", Kind.WHOLE, from_bank=FromBank.COORDINATE).for_bank(knobs, REACH)
+    assert (index.low, index.high) == (0, 1)
+    embedding = Argument("timbre", Kind.NUMBER, clipped=True, from_bank=FromBank.EMBEDDING)
+    assert [str(a) for a in embedding.for_bank((), REACH)] == [
+        "timbre 0: number, -1.2 to 3; beyond it, the nearest is taken and answered",
+        "timbre 1: number, 0 to 0.333333; beyond it, the nearest is taken and answered",
+    ]
+    assert PAN.for_bank(knobs, REACH) == (PAN,)
+
+
+@pytest.mark.parametrize("value", [-1e9, 0, math.inf])
+def test_what_is_clipped_may_be_any_number(value):
+    argument = Argument("timbre", Kind.NUMBER, -1.2, 3.0, clipped=True)
+    assert argument.check(value) == value
+    with pytest.raises(ValueError, match="^timbre: expected a number, got nan$"):
+        argument.check(math.nan)
 
 
 def test_what_is_left_out_gets_its_default():

@@ -134,7 +134,7 @@ def test_a_bend_outlives_the_patch_and_ends_with_a_reset(controllers, desk, post
 def test_74_is_brightness_and_71_the_first_coordinate(controllers, desk):
     assert controllers.control(1, 74, 127, 0)
     assert desk.settings(1).knobs["brightness"] == 1.0
-    for value, expected in ((0, -1.0), (127, 2.0)):  # from the harp's to the organ's
+    for value, expected in ((0, -8.0), (127, 8.0)):  # what the bank was trained on
         assert controllers.control(1, 71, value, 0)
         assert desk.settings(1).embedding == (expected, 1.0)
 
@@ -144,7 +144,54 @@ def test_without_brightness_74_and_71_are_coordinates(book, posted):
     desk = Desk(book, posted.append, now=lambda: 0)
     controllers = Controllers(desk, posted.append)
     assert controllers.control(1, 74, 127, 0) and controllers.control(1, 71, 0, 0)
-    assert desk.settings(1).embedding == (2.0, -1.0)
+    assert desk.settings(1).embedding == (8.0, -8.0)
+
+
+def turned(controllers: Controllers, desk: Desk, number: int) -> list[float]:
+    """Where a coordinate or brightness is with a controller at 0, 32, 64, 96 and 127."""
+    found = []
+    for value in (0, 32, 64, 96, 127):
+        assert controllers.control(1, number, value, 0)
+        settings = desk.settings(1)
+        found.append(settings.knobs["brightness"] if number == 74 else settings.embedding[0])
+    return found
+
+
+@pytest.mark.parametrize("patch", ["piano", "organ", "harp"])
+def test_timbre_controllers_in_the_middle_leave_any_patch_as_saved(controllers, desk, patch):
+    desk.patch(1, patch)
+    saved = desk.settings(1)
+    for number, low, high in ((71, -8.0, 8.0), (74, 0.0, 1.0)):
+        ways = turned(controllers, desk, number)
+        assert ways == sorted(ways) and (ways[0], ways[-1]) == (low, high)
+        assert ways[1] == pytest.approx((low + ways[2]) / 2)
+        controllers.control(1, number, 64, 0)
+    assert desk.settings(1) == saved
+
+
+def test_the_middle_is_where_a_morph_osc_or_a_save_has_been_last(controllers, desk):
+    desk.morph(1, "piano", "organ", 0.25)
+    controllers.control(1, 71, 64, 0)
+    assert desk.settings(1).morph == 0.25
+    controllers.control(1, 71, 100, 0)
+    controllers.control(1, 71, 64, 0)
+    assert desk.settings(1).embedding == (0.5, 0.5)
+    desk.coordinate(1, 1, -0.75)
+    desk.knob(1, "brightness", 0.75)
+    for number in (71, 74):
+        controllers.control(1, number, 100, 0)
+        controllers.control(1, number, 64, 0)
+    assert desk.settings(1).embedding == (0.5, -0.75)
+    assert desk.settings(1).knobs["brightness"] == 0.75
+    controllers.control(1, 71, 127, 0)
+    desk.save(1, "mine")
+    controllers.control(1, 71, 64, 0)
+    assert desk.settings(1).embedding == (8.0, -0.75)
+
+
+def test_an_end_gives_way_to_a_patch_beyond_it(controllers, desk):
+    desk.timbre(1, (9.0, 0.0))
+    assert turned(controllers, desk, 71) == [-8.0, pytest.approx(0.5), 9.0, 9.0, 9.0]
 
 
 def test_unknown_controllers_mean_nothing(controllers, posted):

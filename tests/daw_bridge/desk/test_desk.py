@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from common.patch import Patch
 from common.window import PARTS
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import (
@@ -123,6 +124,45 @@ def test_saving_over_a_patch_must_be_asked_for(desk):
     desk.save(1, "harp", overwrite=True)
     desk.patch(2, "harp")
     assert desk.settings(2).embedding == (9.0, 9.0)
+
+
+FAR = Patch("far", (50.0, -12.5), {"breath": 1.0})
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda d: d.timbre(1, (1e30, -1e30)),
+        lambda d: (d.coordinate(1, 0, 13.0), d.coordinate(1, 1, float("-inf"))),
+        lambda d: d.patch(1, "far"),
+        lambda d: d.morph(1, "harp", "far", 1),
+        lambda d: (d.patch(1, "far"), d.save(1, "mine"), d.patch(1, "mine")),
+    ],
+    ids=["timbre", "coordinate", "patch", "morph", "saved"],
+)
+def test_nothing_gets_beyond_the_reach_of_the_bank(book, posted, turn):
+    """A quarter of -8..8 more at each end, whatever moves the base, and the knobs on top."""
+    book.add(FAR)
+    desk = Desk(book, posted.append, lambda: 0)
+    assert desk.reach == ((-12.0, 12.0), (-12.0, 12.0))
+    turn(desk)
+    assert desk.settings(1).embedding == (12.0, -12.0)
+    desk.knob(1, "brightness", 1.0)
+    desk.knob(1, "breath", 1.0)
+    assert desk.effective(1) == (12.0, -12.0)
+    played = [event.embedding for event in posted if isinstance(event, Timbre)]
+    assert played[-1] == (12.0, -12.0)
+    assert all(-12 <= x <= 12 for embedding in played for x in embedding)
+
+
+def test_a_patch_out_of_reach_is_told_once(book, posted, caplog):
+    book.add(FAR)
+    desk = Desk(book, posted.append, lambda: 0)
+    desk.patch(1, "far")
+    assert [record.getMessage() for record in caplog.records] == [
+        "patch far: embedding: 0: 50 is out of reach, and taken as 12 (-12 to 12)",
+        "patch far: embedding: 1: -12.5 is out of reach, and taken as -12 (-12 to 12)",
+    ]
 
 
 def test_a_snapshot_is_not_changed_by_later_turns(desk):

@@ -45,9 +45,9 @@ def test_the_next_controller_is_learnt_kept_and_heard_on_every_channel(
     assert again.learnt.bound == {21: "breath"}
 
 
-def test_a_coordinate_runs_over_what_the_patches_span(learning):
+def test_a_coordinate_runs_over_what_the_bank_was_trained_on(learning):
     learning.learnt.bind(30, "timbre/0")
-    for value, expected in ((0, -1.0), (127, 2.0)):
+    for value, expected in ((0, -8.0), (64, 0.0), (127, 8.0)):
         move(learning, 30, value)
         assert learning.settings(1).embedding == (expected, 1.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -14,7 +15,8 @@ DIRECTIONS = {"brightness": (1.0, 0.0), "breath": (0.5, -2.0)}
 
 def settings(**changed) -> Settings:
     knobs = MappingProxyType(changed.pop("knobs", {"brightness": 0.5, "breath": 0.5}))
-    return Settings("a", "b", (1.0, 2.0), knobs, gain_db=-3.0, pan=0.0, **changed)
+    base = (1.0, 2.0)
+    return Settings("a", "b", base, knobs, -3.0, 0.0, home=base, home_knobs=knobs, **changed)
 
 
 def test_knobs_at_the_middle_leave_the_base():
@@ -37,12 +39,13 @@ def test_volume_100_and_full_expression_are_0_db(volume, expression, expected):
 
 
 def test_the_level_stops_at_24_db():
-    assert Settings("a", "b", (0.0,), {}, gain_db=24.0, pan=0.0, volume=127).level_db == 24.0
+    assert replace(settings(), gain_db=24.0, volume=127).level_db == 24.0
 
 
 def test_a_morph_lies_on_the_line_and_meets_its_ends():
     a = settings(knobs={"brightness": 0.0, "breath": 0.5})
-    b = Settings("b", "c", (3.0, -2.0), {"brightness": 1.0, "breath": 0.5}, 3.0, 1.0)
+    b = settings(knobs={"brightness": 1.0, "breath": 0.5}).with_base((3.0, -2.0))
+    b = replace(b, gain_db=3.0, pan=1.0)
     half = settings().between(a, b, 0.25)
     assert half.embedding == (1.5, 1.0)
     assert half.knobs["brightness"] == 0.25

@@ -30,7 +30,8 @@ def translator(desk, posted) -> MidiTranslator:
     ("data", "event"),
     [
         ("90 3c 64", NoteOn(40, 1, 60, 100)),
-        ("9f 00 01", NoteOn(40, 16, 0, 1)),
+        ("9f 15 01", NoteOn(40, 16, 21, 1)),
+        ("8f 00 00", NoteOff(40, 16, 0)),
         ("90 3c 00", NoteOff(40, 1, 60)),
         ("81 3c 40", NoteOff(40, 2, 60)),
         ("b2 40 7f", Pedal(40, 3, 64, True)),
@@ -71,6 +72,14 @@ def test_system_messages_are_passed_over(translator, posted, data):
     translator.hear(mido.Message.from_hex(data), 40)
     assert posted == []
     assert translator.ignored == 0
+
+
+def test_notes_of_keys_that_a_piano_does_not_have_are_counted(translator, posted):
+    for key in (20, 21, 108, 109, 127):
+        translator.hear(mido.Message("note_on", note=key, velocity=1), 40)
+        translator.hear(mido.Message("note_off", note=key), 41)
+    assert [e.key for e in posted if isinstance(e, NoteOn)] == [21, 108]
+    assert (translator.outside, translator.ignored) == (3, 0)
 
 
 @pytest.mark.parametrize("data", ["", "e0", "e0 00", "f2", "c0", "90 3c", "90 80 00", "3c", "f4"])

@@ -86,6 +86,17 @@ def test_its_networks_are_ready_to_play(toy_bank):
     assert logits.shape == (1, 256, 256)
 
 
+def test_its_span_is_that_of_the_instruments_it_was_trained_on(folder):
+    (folder / "far.yaml").write_text("embedding: [50, -50]")
+    (low_0, high_0), (low_1, high_1) = load_bank(folder).span
+    assert (low_0, high_0) == pytest.approx((-0.6, 0.8), abs=1e-3)
+    assert (low_1, high_1) == pytest.approx((-1.1, 0.9), abs=1e-3)
+    path = folder / "mel2mel.safetensors"
+    save_file({"instruments.weight": torch.zeros(2, 2)}, path)
+    told = refusal(lambda: load_bank(folder).span)
+    assert told == f"{path}: tensor instruments.weight does not fit bank.yaml's sizes"
+
+
 def test_what_may_be_left_out(folder):
     edit(folder, lambda c: [c.pop(k) for k in ("wavenet", "knobs", "fidelity", "about")])
     for name in ("piano", "organ", "bright-lead"):

@@ -11,7 +11,7 @@ import mido
 import pytest
 
 from daw_bridge.events import SUSTAIN, NoteOff, NoteOn, Pedal
-from daw_bridge.midi.file import read_midi_file
+from daw_bridge.midi.file import DRUMS, read_midi_file
 from trainer.data.corpus import (
     Piece,
     corpus_digest,
@@ -23,7 +23,7 @@ from trainer.data.corpus import (
     split_pieces,
     without_copies,
 )
-from trainer.data.score import DRUMS, PART, score_events
+from trainer.data.score import PART, score_events
 
 
 def test_pieces_are_sorted_into_their_splits(corpus):
@@ -187,7 +187,7 @@ def test_an_odd_file_keeps_every_note_and_every_pedal(tmp_path):
         [on(note=60, velocity=90), off(note=60, time=960)],
         [on(note=60, velocity=50, time=240, channel=1), on(note=60, velocity=0, time=240)],
         [cc(control=64, value=64, time=120), cc(control=64, value=63, time=1_080)],
-        [on(note=36, velocity=99, channel=DRUMS), off(note=36, time=100, channel=DRUMS)],
+        [on(note=36, velocity=99, channel=DRUMS - 1), off(note=36, time=100, channel=DRUMS - 1)],
     ]
     file = mido.MidiFile(type=1, ticks_per_beat=480)
     file.tracks.extend(mido.MidiTrack(track) for track in tracks)

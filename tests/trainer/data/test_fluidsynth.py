@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from daw_bridge.events import SUSTAIN, NoteOff, NoteOn, Pedal
-from trainer.__main__ import SOUNDFONT
 from trainer.data.fluidsynth import FluidSynth
+from trainer.data.plan import SOUNDFONT
 
 RATE = 16_000
 A4 = [NoteOn(8_000, 1, 69, 100), NoteOff(40_000, 1, 69)]

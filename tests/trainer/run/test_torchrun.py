@@ -53,8 +53,8 @@ def test_two_processes_learn_as_one_with_twice_the_batch(network, data, tmp_path
     rate = ["--template-rate=0.01"] if network == "mel2mel" else []
     flags = [f"--data={data}", f"--iterations={ITERATIONS}", "--device=cpu", *rate, *TINY[network]]
     one, two = tmp_path / "one", tmp_path / "two"
-    with torchrun(network, *flags, f"--run={two}", "--batch=3") as process:
-        assert main([network, *flags, f"--run={one}", "--batch=6"]) == 0
+    with torchrun(network, *flags, f"--run={two}", "--batch=8") as process:
+        assert main([network, *flags, f"--run={one}", "--batch=16"]) == 0
         _, shown = process.communicate(timeout=120)
         assert process.returncode == 0, shown.decode()
     assert len(losses(two)) == ITERATIONS // 50
@@ -66,7 +66,7 @@ def test_two_processes_learn_as_one_with_twice_the_batch(network, data, tmp_path
     for name, value in single["average"].items():
         # By and large: a weight that hardly matters may wander by itself.
         apart = (shared["average"][name] - value).square().mean().sqrt()
-        assert apart < 4e-3, name
+        assert apart < 2e-2, name
     validations = [kept["progress"][3] for kept in (single, shared)]
     assert validations[1] == pytest.approx(validations[0], rel=1e-2)
 

@@ -149,7 +149,7 @@ def test_a_network_may_start_from_anothers_weights(plan):
 def test_sigterm_stops_a_run_with_a_checkpoint(plan, data):
     asked = plan("mel2mel", "run", 1)
     flags = [f"--data={data}", f"--run={asked.run}", "--batch=3", "--frames=24"]
-    flags += ["--hidden=8", "--timbre-features=1"]
+    flags += ["--hidden=8", "--timbre-features=2"]
     process = subprocess.Popen(
         [sys.executable, "-m", "trainer", "mel2mel", *flags],
         cwd=REPOSITORY,

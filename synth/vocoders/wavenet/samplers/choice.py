@@ -29,7 +29,7 @@ def load_sampler(name: str) -> tuple[Sampler, torch.device]:
     modules: dict[str, Sampler] = {"cpu": sampler_cpu, "reference": sampler_reference}
     if name not in modules:
         allowed = ", ".join(SAMPLERS)
-        raise ValueError(f"sampler {name!r} is not allowed: it must be one of {allowed}")
+        raise ValueError(f"sampler: expected one of {allowed}, got {name!r}")
     return modules[name], torch.device("cpu")
 
 

@@ -108,7 +108,7 @@ def check_inputs(
 ) -> None:
     """Refuse what does not fit the network or each other, by ValueError."""
     if draws.ndim != 2:
-        raise ValueError(f"draws has {draws.ndim} dimensions; must have 2, (batch, n)")
+        raise ValueError(f"draws: expected 2 dimensions, (batch, n), got {draws.ndim}")
     batch, n = draws.shape
     wanted = {
         "draws": (draws, (batch, n), torch.float32),
@@ -122,11 +122,11 @@ def check_inputs(
     for name, (tensor, shape, dtype) in wanted.items():
         if tuple(tensor.shape) != shape or tensor.dtype != dtype:
             found = f"{tuple(tensor.shape)} {tensor.dtype}"
-            raise ValueError(f"{name} is {found}; must be {shape} {dtype}")
+            raise ValueError(f"{name}: expected {shape} {dtype}, got {found}")
     if not state.history.is_contiguous():
         # A sampler writes into it where it lies.
-        raise ValueError("history is not contiguous; must be")
+        raise ValueError("history: expected a contiguous tensor, got one with gaps")
     if classes is not None and classes.numel():
         low, high = int(classes.min()), int(classes.max())
         if low < 0 or high >= CLASSES:
-            raise ValueError(f"classes span {low}..{high}; must lie in 0..{CLASSES - 1}")
+            raise ValueError(f"classes: expected 0 to {CLASSES - 1}, got {low} to {high}")

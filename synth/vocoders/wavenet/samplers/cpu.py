@@ -45,9 +45,9 @@ NO_LOGITS = np.empty((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """Weights, and who helps: one thread for each core but the caller's, which start when there
-    are rows enough. mels: of the conditioning."""
+class CpuWeights:
+    """Weights, and threads that help: one for each core but the caller's; they are started when
+    there are enough rows. mels: of the conditioning."""
 
     weights: PackedWeights
     mels: int
@@ -55,12 +55,12 @@ class Packed:
     helpers: ThreadPoolExecutor
 
 
-def pack(weights: WaveNetWeights) -> Packed:
+def pack(weights: WaveNetWeights) -> CpuWeights:
     """See the Sampler contract. To be played on all cores that this thread may use now."""
     cores = cores_here()
     packed = _place(_pack(round_weights(weights)), weights.mel.shape[2])
     # A pool must have room for one, and starts it only when it is asked for.
-    return Packed(packed, weights.mel.shape[2], cores, ThreadPoolExecutor(max(cores - 1, 1)))
+    return CpuWeights(packed, weights.mel.shape[2], cores, ThreadPoolExecutor(max(cores - 1, 1)))
 
 
 def _place(weights: PackedWeights, mels: int) -> PackedWeights:
@@ -134,14 +134,14 @@ def as_integers(matrices: Tensor, kind: torch.dtype, beside: bool = BESIDE) -> M
 
 
 def sample(
-    packed: Packed, conditioning: Tensor, state: SamplerState, draws: Tensor
+    packed: CpuWeights, conditioning: Tensor, state: SamplerState, draws: Tensor
 ) -> tuple[Tensor, SamplerState]:
     """See the Sampler contract."""
     return _run(packed, conditioning, state, draws, None, NO_LOGITS), state
 
 
 def follow(
-    packed: Packed,
+    packed: CpuWeights,
     conditioning: Tensor,
     state: SamplerState,
     draws: Tensor,
@@ -154,7 +154,7 @@ def follow(
 
 
 def _run(
-    packed: Packed,
+    packed: CpuWeights,
     conditioning: Tensor,
     state: SamplerState,
     draws: Tensor,

@@ -1,6 +1,6 @@
-"""The WaveNet sampler to read: one sample of one row at a time, the truth for faster ones.
+"""The readable WaveNet sampler: one sample of one row at a time. Faster ones must match it.
 
-Rows are walked one by one, so that no matrix library can round a row by its neighbours.
+Rows are computed one by one, because a matrix library may round a row differently beside others.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ SIGNATURE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class TritonWeights:
     """Weights on the device. Matrices are float16, inputs by outputs, one after the other:
     embedding (256, R); gates (L, 4, R, R): tanh and sigmoid halves of the past tap, then of
     the present one; residual (L, R, R); skip (L, R, S); out (S, S); end (S, 256). Biases are
@@ -81,7 +81,7 @@ def device() -> torch.device:
     return torch.device("cuda")
 
 
-def pack(weights: WaveNetWeights) -> Packed:
+def pack(weights: WaveNetWeights) -> TritonWeights:
     """See the Sampler contract. Raises ValueError for sizes that the kernel cannot take."""
     weights, place = round_weights(weights), device()
     residual, skip = weights.embedding.shape[1], len(weights.out_bias)
@@ -94,7 +94,7 @@ def pack(weights: WaveNetWeights) -> Packed:
     gates = torch.stack([past[:, :, 0], past[:, :, 1], now[:, :, 0], now[:, :, 1]], 1)
     starts = [sum(weights.dilations[:layer]) for layer in range(len(weights.dilations))]
     rings = torch.tensor(list(zip(starts, weights.dilations, strict=True)), dtype=torch.int32)
-    return Packed(
+    return TritonWeights(
         weights.dilations,
         half(weights.embedding),
         weights.mel.flatten(0, 1).T.contiguous().to(place),
@@ -124,7 +124,7 @@ def check_sizes(residual: int, skip: int, dilations: tuple[int, ...]) -> None:
 
 
 def sample(
-    packed: Packed, conditioning: Tensor, state: SamplerState, draws: Tensor
+    packed: TritonWeights, conditioning: Tensor, state: SamplerState, draws: Tensor
 ) -> tuple[Tensor, SamplerState]:
     """See the Sampler contract."""
     _, drawn = _launch(packed, conditioning, state, draws, None)
@@ -132,7 +132,7 @@ def sample(
 
 
 def follow(
-    packed: Packed, conditioning: Tensor, state: SamplerState, draws: Tensor, classes: Tensor
+    packed: TritonWeights, conditioning: Tensor, state: SamplerState, draws: Tensor, classes: Tensor
 ) -> tuple[Tensor, Tensor, SamplerState]:
     """See the Sampler contract."""
     logits, drawn = _launch(packed, conditioning, state, draws, classes)
@@ -161,7 +161,7 @@ def _shared_bytes() -> int:
 
 
 def _launch(
-    packed: Packed,
+    packed: TritonWeights,
     conditioning: Tensor,
     state: SamplerState,
     draws: Tensor,

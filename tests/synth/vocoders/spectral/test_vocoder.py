@@ -177,18 +177,18 @@ def test_phases_stay_small_however_long_it_plays():
 @pytest.mark.parametrize("shape", [(1, 4, 80), (2, 4, 513), (4, 513), (1, 4, 513, 1)])
 def test_frames_of_another_shape_are_refused(shape):
     vocoder = SpectralVocoder(DEFAULT)
-    with pytest.raises(ValueError, match=r"takes \(1, any number, 513\)"):
+    with pytest.raises(ValueError, match=r"expected shape \(1, any number, 513\)"):
         vocoder.step(torch.zeros(shape), vocoder.initial_state(1), torch.empty(1, 4, 0))
 
 
 @pytest.mark.parametrize(
     ("analysis", "lookahead", "message"),
     [
-        (DEFAULT, 0, "must be 1..4 frames"),
-        (DEFAULT, 5, "must be 1..4 frames"),
+        (DEFAULT, 0, "expected 1 to 4 frames"),
+        (DEFAULT, 5, "expected 1 to 4 frames"),
         (Analysis(window=1_000), None, "twos and threes"),
-        (Analysis(window=1_023), None, "must be even"),
-        (Analysis(hop=512), None, "at least 4 hops"),
+        (Analysis(window=1_023), None, "expected an even number"),
+        (Analysis(hop=512), None, "at most a quarter of the window"),
     ],
 )
 def test_what_cannot_be_played_is_refused(analysis, lookahead, message):

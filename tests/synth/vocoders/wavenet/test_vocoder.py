@@ -79,12 +79,12 @@ def test_plays_in_inference_mode_with_a_state_from_before():
 
 
 def test_refuses_a_sampler_that_is_not_there():
-    with pytest.raises(ValueError, match="'fpga' is not allowed.*cpu, reference"):
+    with pytest.raises(ValueError, match="expected one of cpu, reference, triton, got 'fpga'"):
         WaveNetVocoder(lively(SMALL), "fpga")
 
 
 @pytest.mark.parametrize(("bands", "draws"), [(7, 128), (6, 127)])
 def test_refuses_frames_and_draws_of_another_shape(bands, draws):
     vocoder = WaveNetVocoder(lively(SMALL), "cpu")
-    with pytest.raises(ValueError, match="must be \\(1, 3, "):
+    with pytest.raises(ValueError, match="expected shape \\(1, 3, "):
         vocoder.step(mels(bands, 1, 3), vocoder.initial_state(1), torch.rand(1, 3, draws))
