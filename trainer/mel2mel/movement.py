@@ -39,14 +39,17 @@ FARTHEST = 60
 """Frames up to which the autocorrelation is looked at."""
 FIRST_MEMORY_S = 0.05
 """Of an instrument that does not move."""
+SMOOTHED = 1.15
+"""Spreads are stated so many times larger than measured, for sound is made of frames that overlap:
+each smooths what the others have drawn."""
 ALIKE = 3
 """A key's spread is the median of its own and of so many keys on either side."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyMovement:
-    """spread (instruments, 88, decay bands): standard deviations, natural log; memory_s
-    (instruments,)."""
+    """spread (instruments, 88, decay bands): standard deviations that are to be drawn, natural log;
+    memory_s (instruments,)."""
 
     spread: Tensor
     memory_s: Tensor
@@ -72,7 +75,8 @@ def measure_movement(folder: Path, patches: list[str], network: Mel2Mel) -> KeyM
     for i, nearest in enumerate(nearest_keys(folder, patches, heard)):
         spread[i] = _smoothed(spread[i])[nearest]
     medians = torch.tensor([float(np.median(each or [FIRST_MEMORY_S])) for each in memory_s])
-    return KeyMovement(spread.nan_to_num(0.0).clamp(max=LARGEST_SPREAD), medians)
+    spread = (SMOOTHED * spread.nan_to_num(0.0)).clamp(max=LARGEST_SPREAD)
+    return KeyMovement(spread, medians)
 
 
 def with_movement(network: Mel2Mel, measured: KeyMovement) -> Mel2Mel:
