@@ -21,11 +21,10 @@ With levels, a spectrum is a shape of unit power times a level of its own. Betwe
 shapes mix in the log, which alone would lose power wherever their partials differ; the levels mix
 apart from them, so a key half way is as loud as half way in dB.
 
-With movement, each key has in each decay band a spread, the standard deviation of its level in
-natural log, and a timbre has a memory, after which the level has forgotten where it was. It grows
-during the first moments. A band's
-spread is the mean of its keys', weighted by their power there. Wide bands hold so many bins that
-their levels stand still.
+With movement, each key has a spread in each decay band, the standard deviation of its level in
+natural log, and a timbre has a memory, after which the level has forgotten where it was. The spread
+grows during a key's first moments. A band's spread is the mean of its keys', weighted by their
+power there. Wide bands hold so many bins that their levels stand still.
 """
 
 from __future__ import annotations
