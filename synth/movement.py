@@ -57,8 +57,8 @@ class Movement:
         """
         moved = spectra.clone(memory_format=torch.contiguous_format)
         walk, begun = state.walk.numpy(), state.begun.numpy()
-        widths, frames, drawn = (x.contiguous().numpy() for x in (spread, memory, draws))
-        _move(moved.numpy(), widths, frames, drawn, walk, begun)
+        spreads, memories, drawn = (x.contiguous().numpy() for x in (spread, memory, draws))
+        _move(moved.numpy(), spreads, memories, drawn, walk, begun)
         return moved, state
 
 

@@ -85,7 +85,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
 def embedding(bank: Bank, name: str) -> tuple[float, ...]:
     """Where a patch plays in the embedding space: its own point, moved by its own knobs."""
     patch = bank.patch(name)
-    settings = Settings(name, name, patch.embedding, patch.knobs, patch.gain_db, patch.pan)
+    base, knobs = patch.embedding, patch.knobs
+    settings = Settings(name, name, base, knobs, patch.gain_db, patch.pan, base, knobs)
     return settings.effective(bank.knobs)
 
 

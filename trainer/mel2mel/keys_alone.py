@@ -7,6 +7,7 @@ octave decays, and how a tone fills the first frames.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -112,13 +113,16 @@ def nearest_keys(
     return nearest
 
 
-def held_keys(folder: Path, patches: list[str], analysis: Analysis) -> Iterator[HeldKey]:
-    """Every single key of a data set."""
+def held_keys(
+    folder: Path, patches: list[str], analysis: Analysis, longest_s: float = math.inf
+) -> Iterator[HeldKey]:
+    """Every single key of a data set, or so many seconds of each."""
     hop, half = analysis.hop, analysis.window // 2
     for path in tqdm(sorted((folder / KEYS_ALONE).glob("*.npz")), "keys", unit="key"):
         excerpt = load_excerpt(path, patches)
         onset, key = map(int, np.argwhere(excerpt.roll[:, KEYS:])[0])
         frames = int(np.flatnonzero(excerpt.roll[:, key])[-1]) + 1 - onset
+        frames = int(min(frames, longest_s * analysis.frame_rate))
         audio = audio_around(excerpt.audio, onset * hop, frames * hop, half)
         linear = fold(framed_magnitudes(audio[None], analysis)[0], analysis)
         yield HeldKey(excerpt.instrument, key, excerpt.roll[onset, key] / 127, linear)

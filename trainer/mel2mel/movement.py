@@ -61,7 +61,8 @@ def measure_movement(folder: Path, patches: list[str], network: Mel2Mel) -> KeyM
     spread = torch.full((len(patches), KEYS, len(templates.decay_edges) - 1), torch.nan)
     memory_s: list[list[float]] = [[] for _ in patches]
     heard: list[set[int]] = [set() for _ in patches]
-    for held in held_keys(folder, patches, network.config.analysis):
+    longest_s = UNTIL_S + TREND_S
+    for held in held_keys(folder, patches, network.config.analysis, longest_s):
         heard[held.instrument].add(held.key)
         told = _measure(held.linear, templates)
         if told is not None:

@@ -8,13 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
 from synth.bank.bank import load_bank
-from tests.trainer.tiny_data import FRAMES, HALVE_EVERY, INSTRUMENTS, SIZES, write_manifest
+from tests.trainer.tiny_data import (
+    FRAMES,
+    HALVE_EVERY,
+    HOP,
+    INSTRUMENTS,
+    RATE,
+    SIZES,
+    write_excerpt,
+    write_manifest,
+)
 from trainer.bank.bank import make_bank
 from trainer.bank.plan import BankPlan, read_fidelity
 from trainer.mel2mel import training as mel2mel
@@ -85,6 +95,37 @@ def test_the_brightness_knob_tilts_the_spectrum(runs, data, tmp_path):
     bank = load_bank(tmp_path / "bank")
     assert bank.knobs == {"brightness": (0.0, 0.0, 2.0)} and bank.more == 1
     assert all(bank.patch(name).knobs == {"brightness": 0.5} for name in bank.names)
+
+
+def with_single_keys(data: Path, copy: Path) -> Path:
+    """The data set, and one key of each instrument, held for 8 s: a tone that swells and sinks."""
+    shutil.copytree(data, copy)
+    time = np.arange(9 * RATE) / RATE
+    tone = 0.1 * np.sin(2 * np.pi * 440 * time) * (1 + 0.5 * np.sin(2 * np.pi * 3 * time))
+    audio = np.rint(tone * (time < 8) * 32767).astype(np.int16)
+    roll = np.zeros((len(audio) // HOP, 176), np.uint8)
+    roll[:1_000, 48] = roll[0, 88 + 48] = 80
+    for patch in INSTRUMENTS:
+        write_excerpt(copy / "keys" / f"69-{patch}.npz", audio, roll, patch)
+    return copy
+
+
+def test_held_notes_move_where_there_are_single_keys(runs, data, tmp_path):
+    keyed = with_single_keys(data, tmp_path / "data")
+    assert make(runs, keyed, tmp_path / "bank")["mel2mel"]["movement"] == 1
+    bank = load_bank(tmp_path / "bank")
+    knobs = {"brightness": (0.0, 0.0, 2.0, 0.0), "movement": (0.0, 0.0, 0.0, 2.0)}
+    assert bank.knobs == knobs and bank.more == 2
+    assert all(bank.patch(n).knobs == {"brightness": 0.5, "movement": 0.5} for n in bank.names)
+    weights = tmp_path / "bank" / "mel2mel.safetensors"
+    assert read_config(weights)["movement"] == 1
+    network, left = bank.mel2mel(), load_file(runs / "mel2mel" / "weights.safetensors")
+    spread = network.templates.spread(network.timbre(torch.tensor([bank.point("bell")])))
+    # The tone swings by 0.36 (root of the mean square of its natural log).
+    assert float(spread.max()) == pytest.approx(0.36, abs=0.1)
+    kept = load_file(weights)
+    assert all(torch.equal(kept[k], left[k]) for k in left)
+    assert "movement" not in make(runs, keyed, tmp_path / "still", still=True)["mel2mel"]
 
 
 def test_a_bank_tells_what_it_was_made_of_in_plain_units(runs, data, tmp_path):
