@@ -72,7 +72,8 @@ def _level(limiter: Limiter, normalized: bool) -> str:
     peak_db = 20 * math.log10(limiter.peak)
     if normalized:
         return f"level    gain {PEAK_DB - peak_db:+.1f} dB, peak {PEAK_DB:g} dB"
-    return f"level    peak {peak_db:.1f} dB, {limited(limiter.share, limiter.most_db)}"
+    told = limited(limiter.share, limiter.most_db)
+    return f"level    peak before the limiter {peak_db:.1f} dB, {told}"
 
 
 def _target(out: Path) -> Path:

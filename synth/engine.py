@@ -82,7 +82,7 @@ class Engine(Generic[PredictorState, VocoderState]):
 
     @torch.inference_mode()
     def render(self, windows: Sequence[Window], frames: int) -> np.ndarray:
-        """The next block: (frames * hop, 2), float32, limited to -1..1.
+        """The next block: (frames * hop, 2), float32, as the limiter leaves it.
 
         windows: one for each part that may sound, all `frames` long, by part.
         """

@@ -71,6 +71,23 @@ def test_blocks_do_not_change_the_samples(name: str, frames: int) -> None:
     np.testing.assert_array_equal(heard[0], heard[2])
 
 
+def test_parts_that_fall_asleep_and_wake_sound_the_same_in_any_blocks() -> None:
+    bank, rests = load_bank(DEFAULT_BANK), slice(round(1.9 * RATE), round(1.95 * RATE))
+    score = [
+        TimedMessage(at + late, mido.Message(kind, channel=channel, note=64 - 7 * channel))
+        for channel, late in ((0, 0.0), (1, 0.07))
+        for at, kind in ((0.1, "note_on"), (0.3, "note_off"), (2.0, "note_on"))
+    ]
+    score.sort(key=lambda timed: timed.seconds)
+    heard = []
+    for block in (1, 16, 50):
+        blocks = bounce(spectral(bank), score, {1: "trumpet", 2: "grand-piano"}, 280, block=block)
+        heard.append(np.concatenate(list(blocks)))
+    assert not heard[0][rests].any() and np.abs(heard[0][rests.stop :]).max() > 0.01
+    np.testing.assert_array_equal(heard[0], heard[1])
+    np.testing.assert_array_equal(heard[0], heard[2])
+
+
 def test_a_long_piece_seen_as_a_whole_is_played_to_its_end() -> None:
     """More events than may wait from a network at once."""
     bank, frames = load_bank(DEFAULT_BANK), 40
