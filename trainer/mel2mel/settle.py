@@ -20,7 +20,7 @@ from trainer.mel2mel.keys_alone import KeySounds
 
 SILENT_FLOOR = -14.0
 """Natural log of the noise floor to begin with, that of silence."""
-MIXTURES, MIXTURE_WEIGHT = 400, 0.03
+MIXTURES, MIXTURE_WEIGHT = 400, 0.01
 """Timbres between two or three instruments that count as well, and how much each."""
 RIDGE = 1e-4
 """Of least squares, so that no function of the timbre counts more than it must."""
@@ -28,10 +28,11 @@ LAYERS = ("power", "extra_power", "release")
 """Of the templates, that are kept."""
 
 
-def settle(network: Mel2Mel, sounds: KeySounds) -> str:
+def settle(network: Mel2Mel, sounds: KeySounds, corrected: bool = False) -> str:
     """Place the instruments, and let templates begin as the keys sound.
 
-    What a network already knows of velocities and releases is kept; its corrections begin again at
+    What a network already knows of velocities and releases is kept. corrected: so are its
+    corrections, because they were learnt on templates like these; otherwise they begin again at
     nothing. Returns a line that says how well the templates tell the instruments apart.
     """
     with torch.no_grad():
@@ -49,7 +50,7 @@ def settle(network: Mel2Mel, sounds: KeySounds) -> str:
         there = torch.linalg.pinv(_with_one(points))
         for layer, values in zip(_modulators(network), modulations, strict=True):
             set_linear(layer, there @ values)
-        for head in (network.fine, network.mel):
+        for head in () if corrected else (network.fine, network.mel):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
         away = (told @ solution - shares).abs()

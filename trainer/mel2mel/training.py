@@ -28,6 +28,7 @@ from trainer.run.checkpoint import LAST
 from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work
 from trainer.run.plan import TrainingPlan
+from trainer.run.weights import read_config
 
 LOOKAHEADS = (0, 1, 2, 4, 8, None)
 LOOKAHEAD_SHARES = (0.2, 0.1, 0.15, 0.25, 0.1, 0.2)
@@ -94,7 +95,8 @@ class Mel2MelObjective(nn.Module):
         own = range(shard.rank, total, shard.ranks)
         lookaheads = draw_lookaheads(total, random)
         instruments = len(self._data.patches)
-        between = round(BETWEEN_SHARE * total)
+        # Mixtures of long sequences would cost three times as much as the rest of the step.
+        between = round(BETWEEN_SHARE * total) if stretch == 1 else 0
         if self.network.templates is None or instruments < 2:
             between = 0
         mixtures = draw_mixtures(between, instruments, random)
@@ -189,7 +191,8 @@ def train(plan: TrainingPlan, settings: Mel2MelSettings) -> None:
             if machine.first:
                 print(report, file=sys.stderr)
         if placed and not begun and not plan.init:
-            report = settle(network, measure_keys(plan.data, data.patches, network))
+            corrected = bool(settings.grow and read_config(settings.grow).get("blend"))
+            report = settle(network, measure_keys(plan.data, data.patches, network), corrected)
             if machine.first:
                 print(report, file=sys.stderr)
         run = Run(plan, objective, groups, machine)
