@@ -95,7 +95,7 @@ class Mel2MelObjective(nn.Module):
         own = range(shard.rank, total, shard.ranks)
         lookaheads = draw_lookaheads(total, random)
         instruments = len(self._data.patches)
-        # Mixtures of long sequences would cost three times as much as the rest of the step.
+        # Long sequences are few; mixtures are learnt from the many short ones.
         between = round(BETWEEN_SHARE * total) if stretch == 1 else 0
         if self.network.templates is None or instruments < 2:
             between = 0
