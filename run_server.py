@@ -10,6 +10,8 @@ the flags have been read.
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -35,16 +37,25 @@ def main(
     """
     logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
     arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         if arguments[:1] == ["render"]:
             return _render(read_flags(RenderFlags, arguments[1:], f"{PROGRAM} render"))
         return _live(read_flags(LiveFlags, arguments, PROGRAM), around)
+    except BrokenPipeError:  # whoever reads what is printed has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except (ValueError, OSError) as error:
         print(f"melstream: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("melstream: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _interrupt(*_: object) -> None:
+    """What SIGTERM does until the server plays: as Ctrl-C, so that nothing is left half done."""
+    raise KeyboardInterrupt
 
 
 def _render(flags: RenderFlags) -> int:

@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 import yaml
 
 from common.checks import brief
+from common.files import check_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
+
+MOST_BYTES = 2**20
+"""Of a YAML file: a bank's has some kilobytes, and YAML is slow to read."""
 
 WORDS = {
     "greater than or equal to": "at least",
@@ -43,6 +47,7 @@ def read_document(path: Path, shape: type[T]) -> T:
 
 def read_yaml(path: Path) -> Any:
     """What a YAML file holds; None if it is empty. ValueError if it cannot be read."""
+    check_file(path, MOST_BYTES)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -56,6 +56,20 @@ def whole_file(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
             partial.unlink()
 
 
+def check_file(path: Path, most_bytes: int) -> None:
+    """Raises ValueError unless path is a file of at most so many bytes.
+
+    A pipe or a device would be read for ever.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: no such file")
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a file, got a folder, pipe or device")
+    if path.stat().st_size > most_bytes:
+        size, most = (n / 2**20 for n in (path.stat().st_size, most_bytes))
+        raise ValueError(f"{path}: expected at most {most:g} MiB, got {size:.1f} MiB")
+
+
 def remove_partials(folder: Path) -> None:
     """Remove what a killed program left unfinished in a folder."""
     for partial in folder.glob(f".*{PARTIAL}"):

@@ -47,6 +47,7 @@ WORDS = {
     r"invalid choice (.*) for argument '(\S+)'\. Expected one of \((.*)\)\.": (
         r"\2: expected one of \3, got \1"
     ),
+    r" - typing\.Literal\[.*": "",
     r"Missing value for argument '(\S+)'\..*": r"\1: expected a value, got none",
     r"Missing from .*?: (\S+).*": r"\1 is missing",
     r"Unrecognized options: (.*)": r"not understood: \1",

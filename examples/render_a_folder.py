@@ -7,6 +7,8 @@ from pathlib import Path
 SERVER = Path(__file__).resolve().parents[1] / "run_server.py"
 PATCHES = ("grand-piano", "vibraphone")
 
+if len(sys.argv) < 2:
+    raise SystemExit(__doc__)
 folder = Path(sys.argv[1])
 out = Path(sys.argv[2]) if len(sys.argv) > 2 else folder
 out.mkdir(exist_ok=True)

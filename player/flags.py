@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +15,8 @@ from common.folders import user_file
 from common.names import SamplerName, VocoderName
 from common.window import PARTS
 
-PROGRAM = "run_server.py"
+PROGRAM = Path(sys.argv[0]).name or "melstream"
+"""What the user has called it: run_server.py, or melstream where it is installed."""
 DEFAULT_BANK = Path(__file__).resolve().parents[1] / "patches" / "gm10"
 MIDI_MAP = "midi-map.yaml"
 """The file of learnt controllers, in the user's folder."""

@@ -42,7 +42,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     or OSError for what cannot be had.
     """
     bank = load_bank(flags.bank)
-    first = flags.patch or bank.names[0]
+    first = bank.names[0] if flags.patch is None else flags.patch
     bank.patch(first)
     address, midi_map = flags.osc_address(), flags.midi_map_path()
     if midi_map:

@@ -24,11 +24,18 @@ PEAK_DB = -1.0
 """Where a normalized file peaks, dB of full scale."""
 
 
+MOST_HOURS = 24
+"""Of a rendering: a broken MIDI file may ask for a century of silence."""
+
+
 def render(flags: RenderFlags) -> None:
     """Render a MIDI file. ValueError or OSError for bad input, or what cannot be written."""
     bank, out, limiter = load_bank(flags.bank), _target(flags.out), _limiter(flags)
     chosen = _chosen_patches(flags, bank)
     messages = _playable(read_midi_file(flags.midi), chosen, bank, flags.midi)
+    hours = messages[-1].seconds / 3600
+    if hours > MOST_HOURS:
+        raise ValueError(f"{flags.midi}: expected at most {MOST_HOURS} hours, got {hours:,.0f}")
     instrument = make_instrument(bank, flags.vocoder, flags.sampler)
     print(f"vocoder  {instrument.reason}")
     rate, hop = bank.analysis.rate, bank.analysis.hop
@@ -78,8 +85,8 @@ def _level(limiter: Limiter, normalized: bool) -> str:
 
 def _target(out: Path) -> Path:
     """Where a rendering may go; ValueError where it would replace something that is no sound."""
-    if out.suffix.lower() in (".mid", ".midi"):
-        raise ValueError(f"{out}: is the name of a MIDI file; name a WAV, e.g. song.wav")
+    if out.suffix.lower() != ".wav":
+        raise ValueError(f"{out}: expected the name of a WAV, such as song.wav")
     if os.path.exists(out) and not os.path.isfile(out):
         raise ValueError(f"{out}: is not a file that can be replaced")
     return out
@@ -87,7 +94,7 @@ def _target(out: Path) -> Path:
 
 def _chosen_patches(flags: RenderFlags, bank: Bank) -> dict[int, str]:
     """Part -> patch, as the flags say; the file's own programs decide the rest."""
-    chosen = {part: flags.patch for part in PARTS if flags.patch and part != DRUMS}
+    chosen = {part: flags.patch for part in PARTS if flags.patch is not None and part != DRUMS}
     chosen |= flags.patches_of_parts()
     for name in chosen.values():
         bank.patch(name)

@@ -8,8 +8,12 @@ from pathlib import Path
 import mido
 from mido import KeySignatureError
 
+from common.files import check_file
+
 DRUMS = 10
 """The part (MIDI channel, counted from 1) that General MIDI keeps for drums."""
+MOST_BYTES = 64 * 2**20
+"""Of a MIDI file: the longest pieces have less than one MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ def read_midi_file(path: str | Path) -> list[TimedMessage]:
 
     Raises ValueError, naming the file, if it does not exist or is not such a file.
     """
+    check_file(Path(path), MOST_BYTES)
     try:
         # clip: there are files with data bytes over 127, and they can still be played.
         file = mido.MidiFile(path, clip=True)
@@ -36,8 +41,6 @@ def read_midi_file(path: str | Path) -> list[TimedMessage]:
             seconds += message.time
             if not message.is_meta and hasattr(message, "channel"):
                 messages.append(TimedMessage(seconds, message))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such MIDI file") from None
     except (OSError, EOFError, LookupError, TypeError, ValueError, KeySignatureError) as error:
         reason = str(error) or "the file ends too early"
         raise ValueError(f"{path}: not a MIDI file of type 0 or 1 ({reason})") from None

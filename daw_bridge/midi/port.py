@@ -112,7 +112,7 @@ def open_input(
     except OSError as error:
         if name == "auto":
             return MidiInput((), str(error), hear, now)
-        raise
+        raise OSError(f"--midi {name}: {error}") from error
     if name == "auto":
         wanted = [port for port in found if _is_hardware(port, api)]
     else:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from common.files import check_file
 from common.names import VocoderName
 from common.patch import Patch, check_name
 from synth.bank.bank_file import read_bank_file
@@ -29,6 +30,8 @@ from synth.mel2mel.wider import with_amount
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
 Network = TypeVar("Network", bound=nn.Module)
+MOST_WEIGHTS = 2**30
+"""Bytes of a file of weights: the largest bank so far has 15 MB."""
 
 
 @dataclass(slots=True)
@@ -180,6 +183,7 @@ def load_bank(path: str | Path) -> Bank:
 def _weights(path: Path) -> dict[str, torch.Tensor]:
     """A file's tensors. ValueError where it cannot be read."""
     try:
+        check_file(path, MOST_WEIGHTS)
         return load_file(path)
     except (OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import pytest
 from pydantic import ConfigDict, Field, with_config
 
-from common.documents import fit, read_document
+from common.documents import MOST_BYTES, fit, read_document
 
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Program = Annotated[int, Field(strict=True, ge=0, le=127)]
@@ -69,9 +70,26 @@ def test_a_refusal_names_file_field_value_and_what_is_expected(tmp_path, text, t
 def test_a_file_that_is_no_text_is_told(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_bytes(b"\xff\xfe\x00")
-    for bad in (path, tmp_path, tmp_path / "missing.yaml"):
-        with pytest.raises(ValueError, match=f"{bad}: cannot be read"):
-            read_document(bad, Shape)
+    with pytest.raises(ValueError, match=f"^{path}: cannot be read"):
+        read_document(path, Shape)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device", "large"])
+def test_what_would_be_read_for_ever_is_refused(tmp_path, kind):
+    path = tmp_path / "a.yaml"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "large":
+            path.write_bytes(b"#" * (MOST_BYTES + 1))
+    words = {"missing": "no such file", "large": "expected at most 1 MiB, got 1.0 MiB"}
+    told = words.get(kind, "expected a file, got a folder, pipe or device")
+    with pytest.raises(ValueError, match=f"^{path}: {told}$"):
+        read_document(path, Shape)
 
 
 def test_a_small_file_that_unfolds_into_gigabytes_is_told_shortly(tmp_path):

@@ -126,6 +126,11 @@ def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
     noise.write_bytes(b"this is no MIDI file")
     silent = [mido.Message("note_on", note=60, velocity=0), mido.Message("note_on", note=15)]
     mido.MidiFile(tracks=[mido.MidiTrack(silent)]).save(still)
+    century, folder = tmp_path / "century.mid", tmp_path / "folder.wav"
+    late = [mido.MetaMessage("set_tempo", tempo=2**24 - 1)]
+    late += [mido.Message("note_on", note=60, velocity=80, time=2**28 - 1)]
+    mido.MidiFile(tracks=[mido.MidiTrack(late)], ticks_per_beat=960).save(century)
+    folder.mkdir()
     out = str(tmp_path / "out.wav")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -144,8 +149,10 @@ def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
             (["render", str(noise), out], "noise.mid"),
             (["render", str(tmp_path / "gone.mid"), out], "gone.mid"),
             (["render", str(still), out], "still.mid: no note to play (of keys 21..108)"),
-            (["render", str(still), str(noise)], "noise.mid: is the name of a MIDI file"),
-            (["render", str(still), str(tmp_path)], "is not a file that can be replaced"),
+            (["render", str(still), str(noise)], "noise.mid: expected the name of a WAV"),
+            (["render", str(still), str(folder)], "is not a file that can be replaced"),
+            (["render", str(century), out], "century.mid: expected at most 24 hours, got 1,"),
+            (["--patch", ""], "no patch ''"),
         ):
             ended = run(*arguments)
             assert ended.returncode == 2, (arguments, ended)

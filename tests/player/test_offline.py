@@ -221,7 +221,10 @@ def test_a_rendering_tells_its_level_and_takes_another(tmp_path: Path) -> None:
     assert both.stderr == "melstream: --gain 3: --normalize finds the gain; leave one of them out\n"
 
 
-def test_a_rendering_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rendering_that_is_interrupted_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     track = mido.MidiTrack([mido.Message("note_on", note=60, velocity=80)])
     track.append(mido.Message("note_off", note=60, time=480_000))
     mido.MidiFile(tracks=[track]).save(tmp_path / "long.mid")
@@ -232,7 +235,7 @@ def test_a_rendering_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -
         while not list(tmp_path.glob(".long.wav.*.part")):
             assert process.poll() is None
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "melstream: interrupted" and "Traceback" not in said

@@ -183,6 +183,6 @@ def test_a_machine_without_midi_is_told_so_and_plays_on(monkeypatch, heard):
         assert opened.ports == ()
         assert opened.summary.startswith("MIDI: none on this machine")
         assert "\n" not in opened.summary
-    with pytest.raises(OSError, match="^MIDI: none on this machine") as refused:
+    with pytest.raises(OSError, match="^--midi Keystation: MIDI: none on this machine") as refused:
         open_input("Keystation", print, int, JACK)
     assert "\n" not in str(refused.value)

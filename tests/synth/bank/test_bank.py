@@ -302,7 +302,8 @@ def test_a_broken_or_missing_weights_file(folder, content):
     if content is not None:
         path.write_bytes(content)
     bank = load_bank(folder)
-    assert refusal(bank.mel2mel).startswith(f"{path}: not a safetensors file (")
+    reason = "no such file" if content is None else "not a safetensors file ("
+    assert refusal(bank.mel2mel).startswith(f"{path}: {reason}")
     path.write_bytes(whole[: len(whole) // 2])
     assert refusal(bank.mel2mel).startswith(f"{path}: not a safetensors file (")
     path.write_bytes(whole)

@@ -97,10 +97,10 @@ def test_a_value_that_unfolds_without_end_is_told_briefly(tmp_path):
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
-    with pytest.raises(ValueError, match=r"gone\.yaml: cannot be read \(.*No such file"):
+    with pytest.raises(ValueError, match=r"gone\.yaml: no such file"):
         load_patch(tmp_path / "gone.yaml", 2, KNOBS)
     (tmp_path / "folder.yaml").mkdir()
-    with pytest.raises(ValueError, match=r"folder\.yaml: cannot be read \("):
+    with pytest.raises(ValueError, match=r"folder\.yaml: expected a file"):
         load_patch(tmp_path / "folder.yaml", 2, KNOBS)
     (tmp_path / "latin.yaml").write_bytes(b"pan: \xe9")
     with pytest.raises(ValueError, match=r"latin\.yaml: cannot be read \(.*utf-8"):
