@@ -31,8 +31,6 @@ STEADY_DB = 3.0
 """A tone that loses less than that is one that sustains."""
 DEAD = 3e-5
 """Magnitude below which a band is silent: 10 dB above the floor."""
-BELOW = 5.0
-"""Nepers by which what is silent is taken for softer than it was measured."""
 SLOWEST_DECAY, QUICKEST_DECAY = 1e-3, 0.97 * FASTEST_DECAY
 """Nepers a second: what a logit can say well."""
 FILLS = (-4.0, 2.0)
@@ -141,11 +139,13 @@ def _measure(linear: Tensor, templates: KeyTemplates) -> tuple[Tensor, Tensor, T
     weights = hats.square() / hats.square().sum(0).clamp(min=1e-9)[None]
     log = linear.clamp(min=FLOOR).log()
     spectra = weights.T @ (log - kept.log())
-    # Tones at the floor would be heard: it is that of silence, and they come on top.
-    spectra[weights.T @ log < np.log(DEAD)] -= BELOW
+    quiet = weights.T @ log < np.log(DEAD)
     for moment in range(1, len(spectra)):
-        if not hats[:, moment].any():  # the key was let go before
-            spectra[moment] = spectra[moment - 1]
+        # What is silent must not grow again by the decay that is taken out of it, and a moment
+        # after the key's release is as the one before.
+        before = spectra[moment - 1]
+        now = spectra[moment] if hats[:, moment].any() else before
+        spectra[moment] = torch.where(quiet[moment], torch.minimum(now, before), now)
     made = (hats[:FILL_FRAMES] @ (2 * spectra).exp()) * kept[:FILL_FRAMES].square()
     true = linear[:FILL_FRAMES].square() @ templates.widths
     fill = (true.clamp(min=FLOOR**2) / (made @ templates.widths).clamp(min=FLOOR**2)).log() / 2
