@@ -51,7 +51,7 @@ def render(flags: RenderFlags) -> None:
         limiter=limiter,
     )
     seconds, done = -(-frames * hop // rate), 0
-    with whole_file(out) as file, tqdm(total=seconds, unit="s", desc=out.name) as progress:
+    with tqdm(total=seconds, unit="s", desc=out.name) as progress, whole_file(out) as file:
         wav = WavWriter(file, rate, 2)
         for sound in played:
             wav.write(sound)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synth.limiter import KNEE
+from synth.limiter import KNEE, Limiter
 from synth.mixer import Mixer
 
 HOP, DELAY = 8, 2
@@ -24,7 +24,7 @@ def mixed(mixer: Mixer, sound: np.ndarray, levels: np.ndarray) -> np.ndarray:
 
 
 def test_a_gain_is_heard_when_its_frame_sounds_and_is_reached_in_a_ramp():
-    mixer = Mixer(HOP, DELAY)
+    mixer = Mixer(HOP, DELAY, Limiter())
     mixer.begin(1)
     block = mixed(mixer, np.ones(5 * HOP, np.float32), gains(0.1, 0.1, 0.5, 0.5, 0.5))
     frames = block.reshape(5, HOP, 2)
@@ -33,7 +33,7 @@ def test_a_gain_is_heard_when_its_frame_sounds_and_is_reached_in_a_ramp():
 
 
 def test_a_part_that_begins_anew_takes_its_gain_at_once():
-    mixer, sound = Mixer(HOP, DELAY), np.ones(HOP, np.float32)
+    mixer, sound = Mixer(HOP, DELAY, Limiter()), np.ones(HOP, np.float32)
     mixer.begin(1)
     mixed(mixer, sound, gains(0.1))
     mixer.begin(1)
@@ -42,7 +42,7 @@ def test_a_part_that_begins_anew_takes_its_gain_at_once():
 
 
 def test_a_sound_that_ends_fades_once_from_its_last_sample():
-    mixer = Mixer(HOP, DELAY)
+    mixer = Mixer(HOP, DELAY, Limiter())
     mixer.begin(1)
     last = mixed(mixer, np.full(HOP, 0.5, np.float32), gains(1))[-1]
     mixer.open(2)
@@ -56,7 +56,7 @@ def test_a_sound_that_ends_fades_once_from_its_last_sample():
 
 
 def test_parts_add_up_and_are_limited():
-    mixer = Mixer(HOP, 0)
+    mixer = Mixer(HOP, 0, Limiter())
     for level, least, most in ((0.3, 0.6, 0.6), (0.9, KNEE, 1.0)):
         mixer.open(1)
         for part in (1, 2):
