@@ -67,7 +67,7 @@ def available() -> bool:
 def pack(weights: WaveNetWeights) -> Probe:
     """Compile it and round the weights. OSError if it does not compile."""
     layers, size = weights.residual_bias.shape
-    skips, mels = len(weights.skip_bias), weights.mel.shape[2]
+    skips, mels = len(weights.skip_bias), weights.conditioning.shape[2]
     if size % 2 or skips % 2 or max(layers * max(size, TILE // 2), skips, mels) > WIDEST:
         raise ValueError(
             f"{layers} layers of {size}, skip {skips}: expected even sizes, at most {WIDEST}"
@@ -75,7 +75,7 @@ def pack(weights: WaveNetWeights) -> Probe:
     stacked = {
         "past": weights.past,
         "now": weights.now,
-        "mel": weights.mel,
+        "mel": weights.conditioning,
         "residual": weights.residual,
         "skip": weights.skip.permute(1, 0, 2).flatten(1)[None],
         "out": weights.out[None],

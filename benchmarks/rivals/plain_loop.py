@@ -26,7 +26,7 @@ def sample(
 ) -> tuple[Tensor, SamplerState]:
     """Draw the next n classes (batch, n) of rows that are all equally old."""
     position, rows = int(state.position[0]), []
-    added = linear(conditioning, weights.mel.flatten(0, 1), weights.gate_bias.flatten())
+    added = linear(conditioning, weights.conditioning.flatten(0, 1), weights.gate_bias.flatten())
     added = added.unflatten(2, weights.gate_bias.shape)
     for n in range(draws.shape[1]):
         logits = _next_logits(weights, added[:, n], state, position + n)

@@ -4,8 +4,11 @@ The Deep Voice variant that nv-wavenet made fast: class embedding, gated dilated
 kernel 2 with residual and skip paths, relu, linear, relu, linear to 256 classes. The mel is
 upsampled by two transposed convolutions (window 16 stride 8, then window 32 stride 16).
 
+A network with a guide is told more: the mu-law classes of another vocoder's sound of the same
+frames, one embedded and its neighbours as numbers. It plays with levels of its own (levels.py).
+
 `forward` is teacher-forced: all samples at once, as batched matrix products over (sample,
-channel) rows. Samplers (samplers/) take `weights()` and the upsampled mel, and draw samples in
+channel) rows. Samplers (samplers/) take `weights()` and the conditioning, and draw samples in
 turn.
 """
 
@@ -22,17 +25,33 @@ from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE
 
 STRIDES = (8, 16)
 """Upsampling factors; each transposed convolution's window is twice its stride."""
+GUIDE_CHANNELS = 32
+"""Of the embedding of a guide's class."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaveNetConfig:
-    """Sizes. dilations repeat 1, 2, 4 .. up to cycle layers; hop must be 8 * 16."""
+    """Sizes. dilations repeat 1, 2, 4 .. up to cycle layers; hop must be 8 * 16.
+
+    guide: how many samples of a guide are heard on either side of each sample, 0 for no guide.
+    sharpness: what logits are multiplied by before a class is drawn. emphasis: the share of the
+    sample before that is taken from each sample before it becomes a class, 0 to below 1; a
+    network without a guide has none.
+    """
 
     mels: int = 80
     layers: int = 20
     cycle: int = 10
     residual: int = 64
     skip: int = 256
+    guide: int = 0
+    sharpness: float = 1.0
+    emphasis: float = 0.0
+
+    @property
+    def conditioning(self) -> int:
+        """Channels that the layers are given for each sample."""
+        return self.mels + (GUIDE_CHANNELS + 2 * self.guide if self.guide else 0)
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -55,7 +74,7 @@ class WaveNetWeights:
     """What samplers read, float32. R residual, S skip, L layers.
 
     embedding (256, R); past, now (L, 2R, R): taps at t - dilation and t, tanh half first;
-    mel (L, 2R, mels): what the upsampled mel adds to them; gate_bias (L, 2R);
+    conditioning (L, 2R, channels): what the conditioning adds to them; gate_bias (L, 2R);
     residual (L, R, R), residual_bias (L, R); skip (L, S, R), skip_bias (S,), already summed
     over layers; out (S, S), out_bias (S,); end (256, S), end_bias (256,).
     """
@@ -64,7 +83,7 @@ class WaveNetWeights:
     embedding: Tensor
     past: Tensor
     now: Tensor
-    mel: Tensor
+    conditioning: Tensor
     gate_bias: Tensor
     residual: Tensor
     residual_bias: Tensor
@@ -106,16 +125,17 @@ def upsample(frames: Tensor, before: Tensor, mapped: Callable[[Tensor], Tensor])
 class Layer(nn.Module):
     """One gated dilated layer; its skip and conditioning products are done for all at once."""
 
-    def __init__(self, residual: int, mels: int, dilation: int) -> None:
+    def __init__(self, residual: int, conditioning: int, dilation: int) -> None:
         super().__init__()
         self.dilation = dilation
-        self.gate = nn.Linear(2 * residual + mels, 2 * residual)
+        self.gate = nn.Linear(2 * residual + conditioning, 2 * residual)
         self.residual = nn.Linear(residual, residual)
 
-    def forward(self, x: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """x (batch, samples, R), mel (batch, samples, mels) -> the next x, and the gated z."""
+    def forward(self, x: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        """x (batch, samples, R), told (batch, samples, conditioning) -> the next x, and the
+        gated z."""
         past = nn.functional.pad(x, (0, 0, self.dilation, 0))[:, : x.shape[1]]
-        tanh, sigmoid = self.gate(torch.cat([past, x, mel], -1)).chunk(2, -1)
+        tanh, sigmoid = self.gate(torch.cat([past, x, told], -1)).chunk(2, -1)
         z = tanh.tanh() * sigmoid.sigmoid()
         return x + self.residual(z), z
 
@@ -129,12 +149,16 @@ class WaveNet(nn.Module):
         residual, skip = config.residual, config.skip
         self.upsample = nn.ModuleList(Upsampling(config.mels, stride) for stride in STRIDES)
         self.embedding = nn.Embedding(CLASSES, residual)
-        self.layers = nn.ModuleList(Layer(residual, config.mels, d) for d in config.dilations)
+        channels = config.conditioning
+        self.layers = nn.ModuleList(Layer(residual, channels, d) for d in config.dilations)
         self.skip = nn.Linear(config.layers * residual, skip)
         self.out = nn.Linear(skip, skip)
         self.end = nn.Linear(skip, CLASSES)
+        self.guide = nn.Embedding(CLASSES, GUIDE_CHANNELS) if config.guide else None
         for upsampling in self.upsamplings:
             _start_as_interpolation(upsampling, config.mels)
+        if self.guide is not None:
+            _start_as_waves(self.guide)
 
     @property
     def upsamplings(self) -> list[Upsampling]:
@@ -146,34 +170,50 @@ class WaveNet(nn.Module):
         """The modules of `layers`."""
         return cast(list[Layer], list(self.layers))
 
-    def forward(self, mel: Tensor, classes: Tensor) -> Tensor:
+    def forward(self, mel: Tensor, classes: Tensor, guide: Tensor | None = None) -> Tensor:
         """Logits of every sample given the true ones before it.
 
-        mel (batch, frames, mels) natural-log; classes (batch, frames * hop) int64. Returns
-        (batch, frames * hop, 256). What came before the first sample counts as silence.
+        mel (batch, frames, mels) natural-log; classes (batch, frames * hop) int64; guide as in
+        `condition`. Returns (batch, frames * hop, 256), before they are sharpened. What came
+        before the first sample counts as silence.
         """
-        mel = self.condition(mel)
+        told = self.condition(mel, guide)
         heard = nn.functional.pad(classes, (1, 0), value=SILENCE)[:, :-1]
-        # Under mixed precision the mel is in half precision by now; follow it.
-        x, gated = self.embedding(heard).to(mel.dtype), []
+        # Under mixed precision the conditioning is in half precision by now; follow it.
+        x, gated = self.embedding(heard).to(told.dtype), []
         for layer in self.gated_layers:
-            x, z = layer(x, mel)
+            x, z = layer(x, told)
             gated.append(z)
         skip = self.skip(torch.cat(gated, -1))
         return self.end(self.out(skip.relu()).relu())
 
-    def condition(self, mel: Tensor) -> Tensor:
-        """What the layers are given: mel (batch, frames, mels) -> (batch, frames * hop, mels).
+    def condition(self, mel: Tensor, guide: Tensor | None = None) -> Tensor:
+        """What the layers are given: (batch, frames * hop, conditioning).
 
-        The first frame also counts as the one before it, and the first step of the coarse
-        upsampling likewise.
+        mel (batch, frames, mels): the first frame also counts as the one before it, and the first
+        step of the coarse upsampling likewise. guide (batch, frames * hop + 2 * config.guide)
+        int64: classes, config.guide of them before the first sample and after the last; None for
+        a network without a guide.
         """
         for upsampling in self.upsamplings:
             mel = upsampling(mel, mel[:, :1])
-        return mel
+        if self.guide is None:
+            return mel
+        assert guide is not None, "a network with a guide was given none"
+        return torch.cat([mel, self.hear(guide).to(mel.dtype)], -1)
+
+    def hear(self, guide: Tensor) -> Tensor:
+        """The guide's share of the conditioning: classes (batch, n + 2 * config.guide) int64 ->
+        (batch, n, 32 + 2 * config.guide) float32, each sample's class embedded, then the classes
+        from config.guide before it to config.guide - 1 after it as numbers in -1..1."""
+        assert self.guide is not None
+        reach = self.config.guide
+        numbers = guide.float() * (2 / (CLASSES - 1)) - 1
+        around = numbers.unfold(1, 2 * reach, 1)[:, :-1]
+        return torch.cat([self.guide(guide[:, reach:-reach]).float(), around], -1)
 
     def weights(self) -> WaveNetWeights:
-        """The samplers' view of the network, detached."""
+        """The samplers' view of the network, detached; its logits come out sharpened."""
         config, r, layers = self.config, self.config.residual, self.gated_layers
         gates = torch.stack([layer.gate.weight for layer in layers])
         skip = self.skip.weight.view(config.skip, config.layers, r).permute(1, 0, 2)
@@ -189,8 +229,8 @@ class WaveNet(nn.Module):
             self.skip.bias,
             self.out.weight,
             self.out.bias,
-            self.end.weight,
-            self.end.bias,
+            self.end.weight * config.sharpness,
+            self.end.bias * config.sharpness,
         )
         return WaveNetWeights(config.dilations, *(t.detach().float().contiguous() for t in tensors))
 
@@ -204,3 +244,13 @@ def _start_as_interpolation(upsampling: Upsampling, channels: int) -> None:
     with torch.no_grad():
         upsampling.linear.weight.copy_(torch.cat(pair))
         upsampling.linear.bias.zero_()
+
+
+def _start_as_waves(embedding: nn.Embedding) -> None:
+    """Begin with slow and fast waves over the classes: near classes are alike."""
+    place = torch.linspace(-1, 1, CLASSES)[:, None] * (torch.pi / 2)
+    turns = torch.arange(1, GUIDE_CHANNELS + 1)
+    with torch.no_grad():
+        embedding.weight.copy_(
+            torch.where(turns % 2 == 1, (place * turns).sin(), (place * turns).cos())
+        )

@@ -58,9 +58,11 @@ class CpuWeights:
 def pack(weights: WaveNetWeights) -> CpuWeights:
     """See the Sampler contract. To be played on all cores that this thread may use now."""
     cores = cores_here()
-    packed = _place(_pack(round_weights(weights)), weights.mel.shape[2])
+    packed = _place(_pack(round_weights(weights)), weights.conditioning.shape[2])
     # A pool must have room for one, and starts it only when it is asked for.
-    return CpuWeights(packed, weights.mel.shape[2], cores, ThreadPoolExecutor(max(cores - 1, 1)))
+    return CpuWeights(
+        packed, weights.conditioning.shape[2], cores, ThreadPoolExecutor(max(cores - 1, 1))
+    )
 
 
 def _place(weights: PackedWeights, mels: int) -> PackedWeights:
@@ -97,7 +99,7 @@ def _pack(weights: WaveNetWeights) -> PackedWeights:
         weights.embedding.numpy(),
         as_integers(weights.past, INNER),
         as_integers(weights.now, INNER),
-        as_integers(weights.mel, INNER),
+        as_integers(weights.conditioning, INNER),
         weights.gate_bias.numpy(),
         as_integers(weights.residual, INNER),
         weights.residual_bias.numpy(),

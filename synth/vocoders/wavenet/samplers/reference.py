@@ -52,7 +52,7 @@ def _walk(
     forced: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Logits and drawn classes; forced: what to go on with instead of the classes drawn."""
-    mels, residual = weights.mel.shape[2], weights.embedding.shape[1]
+    mels, residual = weights.conditioning.shape[2], weights.embedding.shape[1]
     check_inputs(conditioning, state, draws, mels, weights.dilations, residual, forced)
     logits = torch.empty(*draws.shape, CLASSES)
     drawn = torch.empty(draws.shape, dtype=torch.long)
@@ -74,7 +74,7 @@ def _next_logits(w: WaveNetWeights, conditioning: Tensor, state: SamplerState, r
         slot = ring + position % dilation
         past = state.history[row, slot].clone()
         state.history[row, slot] = x
-        gates = w.gate_bias[layer] + w.mel[layer] @ conditioning
+        gates = w.gate_bias[layer] + w.conditioning[layer] @ conditioning
         gates = gates + w.past[layer] @ past + w.now[layer] @ x
         tanh, sigmoid = gates.chunk(2)
         z = tanh.tanh() * sigmoid.sigmoid()

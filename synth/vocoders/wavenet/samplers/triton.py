@@ -97,7 +97,7 @@ def pack(weights: WaveNetWeights) -> TritonWeights:
     return TritonWeights(
         weights.dilations,
         half(weights.embedding),
-        weights.mel.flatten(0, 1).T.contiguous().to(place),
+        weights.conditioning.flatten(0, 1).T.contiguous().to(place),
         weights.gate_bias.flatten().to(place),
         half(gates),
         half(weights.residual.mT),
