@@ -1,4 +1,4 @@
-"""From MIDI files and a SoundFont to a bank: render, then mel2mel and wavenet, then bank."""
+"""From MIDI files and a SoundFont to a bank: render, then mel2mel, guides, wavenet, then bank."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Sequence
 
 from common.flags import read_flags
 from trainer.commands.bank import BankCommand
+from trainer.commands.guides import GuidesCommand
 from trainer.commands.render import RenderCommand
 from trainer.commands.training import Mel2MelCommand, WaveNetCommand
 
 PROGRAM = "python -m trainer"
-COMMANDS: dict[str, type[RenderCommand | Mel2MelCommand | WaveNetCommand | BankCommand]] = {
+Command = RenderCommand | Mel2MelCommand | GuidesCommand | WaveNetCommand | BankCommand
+COMMANDS: dict[str, type[Command]] = {
     "render": RenderCommand,
     "mel2mel": Mel2MelCommand,
+    "guides": GuidesCommand,
     "wavenet": WaveNetCommand,
     "bank": BankCommand,
 }

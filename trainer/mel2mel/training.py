@@ -27,6 +27,7 @@ from trainer.mel2mel.settle import settle
 from trainer.run.checkpoint import LAST
 from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work
+from trainer.run.objective import NothingKept
 from trainer.run.plan import TrainingPlan
 from trainer.run.weights import read_config
 
@@ -59,7 +60,7 @@ class Mel2MelBatch:
     mixtures: Mixtures
 
 
-class Mel2MelObjective(nn.Module):
+class Mel2MelObjective(NothingKept, nn.Module):
     """See `run.objective.Objective`."""
 
     unit = "frame"

@@ -172,6 +172,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": self.random.get_state(),
+            "objective": dict(self.objective.kept()),
         }
         save_checkpoint(plan.run, whole, progress)
         save_weights(run / LATEST, weights, config, taught, progress.history())
@@ -202,6 +203,7 @@ class Run:
             schedule.load_state_dict(whole["schedule"])
             self.average = Average(self.network, EMA_SPAN)
             self.average.load(whole["average"])
+            self.objective.restore(whole.get("objective", {}))
         except (RuntimeError, ValueError, LookupError) as error:
             another = f"{run / LAST}: a checkpoint of another configuration"
             raise ValueError(f"{another} ({one_line(error)})") from None

@@ -42,6 +42,22 @@ class Objective(Protocol):
     def validate(self) -> float:
         """The held-out loss of the weights that are in the network now."""
 
+    def kept(self) -> Mapping[str, Tensor]:
+        """What it needs, beside weights and batches, to go on exactly; nothing, for most."""
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Go on with what was kept."""
+
+
+class NothingKept:
+    """An objective whose batches follow from weights and random numbers alone."""
+
+    def kept(self) -> Mapping[str, Tensor]:
+        return {}
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        pass
+
 
 Sketch = Callable[[Path, int], object]
 """Draws what the network can do by now, into a folder, at an iteration."""

@@ -9,7 +9,7 @@ from typing import Annotated
 from annotated_types import Interval
 from tyro.conf import arg
 
-from common.flags import Count, Positive
+from common.flags import Count, Positive, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,18 @@ class WaveNetSettings:
         arg(metavar="SHARE", help_behavior_hint="(default: 0.5 with --mel2mel, else 0)"),
     ] = None
     """Share of the sequences with predicted spectra, 0 to 1."""
+    guides: Annotated[
+        Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: no guide)")
+    ] = None
+    """Folder that `guides` made: the network follows a guide, and learns from these alone."""
+    own_share: Share = 0.75
+    """Share of the sequences with a guide that are heard as the network itself draws them."""
+    own_after: Annotated[int, Interval(ge=0), arg(metavar="N")] = 1_000
+    """Steps until its own takes are worth learning from."""
+    own_every: Count = 20
+    """Steps between fresh takes of its own."""
+    sharpness: Annotated[float, Interval(ge=0.1, le=20)] = 3.0
+    """What logits are multiplied by where a network with a guide draws, here and in play."""
     clip_every_minutes: Annotated[
         Positive | None, arg(metavar="MINUTES", help_behavior_hint="(default: never)")
     ] = None
@@ -50,9 +62,13 @@ class WaveNetSettings:
     """Let torch.compile make the steps if there is a compiler; by default they are hand-made."""
 
     def check(self) -> None:
-        """ValueError if spectra are to be predicted and nothing predicts them."""
+        """ValueError if spectra are to be predicted and nothing predicts them, or for what guides
+        leave no choice of."""
         if self.predicted_share and self.mel2mel is None:
             raise ValueError("--predicted-share: needs --mel2mel, a bank or a run that predicts")
+        if self.guides is not None and (self.mel2mel is not None or self.compile):
+            flag = "--compile" if self.compile else "--mel2mel"
+            raise ValueError(f"{flag}: expected without --guides, got both")
 
     @property
     def share(self) -> float:

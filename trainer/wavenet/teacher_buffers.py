@@ -21,7 +21,7 @@ class Buffers:
     inputs: of each layer, (D + N, R), of which the first D rows are the silence before it all;
     gates (L, N, 2R): tanh and sigmoid as they came out; owed: of each layer, the gradient for
     the rows D before, (N + D, R), of which the last D rows are zero; d_skip (N, S), d_x (N,
-    R), d_mel (N, mels).
+    R), d_told (N, conditioning).
     """
 
     made_for: tuple[int, int, torch.dtype, torch.device]
@@ -31,7 +31,7 @@ class Buffers:
     owed: list[Tensor]
     d_skip: Tensor
     d_x: Tensor
-    d_mel: Tensor
+    d_told: Tensor
 
     def rows(self) -> list[slice]:
         """Slices to work on one after the other, in the order of time."""
@@ -59,7 +59,7 @@ def make_buffers(
         owed,
         empty(rows, config.skip),
         empty(rows, r),
-        empty(rows, config.mels),
+        empty(rows, config.conditioning),
     )
 
 

@@ -34,25 +34,34 @@ class TeacherForcing:
         self._buffers: Buffers | None = None
 
     def loss(
-        self, network: WaveNet, mel: Tensor, classes: Tensor, precision: torch.dtype
+        self,
+        network: WaveNet,
+        mel: Tensor,
+        classes: Tensor,
+        precision: torch.dtype,
+        guide: Tensor | None = None,
+        heard: Tensor | None = None,
     ) -> Tensor:
         """A scalar, in nats a sample.
 
         mel (batch, frames, mels) natural-log; classes (batch, frames * hop) int64; precision:
-        of matrix products and activations, bfloat16 or float32.
+        of matrix products and activations, bfloat16 or float32; guide as `WaveNet.condition` takes
+        it; heard: classes that the network takes for the samples before, of the same shape, the
+        true ones unless given.
         """
         batch, samples = classes.shape
         with torch.autocast(mel.device.type, precision, enabled=precision != torch.float32):
-            heard = network.condition(mel)
-        heard = heard.to(precision).transpose(0, 1).reshape(batch * samples, -1)
-        before = nn.functional.pad(classes, (1, 0), value=SILENCE)[:, :-1]
+            told = network.condition(mel, guide)
+        told = told.to(precision).transpose(0, 1).reshape(batch * samples, -1)
+        heard = classes if heard is None else heard
+        before = nn.functional.pad(heard, (1, 0), value=SILENCE)[:, :-1]
         x = network.embedding(before.t().reshape(-1)).to(precision)
         buffers = self._fitting(batch, x)
         weights = [p for layer in network.layers for p in layer.parameters()]
         for linear in (network.skip, network.out, network.end):
             weights += linear.parameters()
         learning = torch.is_grad_enabled()
-        return _Layers.apply(buffers, learning, classes.t().reshape(-1), x, heard, *weights)
+        return _Layers.apply(buffers, learning, classes.t().reshape(-1), x, told, *weights)
 
     def _fitting(self, batch: int, x: Tensor) -> Buffers:
         wanted = (batch, len(x), x.dtype, x.device)
@@ -71,11 +80,11 @@ class _Layers(torch.autograd.Function):
         learning: bool,
         classes: Tensor,
         x: Tensor,
-        mel: Tensor,
+        told: Tensor,
         *weights: Tensor,
     ) -> Tensor:
-        """learning: whether gradients will be asked for; classes (N,); x (N, R) and mel (N,
-        mels) in the precision to work in."""
+        """learning: whether gradients will be asked for; classes (N,); x (N, R) and told (N,
+        conditioning) in the precision to work in."""
         *layers, skip, out, end = linears(weights, x.dtype)
         gradients = None
         if learning:
@@ -89,7 +98,7 @@ class _Layers(torch.autograd.Function):
         total = torch.zeros((), device=x.device)
         every_z = x.new_empty(buffers.rows()[0].stop, len(dilations) * r)
         for rows in buffers.rows():
-            joined = _joined(mel[rows], r)
+            joined = _joined(told[rows], r)
             gated = every_z[: len(joined)]
             for number, dilation in enumerate(dilations):
                 gate, residual = layers[2 * number : 2 * number + 2]
@@ -104,7 +113,12 @@ class _Layers(torch.autograd.Function):
                     torch.addmm(now, z, residual.weight.t(), out=buffers.inputs[number + 1][later])
                     buffers.inputs[number + 1][later] += residual.bias
             total += _descend(buffers, rows, gated, classes[rows], (skip, out, end), gradients)
-        ctx.buffers, ctx.mel, ctx.linears, ctx.gradients = buffers, mel, layers + [skip], gradients
+        ctx.buffers, ctx.told, ctx.linears, ctx.gradients = (
+            buffers,
+            told,
+            [*layers, skip],
+            gradients,
+        )
         return total / len(x)
 
     @staticmethod
@@ -116,8 +130,8 @@ class _Layers(torch.autograd.Function):
         batch, config = buffers.made_for[0], buffers.config
         r, dilations = config.residual, config.dilations
         for rows in reversed(buffers.rows()):
-            joined = _joined(ctx.mel[rows], r)
-            d_skip, d_mel = buffers.d_skip[rows], buffers.d_mel[rows].zero_()
+            joined = _joined(ctx.told[rows], r)
+            d_skip, d_told = buffers.d_skip[rows], buffers.d_told[rows].zero_()
             d_x = buffers.d_x[rows].zero_()
             for number in reversed(range(len(dilations))):
                 gate, residual = layers[2 * number : 2 * number + 2]
@@ -136,19 +150,19 @@ class _Layers(torch.autograd.Function):
                 owed = buffers.owed[number]
                 torch.mm(d_gates, gate.weight[:, :r], out=owed[rows])
                 d_x.add_(owed[_shifted(rows, depth)]).addmm_(d_gates, gate.weight[:, r : 2 * r])
-                d_mel.addmm_(d_gates, gate.weight[:, 2 * r :])
+                d_told.addmm_(d_gates, gate.weight[:, 2 * r :])
         flat = [g for pair in ctx.gradients for g in pair]
-        return (None, None, None, *(g * scale for g in (buffers.d_x, buffers.d_mel, *flat)))
+        return (None, None, None, *(g * scale for g in (buffers.d_x, buffers.d_told, *flat)))
 
 
 def _shifted(rows: slice, by: int) -> slice:
     return slice(rows.start + by, rows.stop + by)
 
 
-def _joined(mel: Tensor, r: int) -> Tensor:
-    """Room for a layer's past and present beside the mel frames: (rows, 2R + mels)."""
-    joined = mel.new_empty(len(mel), 2 * r + mel.shape[1])
-    joined[:, 2 * r :] = mel
+def _joined(told: Tensor, r: int) -> Tensor:
+    """Room for a layer's past and present beside the conditioning: (rows, 2R + conditioning)."""
+    joined = told.new_empty(len(told), 2 * r + told.shape[1])
+    joined[:, 2 * r :] = told
     return joined
 
 

@@ -23,8 +23,10 @@ from trainer.data.dataset import DataSet, Sequences, Shard, framed_magnitudes
 from trainer.mel2mel.training import draw_lookaheads
 from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work, each_tensor
+from trainer.run.objective import NothingKept
 from trainer.run.plan import TrainingPlan
 from trainer.wavenet.guesses import CONTEXT, guess, load_mel2mel
+from trainer.wavenet.guided_training import train_guided
 from trainer.wavenet.settings import WaveNetSettings
 from trainer.wavenet.sketch import sketch_clip
 from trainer.wavenet.teacher_forcing import TeacherForcing
@@ -59,7 +61,7 @@ class WaveNetBatch:
             yield batch, len(sequences.instrument) / count
 
 
-class WaveNetObjective(nn.Module):
+class WaveNetObjective(NothingKept, nn.Module):
     """See `run.objective.Objective`. predictor: what predicts mel frames, or None."""
 
     unit = "sample"
@@ -134,6 +136,9 @@ class WaveNetObjective(nn.Module):
 def train(plan: TrainingPlan, settings: WaveNetSettings) -> None:
     """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
     settings.check()
+    if settings.guides is not None:
+        train_guided(plan, settings)
+        return
     with at_work(plan.device, plan.threads) as machine:
         torch.manual_seed(plan.seed)
         context = CONTEXT if settings.mel2mel else (0, 0)

@@ -203,14 +203,9 @@ class WaveNet(nn.Module):
         return torch.cat([mel, self.hear(guide).to(mel.dtype)], -1)
 
     def hear(self, guide: Tensor) -> Tensor:
-        """The guide's share of the conditioning: classes (batch, n + 2 * config.guide) int64 ->
-        (batch, n, 32 + 2 * config.guide) float32, each sample's class embedded, then the classes
-        from config.guide before it to config.guide - 1 after it as numbers in -1..1."""
+        """The guide's share of the conditioning, see `hear`."""
         assert self.guide is not None
-        reach = self.config.guide
-        numbers = guide.float() * (2 / (CLASSES - 1)) - 1
-        around = numbers.unfold(1, 2 * reach, 1)[:, :-1]
-        return torch.cat([self.guide(guide[:, reach:-reach]).float(), around], -1)
+        return hear(guide, self.guide.weight, self.config.guide)
 
     def weights(self) -> WaveNetWeights:
         """The samplers' view of the network, detached; its logits come out sharpened."""
@@ -235,6 +230,19 @@ class WaveNet(nn.Module):
         return WaveNetWeights(config.dilations, *(t.detach().float().contiguous() for t in tensors))
 
 
+def hear(guide: Tensor, embedding: Tensor, reach: int) -> Tensor:
+    """A guide's share of the conditioning: (batch, n, 32 + 2 * reach) float32.
+
+    guide (batch, n + 2 * reach) int64 classes; embedding (256, 32): the first 32 channels, for each
+    sample's class. The others are the classes from reach before the sample to reach - 1 after it,
+    as numbers in -1..1.
+    """
+    numbers = guide.float() * (2 / (CLASSES - 1)) - 1
+    around = numbers.unfold(1, 2 * reach, 1)[:, :-1]
+    embedded = nn.functional.embedding(guide[:, reach:-reach], embedding)
+    return torch.cat([embedded.float(), around], -1)
+
+
 def _start_as_interpolation(upsampling: Upsampling, channels: int) -> None:
     """Begin as linear interpolation from the frame before to this one."""
     stride = upsampling.stride
@@ -250,7 +258,6 @@ def _start_as_waves(embedding: nn.Embedding) -> None:
     """Begin with slow and fast waves over the classes: near classes are alike."""
     place = torch.linspace(-1, 1, CLASSES)[:, None] * (torch.pi / 2)
     turns = torch.arange(1, GUIDE_CHANNELS + 1)
+    waves = place * turns
     with torch.no_grad():
-        embedding.weight.copy_(
-            torch.where(turns % 2 == 1, (place * turns).sin(), (place * turns).cos())
-        )
+        embedding.weight.copy_(torch.where(turns % 2 == 1, waves.sin(), waves.cos()))

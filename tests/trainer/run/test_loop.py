@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trainer.run.loop import Run
+from trainer.run.objective import NothingKept
 from trainer.run.plan import TrainingPlan
 from trainer.run.weights import read_history, read_taught
 
@@ -36,7 +37,7 @@ class Points:
     x: Tensor
 
 
-class LeastSquares(nn.Module):
+class LeastSquares(NothingKept, nn.Module):
     """A least-squares task with random inputs. before: called ahead of each step's loss;
     validate: what the held-out loss is said to be."""
 
