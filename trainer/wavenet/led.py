@@ -13,7 +13,6 @@ import math
 
 import numpy as np
 from numba import njit
-from scipy import fft
 
 from synth.mel import FLOOR, Analysis
 from synth.vocoders.spectral.phase import bending, integrate, turning
@@ -30,12 +29,12 @@ def led_sound(frames: np.ndarray, original: np.ndarray, analysis: Analysis) -> n
     framed = np.lib.stride_tricks.sliding_window_view(padded, analysis.window)[::hop]
     # A phase belongs to the frame's centre: every other bin is turned round.
     centred = np.where(np.arange(analysis.bins) % 2, -1, 1)
-    true = np.angle(fft.rfft(framed[: len(frames)] * hann) * centred)
+    true = np.angle(np.fft.rfft(framed[: len(frames)] * hann) * centred)
     phases = np.empty_like(true)
     _lead(frames, true, hop, phases)
     sizes = np.where(frames > _SILENCE, np.exp(frames.astype(np.float64)), 0.0)
     spectra = sizes * np.exp(1j * phases) * centred * (hann.sum() / 2)
-    pieces = fft.irfft(spectra, analysis.window) * hann
+    pieces = np.fft.irfft(spectra, analysis.window) * hann
     sound = np.zeros(len(frames) * hop + analysis.window)
     for n, piece in enumerate(pieces):
         sound[n * hop : n * hop + analysis.window] += piece

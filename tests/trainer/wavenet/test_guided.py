@@ -1,0 +1,169 @@
+"""Guides are made once and kept, and a WaveNet learns to follow them, by its own takes too."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from synth.mel import Analysis, log_magnitudes
+from synth.vocoders.wavenet.mulaw import CLASSES
+from synth.vocoders.wavenet.network import WaveNet
+from tests.synth.lively_wavenet import SMALL, lively
+from tests.trainer.tiny_data import SIZES
+from trainer.mel2mel.settings import Mel2MelSettings
+from trainer.mel2mel.training import train
+from trainer.run.checkpoint import load_checkpoint
+from trainer.run.plan import TrainingPlan
+from trainer.wavenet.guided_data import GuidedData
+from trainer.wavenet.guided_training import REACH, train_guided
+from trainer.wavenet.guides import make_guides, read_guides
+from trainer.wavenet.led import led_sound
+from trainer.wavenet.own_takes import own_take
+from trainer.wavenet.settings import WaveNetSettings, WaveNetSizes
+from trainer.wavenet.teacher_forcing import TeacherForcing
+
+CPU = torch.device("cpu")
+GUIDED = replace(SMALL, guide=3, sharpness=2.0, emphasis=0.5)
+
+
+@pytest.fixture(scope="module")
+def predictor(data, tmp_path_factory):
+    """The folder of a run of mel2mel."""
+    run = tmp_path_factory.mktemp("mel2mel")
+    plan = TrainingPlan(data=data, run=run, batch=3, frames=24, iterations=2, halve_every=10**6)
+    train(plan, Mel2MelSettings(sizes=SIZES["mel2mel"]))
+    return run
+
+
+@pytest.fixture(scope="module")
+def guides(data, predictor, tmp_path_factory):
+    out = tmp_path_factory.mktemp("guides")
+    make_guides(data, predictor, out, 0.85, 1)
+    return out
+
+
+def noise_between(one: np.ndarray, other: np.ndarray) -> float:
+    """Signal-to-noise ratio in dB."""
+    return float(10 * np.log10(np.square(one).sum() / np.square(one - other).sum()))
+
+
+def test_true_magnitudes_led_by_the_original_are_the_original():
+    random = np.random.default_rng(0)
+    time = np.arange(32_000) / 16_000
+    phases = random.uniform(0, 6, 3)
+    waves = [
+        np.sin(2 * np.pi * hz * time + p) for hz, p in zip((220, 331, 2e3), phases, strict=True)
+    ]
+    original = 0.1 * np.sum(waves, axis=0)
+    analysis = Analysis()
+    frames = log_magnitudes(torch.from_numpy(original).float(), analysis).numpy()
+    sound = led_sound(frames, original, analysis)
+    middle = slice(2_000, -2_000)
+    assert sound.shape == original.shape and noise_between(original[middle], sound[middle]) > 20
+
+
+def test_guides_are_made_once_and_go_on_where_they_stopped(data, predictor, guides):
+    told, made = read_guides(guides, "train")
+    assert len(made) == len(list((data / "train").glob("*.npz")))
+    assert told.emphasis == 0.85 and told.patches == ["reed", "bell", "string"]
+    some = sorted((guides / "train").glob("*.npz"))
+    before, lost = some[1].stat().st_mtime_ns, some[0].read_bytes()
+    some[0].unlink()
+    make_guides(data, predictor, guides, 0.85, 1)
+    assert some[0].read_bytes() == lost and some[1].stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="guides.yaml: guides of another kind"):
+        make_guides(data, predictor, guides, 0.5, 1)
+
+
+def test_sequences_lie_where_their_samples_do(guides):
+    data = GuidedData(guides, "train", 8, REACH, CPU)
+    starts = data.draw(6, torch.Generator().manual_seed(3))
+    cut = data.cut(starts)
+    assert cut.mel.shape == (6, 8, 80) and cut.guide.shape == (6, 8 * 128 + 2 * REACH)
+    later = data.cut(starts[:1] + 0).target
+    assert torch.equal(later, cut.target[:1])
+    _, made = read_guides(guides, "train")
+    whole = torch.cat([torch.from_numpy(g.target) for g in made]).long()
+    windows = whole.unfold(0, cut.target.shape[1], 128)
+    assert all((windows == row).all(1).any() for row in cut.target)
+
+
+def test_a_guide_and_own_takes_reach_the_loss_and_its_gradients():
+    network = lively(GUIDED).requires_grad_(True)
+    random = torch.Generator().manual_seed(0)
+    mel = torch.randn(2, 3, GUIDED.mels, generator=random)
+    target, heard = torch.randint(CLASSES, (2, 2, 3 * GUIDED.hop), generator=random)
+    guide = torch.randint(CLASSES, (2, 3 * GUIDED.hop + 6), generator=random)
+    logits = network(mel, heard, guide)
+    wanted = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
+    loss = TeacherForcing(GUIDED).loss(network, mel, target, torch.float32, guide, heard)
+    torch.testing.assert_close(loss, wanted)
+    found = torch.autograd.grad(wanted, [network.guide.weight, network.layers[0].gate.weight])
+    own = torch.autograd.grad(loss, [network.guide.weight, network.layers[0].gate.weight])
+    for here, there in zip(own, found, strict=True):
+        torch.testing.assert_close(here, there, atol=1e-6, rtol=1e-3)
+
+
+def test_a_take_is_what_the_sampler_draws_and_never_another(guides):
+    data = GuidedData(guides, "val", 8, 3, CPU)
+    network = lively(replace(GUIDED, mels=80))
+    starts = data.draw(3, torch.Generator().manual_seed(0))
+    take = own_take(network, data, starts, 5)
+    assert take.shape == (3, 8 * 128) and len(take.unique()) > 10
+    assert torch.equal(take, own_take(network, data, starts, 5))
+    assert not torch.equal(take, own_take(network, data, starts, 6))
+
+
+def plan_of(run, iterations, **more) -> TrainingPlan:
+    return TrainingPlan(
+        run=run, batch=4, frames=6, halve_every=10**6, iterations=iterations, **more
+    )
+
+
+def test_training_learns_and_resumes_exactly(guides, tmp_path):
+    settings = WaveNetSettings(
+        sizes=WaveNetSizes(layers=3, cycle=3, residual=8, skip=8),
+        guides=guides,
+        own_after=4,
+        own_every=3,
+        own_share=0.5,
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train_guided(plan_of(whole, 11), settings)
+    for stop in (2, 5, 8, 11):
+        train_guided(plan_of(parts, stop), settings)
+    once, pieces = (load_checkpoint(run)["network"] for run in (whole, parts))
+    assert all(torch.equal(once[name], pieces[name]) for name in once)
+    log = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert {"take_db", "guide_db", "led", "own_share"} <= log[-1].keys()
+    assert isinstance(log[-1]["validation"], float)
+
+
+def test_a_guide_is_worth_something(guides, tmp_path):
+    """After a few steps the guide's class says more of the next sample than the past does."""
+    settings = WaveNetSettings(
+        sizes=WaveNetSizes(layers=3, cycle=3, residual=16, skip=16), guides=guides, own_share=0.0
+    )
+    train_guided(plan_of(tmp_path, 150, learning_rate=5e-3), settings)
+    network = WaveNet(
+        replace(SMALL, mels=80, layers=3, cycle=3, residual=16, skip=16, guide=REACH, emphasis=0.85)
+    )
+    network.load_state_dict(load_checkpoint(tmp_path)["network"])
+    data = GuidedData(guides, "val", 6, REACH, CPU)
+    cut = data.cut(data.draw(12, torch.Generator().manual_seed(0)))
+    forcing = TeacherForcing(network.config)
+    with torch.no_grad():
+        told = forcing.loss(network, cut.mel, cut.target, torch.float32, cut.guide)
+        wrong = forcing.loss(network, cut.mel, cut.target, torch.float32, cut.guide.roll(1, 0))
+    assert told < wrong - 0.05
+
+
+def test_flags_that_guides_leave_no_choice_of():
+    with pytest.raises(ValueError, match="--mel2mel: expected without --guides"):
+        WaveNetSettings(guides=Path("a"), mel2mel=Path("b")).check()
