@@ -1,4 +1,4 @@
-"""A 48 kHz network begins with what a 16 kHz one knows, and becomes a bank of its own."""
+"""A 48 kHz network begins with what a 16 kHz one knows, and the other way round."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from trainer.run.weights import read_history
 
 NARROW = Mel2MelConfig(instruments=4, hidden=8, timbre_features=5)
 WIDE = replace(NARROW, analysis=Analysis(48_000, 384, 3_072, wide_bands=48))
+BLENDING = replace(WIDE, decay_bands=8, blend=1)
 HOLD = 462
 """Bins of which the narrow network's knowledge holds: 0.9 of 513."""
 
@@ -31,13 +32,22 @@ HOLD = 462
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory) -> Path:
     """Weights of a narrow network in which everything counts."""
+    return written(tmp_path_factory.mktemp("narrow") / "weights.safetensors", NARROW)
+
+
+@pytest.fixture(scope="module")
+def blending(tmp_path_factory) -> Path:
+    """Weights of a wide network whose timbres blend."""
+    return written(tmp_path_factory.mktemp("wide") / "weights.safetensors", BLENDING)
+
+
+def written(path: Path, config: Mel2MelConfig) -> Path:
     torch.manual_seed(0)
-    network = Mel2Mel(NARROW)
+    network = Mel2Mel(config)
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
-    path = tmp_path_factory.mktemp("narrow") / "weights.safetensors"
-    save_weights(path, network.state_dict(), NARROW, {}, {"iterations": 7, "seen": 70})
+    save_weights(path, network.state_dict(), config, {}, {"iterations": 7, "seen": 70})
     return path
 
 
@@ -47,12 +57,13 @@ def grown(path: Path, config: Mel2MelConfig) -> tuple[Mel2Mel, str]:
 
 
 @torch.no_grad()
-def fine(network: Mel2Mel) -> Tensor:
-    """What a chord is to sound like on each instrument: (instruments, frames, bands)."""
+def fine(network: Mel2Mel, points: Tensor | None = None) -> Tensor:
+    """What a chord is to sound like on each instrument, or at points: (points, frames, bands)."""
+    points = network.instruments.weight if points is None else points
     roll = torch.zeros(NARROW.instruments, 30, 176)
     for key in (20, 39, 47):
         roll[:, 3:, key] = roll[:, 3, 88 + key] = 0.7
-    return network(roll, network.instruments.weight[:, None], 2).fine
+    return network(roll, points[:, None], 2).fine
 
 
 def test_the_bins_that_hold_are_as_before_and_the_rest_like_the_highest(taught):
@@ -97,7 +108,6 @@ def test_another_kind_of_functions_says_the_same_of_the_instruments(taught):
         ({"timbre_features": 0}, "timbre_features is 0"),
         ({"analysis": Analysis(48_000, 128, 3_072)}, "frames a second: 125.0 there, 375.0 here"),
         ({"analysis": Analysis(48_000, 384, 1_536)}, "hertz between bins: 15.625 there, 31.25"),
-        ({"analysis": Analysis(8_000, 64, 512)}, "from each bin a band to a higher rate"),
     ],
 )
 def test_what_cannot_be_grown_is_told_in_one_line(taught, change, complaint):
@@ -106,6 +116,36 @@ def test_what_cannot_be_grown_is_told_in_one_line(taught, change, complaint):
     assert str(raised.value).startswith(f"{taught}: cannot be grown") and "\n" not in str(
         raised.value
     )
+
+
+def test_a_lower_rate_sounds_as_before_at_the_instruments_up_to_its_nyquist(blending):
+    was = fine(grown(blending, BLENDING)[0])
+    narrow, report = grown(blending, replace(BLENDING, analysis=Analysis()))
+    torch.testing.assert_close(fine(narrow), was[..., :513], atol=1e-4, rtol=0)
+    assert "513 of 513 fine bands" in report and "a new mel head" in report
+    assert not narrow.mel.weight.any()
+
+
+def test_between_the_instruments_a_lower_rate_is_nearly_as_before(blending):
+    whole, narrow = (
+        grown(blending, config)[0] for config in (BLENDING, replace(BLENDING, analysis=Analysis()))
+    )
+    between = whole.instruments.weight.roll(1, 0).add(whole.instruments.weight).detach() / 2
+    error = (fine(narrow, between) - fine(whole, between)[..., :513]).abs()
+    assert error.mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Analysis(48_000, 384, 3_072, wide_bands=48), Analysis(32_000, 256, 2_048)),
+        (Analysis(48_000, 384, 3_072), Analysis(32_000, 256, 2_048, wide_bands=20)),
+    ],
+)
+def test_bands_that_a_lower_rate_cannot_take_are_told_in_one_line(tmp_path, before, after):
+    path = written(tmp_path / "weights.safetensors", replace(NARROW, analysis=before))
+    with pytest.raises(ValueError, match="only to each bin a band at a lower rate"):
+        grown(path, replace(NARROW, analysis=after))
 
 
 @pytest.mark.parametrize("content", [None, b"weights"])
