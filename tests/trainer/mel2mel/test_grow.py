@@ -173,3 +173,17 @@ def test_a_48_khz_bank_from_a_16_khz_run_plays_in_tune(plan, data48, tmp_path):
     assert (about["frames_seen_before"], about["frames_seen"]) == (3 * 72, 7 * 72)
     assert bank.analysis == Analysis(48_000, 384, 3_072, wide_bands=48)
     assert all(line.endswith(": plays") for line in check_bank(tmp_path / "bank"))
+
+
+def test_a_16_khz_bank_from_a_48_khz_run_plays_in_tune(plan, data, data48, tmp_path):
+    wide = plan("mel2mel", "wide", 3, data=data48)
+    settings = Mel2MelSettings(SIZES["mel2mel"])
+    train(wide, settings)
+    narrow = replace(plan("mel2mel", "run", 2), max_minutes=0)
+    train(narrow, replace(settings, grow=wide.run / "weights.safetensors"))
+    make_bank(BankPlan(mel2mel=narrow.run, wavenet=None, data=data, out=tmp_path / "bank"))
+    bank = load_bank(tmp_path / "bank")
+    assert bank.about["mel2mel"]["begun_with"] == "wide/weights.safetensors"
+    assert bank.about["mel2mel"]["frames_seen"] == 3 * 72
+    assert bank.analysis == Analysis()
+    assert all(line.endswith(": plays") for line in check_bank(tmp_path / "bank"))
