@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from synth.bank.bank import load_bank
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
-from tests.trainer.tiny_data import SIZES
+from tests.trainer.tiny_data import INSTRUMENTS, SIZES, write_excerpt
 from trainer.bank.bank import make_bank
 from trainer.bank.check import check_bank
 from trainer.bank.plan import BankPlan
@@ -175,15 +178,28 @@ def test_a_48_khz_bank_from_a_16_khz_run_plays_in_tune(plan, data48, tmp_path):
     assert all(line.endswith(": plays") for line in check_bank(tmp_path / "bank"))
 
 
-def test_a_16_khz_bank_from_a_48_khz_run_plays_in_tune(plan, data, data48, tmp_path):
+def test_a_16_khz_bank_from_a_48_khz_run_is_as_it_was_and_plays_in_tune(
+    plan, data, data48, tmp_path
+):
     wide = plan("mel2mel", "wide", 3, data=data48)
     settings = Mel2MelSettings(SIZES["mel2mel"])
     train(wide, settings)
-    narrow = replace(plan("mel2mel", "run", 2), max_minutes=0)
+    # A data set with single keys, by which a new network would settle.
+    alone = tmp_path / "data"
+    shutil.copytree(data, alone)
+    for patch in INSTRUMENTS:
+        roll = np.zeros((250, 176), np.uint8)
+        roll[10:200, 40], roll[10, 88 + 40] = 80, 80
+        write_excerpt(alone / "keys" / f"40-{patch}.npz", np.zeros(32_000, np.int16), roll, patch)
+    narrow = replace(plan("mel2mel", "run", 2, data=alone), max_minutes=0)
     train(narrow, replace(settings, grow=wide.run / "weights.safetensors"))
-    make_bank(BankPlan(mel2mel=narrow.run, wavenet=None, data=data, out=tmp_path / "bank"))
-    bank = load_bank(tmp_path / "bank")
+    was, now = (load_file(run.run / "weights.safetensors") for run in (wide, narrow))
+    assert torch.equal(now["templates.base"], was["templates.base"][..., :513])
+    assert torch.equal(now["instruments.weight"], was["instruments.weight"])
+    out = tmp_path / "bank"
+    make_bank(BankPlan(mel2mel=narrow.run, wavenet=None, data=alone, out=out, still=True))
+    bank = load_bank(out)
     assert bank.about["mel2mel"]["begun_with"] == "wide/weights.safetensors"
     assert bank.about["mel2mel"]["frames_seen"] == 3 * 72
     assert bank.analysis == Analysis()
-    assert all(line.endswith(": plays") for line in check_bank(tmp_path / "bank"))
+    assert all(line.endswith(": plays") for line in check_bank(out))
