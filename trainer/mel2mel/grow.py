@@ -1,8 +1,10 @@
-"""Another network's weights as a beginning: a 48 kHz Mel2Mel knows all that a 16 kHz one does.
+"""Another network's weights as a beginning, at the same rate, a higher or a lower one.
 
-Frames are as long and bins as wide in both, so what was learnt of the bins below 8 kHz holds;
-the bands above begin like the highest of them. Fewer or other functions of the timbre than before
-say the same of the instruments as nearly as they can.
+Frames are as long and bins as wide in a 16 kHz network as in a 48 kHz one, so what was learnt of
+the bins below 8 kHz holds in both. Towards the higher rate, the bands above begin like the highest
+bins. Towards the lower rate they are left out, and the network sounds at once as it did before.
+Fewer or other functions of the timbre than before say the same of the instruments as nearly as they
+can.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig, TimbreFeatures
@@ -48,7 +50,10 @@ def grow(network: Mel2Mel, path: Path) -> str:
         _retell(weights, old, network)
     kept = after.bands
     if before != after:
-        kept = round(HEARD * before.bins)
+        if after.rate > before.rate:
+            kept = round(HEARD * before.bins)
+        elif old.config.blend:
+            _lower_levels(weights, old, kept)
         for name, axis in BAND_AXES.items():
             weights[name] = _stretched(weights[name], axis, kept, after.bands)
         # Other mel bands lie elsewhere.
@@ -94,7 +99,11 @@ def _check(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
             f"{path}: cannot be grown (timbre_features is {new.timbre_features}, but must be "
             f"1..{old.timbre_features})"
         )
-    if after.rate < before.rate or before.wide_bands and before != after:
+    if after.rate < before.rate:
+        # The bin at the lower rate's Nyquist frequency may be the first of the wide bands.
+        if after.wide_bands or after.bins > min(before.single + 1, before.bands):
+            raise ValueError(f"{path}: cannot be grown (only to each bin a band at a lower rate)")
+    elif before.wide_bands and before != after:
         raise ValueError(f"{path}: cannot be grown (only from each bin a band to a higher rate)")
 
 
@@ -154,10 +163,35 @@ def _take_levels(network: Mel2Mel) -> None:
         for one in told
     ]
     levels = torch.stack(powers).log().flatten(1) / 2
-    ones = torch.cat([torch.ones(len(told), 1), told], 1)
-    moved = torch.linalg.lstsq(ones, levels, driver="gelsd").solution
+    moved = _solved(told, levels)
     templates.level.bias.copy_(moved[0])
     templates.level.weight.copy_(moved[1:].T)
+
+
+@torch.no_grad()
+def _lower_levels(weights: dict[str, Tensor], old: Mel2Mel, kept: int) -> None:
+    """A level is that of the whole spectrum: take off what lies above the first `kept` bands, so
+    that those stay as they are at the instruments."""
+    templates = old.templates
+    points = weights["instruments.weight"]
+    linear = {name: weights[f"timbre.linear.{name}"] for name in ("weight", "bias")}
+    told = nn.functional.linear(points, **linear).softmax(-1)
+    base, by_timbre = weights["templates.base"], weights["templates.by_timbre"]
+    shares = []
+    for one in told:
+        power = (2 * (base + torch.tensordot(one, by_timbre, 1))).exp()
+        below = power[..., :kept].sum(-1)
+        shares.append((below / (power @ templates.widths)).log().flatten() / 2)
+    moved = _solved(told, torch.stack(shares))
+    weights["templates.level.bias"] = weights["templates.level.bias"] + moved[0]
+    weights["templates.level.weight"] = weights["templates.level.weight"] + moved[1:].T
+
+
+def _solved(told: Tensor, values: Tensor) -> Tensor:
+    """What is linear in functions of the timbre, told (n, functions), and says the values (n,
+    outputs) there: (1 + functions, outputs), the smallest solution."""
+    ones = torch.cat([torch.ones(len(told), 1), told], 1)
+    return torch.linalg.lstsq(ones, values, driver="gelsd").solution
 
 
 def _stretched(old: Tensor, axis: int, kept: int, count: int) -> Tensor:

@@ -191,8 +191,11 @@ def train(plan: TrainingPlan, settings: Mel2MelSettings) -> None:
             report = grow(network, settings.grow)
             if machine.first:
                 print(report, file=sys.stderr)
-        if placed and not begun and not plan.init:
-            corrected = bool(settings.grow and read_config(settings.grow).get("blend"))
+        known = read_config(settings.grow) if settings.grow and not begun else {}
+        corrected = bool(known.get("blend"))
+        # What was taught at a higher rate holds as it is: single keys would say less.
+        cut = corrected and known["analysis"]["rate"] > data.analysis.rate
+        if placed and not begun and not plan.init and not cut:
             report = settle(network, measure_keys(plan.data, data.patches, network), corrected)
             if machine.first:
                 print(report, file=sys.stderr)

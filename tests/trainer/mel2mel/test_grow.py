@@ -1,18 +1,21 @@
-"""A 48 kHz network begins with what a 16 kHz one knows, and becomes a bank of its own."""
+"""A 48 kHz network begins with what a 16 kHz one knows, and the other way round."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from synth.bank.bank import load_bank
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
-from tests.trainer.tiny_data import SIZES
+from tests.trainer.tiny_data import INSTRUMENTS, SIZES, write_excerpt
 from trainer.bank.bank import make_bank
 from trainer.bank.check import check_bank
 from trainer.bank.plan import BankPlan
@@ -24,6 +27,7 @@ from trainer.run.weights import read_history
 
 NARROW = Mel2MelConfig(instruments=4, hidden=8, timbre_features=5)
 WIDE = replace(NARROW, analysis=Analysis(48_000, 384, 3_072, wide_bands=48))
+BLENDING = replace(WIDE, decay_bands=8, blend=1)
 HOLD = 462
 """Bins of which the narrow network's knowledge holds: 0.9 of 513."""
 
@@ -31,13 +35,22 @@ HOLD = 462
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory) -> Path:
     """Weights of a narrow network in which everything counts."""
+    return written(tmp_path_factory.mktemp("narrow") / "weights.safetensors", NARROW)
+
+
+@pytest.fixture(scope="module")
+def blending(tmp_path_factory) -> Path:
+    """Weights of a wide network whose timbres blend."""
+    return written(tmp_path_factory.mktemp("wide") / "weights.safetensors", BLENDING)
+
+
+def written(path: Path, config: Mel2MelConfig) -> Path:
     torch.manual_seed(0)
-    network = Mel2Mel(NARROW)
+    network = Mel2Mel(config)
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
-    path = tmp_path_factory.mktemp("narrow") / "weights.safetensors"
-    save_weights(path, network.state_dict(), NARROW, {}, {"iterations": 7, "seen": 70})
+    save_weights(path, network.state_dict(), config, {}, {"iterations": 7, "seen": 70})
     return path
 
 
@@ -47,12 +60,13 @@ def grown(path: Path, config: Mel2MelConfig) -> tuple[Mel2Mel, str]:
 
 
 @torch.no_grad()
-def fine(network: Mel2Mel) -> Tensor:
-    """What a chord is to sound like on each instrument: (instruments, frames, bands)."""
+def fine(network: Mel2Mel, points: Tensor | None = None) -> Tensor:
+    """What a chord is to sound like on each instrument, or at points: (points, frames, bands)."""
+    points = network.instruments.weight if points is None else points
     roll = torch.zeros(NARROW.instruments, 30, 176)
     for key in (20, 39, 47):
         roll[:, 3:, key] = roll[:, 3, 88 + key] = 0.7
-    return network(roll, network.instruments.weight[:, None], 2).fine
+    return network(roll, points[:, None], 2).fine
 
 
 def test_the_bins_that_hold_are_as_before_and_the_rest_like_the_highest(taught):
@@ -97,7 +111,6 @@ def test_another_kind_of_functions_says_the_same_of_the_instruments(taught):
         ({"timbre_features": 0}, "timbre_features is 0"),
         ({"analysis": Analysis(48_000, 128, 3_072)}, "frames a second: 125.0 there, 375.0 here"),
         ({"analysis": Analysis(48_000, 384, 1_536)}, "hertz between bins: 15.625 there, 31.25"),
-        ({"analysis": Analysis(8_000, 64, 512)}, "from each bin a band to a higher rate"),
     ],
 )
 def test_what_cannot_be_grown_is_told_in_one_line(taught, change, complaint):
@@ -106,6 +119,36 @@ def test_what_cannot_be_grown_is_told_in_one_line(taught, change, complaint):
     assert str(raised.value).startswith(f"{taught}: cannot be grown") and "\n" not in str(
         raised.value
     )
+
+
+def test_a_lower_rate_sounds_as_before_at_the_instruments_up_to_its_nyquist(blending):
+    was = fine(grown(blending, BLENDING)[0])
+    narrow, report = grown(blending, replace(BLENDING, analysis=Analysis()))
+    torch.testing.assert_close(fine(narrow), was[..., :513], atol=1e-4, rtol=0)
+    assert "513 of 513 fine bands" in report and "a new mel head" in report
+    assert not narrow.mel.weight.any()
+
+
+def test_between_the_instruments_a_lower_rate_is_nearly_as_before(blending):
+    whole, narrow = (
+        grown(blending, config)[0] for config in (BLENDING, replace(BLENDING, analysis=Analysis()))
+    )
+    between = whole.instruments.weight.roll(1, 0).add(whole.instruments.weight).detach() / 2
+    error = (fine(narrow, between) - fine(whole, between)[..., :513]).abs()
+    assert error.mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Analysis(48_000, 384, 3_072, wide_bands=48), Analysis(32_000, 256, 2_048)),
+        (Analysis(48_000, 384, 3_072), Analysis(32_000, 256, 2_048, wide_bands=20)),
+    ],
+)
+def test_bands_that_a_lower_rate_cannot_take_are_told_in_one_line(tmp_path, before, after):
+    path = written(tmp_path / "weights.safetensors", replace(NARROW, analysis=before))
+    with pytest.raises(ValueError, match="only to each bin a band at a lower rate"):
+        grown(path, replace(NARROW, analysis=after))
 
 
 @pytest.mark.parametrize("content", [None, b"weights"])
@@ -133,3 +176,30 @@ def test_a_48_khz_bank_from_a_16_khz_run_plays_in_tune(plan, data48, tmp_path):
     assert (about["frames_seen_before"], about["frames_seen"]) == (3 * 72, 7 * 72)
     assert bank.analysis == Analysis(48_000, 384, 3_072, wide_bands=48)
     assert all(line.endswith(": plays") for line in check_bank(tmp_path / "bank"))
+
+
+def test_a_16_khz_bank_from_a_48_khz_run_is_as_it_was_and_plays_in_tune(
+    plan, data, data48, tmp_path
+):
+    wide = plan("mel2mel", "wide", 3, data=data48)
+    settings = Mel2MelSettings(SIZES["mel2mel"])
+    train(wide, settings)
+    # A data set with single keys, by which a new network would settle.
+    alone = tmp_path / "data"
+    shutil.copytree(data, alone)
+    for patch in INSTRUMENTS:
+        roll = np.zeros((250, 176), np.uint8)
+        roll[10:200, 40], roll[10, 88 + 40] = 80, 80
+        write_excerpt(alone / "keys" / f"40-{patch}.npz", np.zeros(32_000, np.int16), roll, patch)
+    narrow = replace(plan("mel2mel", "run", 2, data=alone), max_minutes=0)
+    train(narrow, replace(settings, grow=wide.run / "weights.safetensors"))
+    was, now = (load_file(run.run / "weights.safetensors") for run in (wide, narrow))
+    assert torch.equal(now["templates.base"], was["templates.base"][..., :513])
+    assert torch.equal(now["instruments.weight"], was["instruments.weight"])
+    out = tmp_path / "bank"
+    make_bank(BankPlan(mel2mel=narrow.run, wavenet=None, data=alone, out=out, still=True))
+    bank = load_bank(out)
+    assert bank.about["mel2mel"]["begun_with"] == "wide/weights.safetensors"
+    assert bank.about["mel2mel"]["frames_seen"] == 3 * 72
+    assert bank.analysis == Analysis()
+    assert all(line.endswith(": plays") for line in check_bank(out))
