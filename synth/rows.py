@@ -1,17 +1,16 @@
 """States of running batches: how parts join, leave and change places in one.
 
 A stage's state is a dataclass of tensors, each with the rows (one for each part) as its first
-dimension, and of lists with an item for each row.
+dimension, of lists with an item for each row, and of other such states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import Field, fields, replace
+from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
-from torch import Tensor
 
 
 class RowState(Protocol):
@@ -29,8 +28,10 @@ def select_rows(state: State, fresh: State, rows: Sequence[int | None]) -> State
     Arrays are copied, items of lists are handed on: the old states must not be used any more.
     """
 
-    def pick(name: str) -> Tensor | list[object]:
+    def pick(name: str) -> Any:
         old, new = getattr(state, name), getattr(fresh, name)
+        if is_dataclass(old):
+            return select_rows(old, new, rows)
         waiting = iter(new)
         picked = [next(waiting) if r is None else old[r] for r in rows]
         return picked if isinstance(old, list) else torch.stack(picked)

@@ -202,7 +202,7 @@ def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
     # Conditioning of one held spectrum: its values do not change the work.
     vocoder = WaveNetVocoder(wavenet, "reference")
     held = torch.full((1, 1, config.mels), -4.0)
-    heard = vocoder.condition(held, vocoder.initial_state(1)).to(device)
+    heard = vocoder.drawing.condition(held, vocoder.initial_state(1)).to(device)
     heard = heard.repeat(streams, block, 1)
     state = initial_state(config.dilations, config.residual, streams, device)
     draws = torch.rand(streams, count, generator=torch.Generator().manual_seed(0)).to(device)

@@ -67,7 +67,7 @@ def step(
     """
     x, skip, ring = w.embedding[state.last], w.skip_bias, 0
     heard = conditioning.index_select(1, at)[:, 0]
-    added = linear(heard, w.mel.flatten(0, 1), w.gate_bias.flatten())
+    added = linear(heard, w.conditioning.flatten(0, 1), w.gate_bias.flatten())
     added = added.unflatten(1, w.gate_bias.shape)
     for layer, dilation in enumerate(w.dilations):
         slot = ring + state.position[:1] % dilation

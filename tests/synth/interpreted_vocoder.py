@@ -40,10 +40,10 @@ def conditioning() -> dict[str, str | float]:
     twin, ours = cpu_conditioning(net), WaveNetVocoder(net, "triton")
     frames = torch.randn(2, 3, WIDE.mels)
     states = [ours.initial_state(2) for _ in range(2)]
-    wanted, heard = twin(frames, states[0]), ours.condition(frames, states[1])
+    wanted, heard = twin(frames, states[0]), ours.drawing.condition(frames, states[1])
     stage = Stage(
         ours.initial_state,
-        lambda inputs, state: (ours.condition(inputs[0], state), state),
+        lambda inputs, state: (ours.drawing.condition(inputs[0], state), state),
         (frames,),
         blocks=(1, 2),
     )

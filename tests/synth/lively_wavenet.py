@@ -18,6 +18,12 @@ WIDE = WaveNetConfig(mels=4, layers=3, cycle=5, residual=72, skip=16)
 FULL = WaveNetConfig()
 """The method's own."""
 
+GUIDED = WaveNetConfig(mels=6, layers=4, cycle=3, residual=8, skip=12, guide=5, emphasis=0.7)
+"""Quick, with a guide."""
+
+FULL_GUIDED = WaveNetConfig(guide=16, sharpness=2.0, emphasis=0.85)
+"""The method's own with a guide."""
+
 
 def lively(config: WaveNetConfig, seed: int = 0) -> WaveNet:
     """Weights that half precision holds, as a bank's, with gates and logits far from rest."""
@@ -30,7 +36,9 @@ def lively(config: WaveNetConfig, seed: int = 0) -> WaveNet:
             upsampling.linear.bias.add_(torch.randn_like(upsampling.linear.bias) / 10)
         for layer in net.gated_layers:
             layer.gate.weight.mul_(2)
+        if net.guide is not None:
+            net.guide.weight.add_(torch.randn_like(net.guide.weight) / 4)
         net.skip.weight.mul_(5)
         net.out.weight.mul_(3)
-        net.end.weight.mul_(10)
+        net.end.weight.mul_(10 / config.sharpness)
     return net.half().float().requires_grad_(False)

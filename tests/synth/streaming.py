@@ -135,8 +135,9 @@ def _halves(stage: Stage) -> tuple[Inputs, Inputs]:
 
 
 def _alike(one: object, other: object) -> bool:
-    """Whether the tensors of two states are equal, where they are dataclasses."""
+    """Whether the tensors of two states are equal, and of states within them."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
     if not is_dataclass(one) or not is_dataclass(other):
         return True
-    pairs = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)]
-    return all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor))
+    return all(_alike(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))

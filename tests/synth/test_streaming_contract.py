@@ -26,11 +26,12 @@ from synth.movement import Movement
 from synth.output.resample import Resampler
 from synth.predictor import NoState
 from synth.vocoders.spectral.vocoder import SpectralVocoder
+from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNetConfig
 from synth.vocoders.wavenet.samplers import cpu, reference
 from synth.vocoders.wavenet.samplers.contract import Sampler, initial_state
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
-from tests.synth.lively_wavenet import ODD, SMALL, lively
+from tests.synth.lively_wavenet import GUIDED, ODD, SMALL, lively
 from tests.synth.rolls import make_embedding, make_roll
 from tests.synth.scores import busy_score
 from tests.synth.streaming import (
@@ -140,6 +141,13 @@ def wavenet(config: WaveNetConfig, sampler: str, frames: int = FRAMES) -> Stage:
     return vocoder_stage(vocoder, noise(3, frames, config.mels, seed=5))
 
 
+def guided(config: WaveNetConfig, sampler: str, frames: int = FRAMES) -> Stage:
+    """Frames that rise above the floor here and there."""
+    analysis = Analysis(window=512, mels=config.mels)
+    vocoder = GuidedVocoder(lively(config), sampler, analysis)
+    return vocoder_stage(vocoder, 3 * noise(3, frames, analysis.bands, seed=5) - 9)
+
+
 def sampler(module: Sampler, config: WaveNetConfig) -> Stage:
     """Classes drawn of conditioning that is upsampled already; sizes on both sides of 16."""
     packed = module.pack(lively(config).weights())
@@ -147,7 +155,7 @@ def sampler(module: Sampler, config: WaveNetConfig) -> Stage:
     return Stage(
         lambda rows: initial_state(config.dilations, config.residual, rows),
         lambda inputs, state: module.sample(packed, inputs[0], state, inputs[1]),
-        (noise(3, 99, config.mels, seed=2), draws),
+        (noise(3, 99, config.conditioning, seed=2), draws),
         blocks=(1, 7, 16, 50),
     )
 
@@ -243,6 +251,10 @@ WAVENET: dict[str, Callable[[], Stage]] = {
     "wavenet vocoder, cpu": lambda: wavenet(SMALL, "cpu"),
     "wavenet vocoder, cpu, odd sizes": lambda: wavenet(ODD, "cpu"),
     "wavenet vocoder, reference": lambda: wavenet(SMALL, "reference", 3),
+    "guided vocoder, cpu": lambda: guided(GUIDED, "cpu"),
+    "guided vocoder, reference": lambda: guided(GUIDED, "reference", 9),
+    "cpu sampler, guided": lambda: sampler(cpu, GUIDED),
+    "reference sampler, guided": lambda: sampler(reference, GUIDED),
     "cpu sampler": lambda: sampler(cpu, SMALL),
     "cpu sampler, odd sizes": lambda: sampler(cpu, ODD),
     "reference sampler": lambda: sampler(reference, SMALL),

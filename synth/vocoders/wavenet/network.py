@@ -73,13 +73,14 @@ class WaveNetConfig:
 class WaveNetWeights:
     """What samplers read, float32. R residual, S skip, L layers.
 
-    embedding (256, R); past, now (L, 2R, R): taps at t - dilation and t, tanh half first;
+    mels: how many channels of the conditioning are the mel's, which come first. embedding (256, R); past, now (L, 2R, R): taps at t - dilation and t, tanh half first;
     conditioning (L, 2R, channels): what the conditioning adds to them; gate_bias (L, 2R);
     residual (L, R, R), residual_bias (L, R); skip (L, S, R), skip_bias (S,), already summed
     over layers; out (S, S), out_bias (S,); end (256, S), end_bias (256,).
     """
 
     dilations: tuple[int, ...]
+    mels: int
     embedding: Tensor
     past: Tensor
     now: Tensor
@@ -227,7 +228,8 @@ class WaveNet(nn.Module):
             self.end.weight * config.sharpness,
             self.end.bias * config.sharpness,
         )
-        return WaveNetWeights(config.dilations, *(t.detach().float().contiguous() for t in tensors))
+        tensors = (t.detach().float().contiguous() for t in tensors)
+        return WaveNetWeights(config.dilations, config.mels, *tensors)
 
 
 def hear(guide: Tensor, embedding: Tensor, reach: int) -> Tensor:

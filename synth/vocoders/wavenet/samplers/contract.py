@@ -39,8 +39,8 @@ Packed = TypeVar("Packed")
 class Sampler(Protocol[Packed]):
     """What the modules reference, cpu and triton offer.
 
-    conditioning is (batch, n, mels) float32, the mel frames upsampled to samples; draws
-    (batch, n) float32 in [0, 1); classes (batch, n) int64. State is overwritten and handed
+    conditioning is (batch, n, channels) float32, the mel frames upsampled to samples and what is
+    told of a guide; draws (batch, n) float32 in [0, 1); classes (batch, n) int64. State is overwritten and handed
     back. Rows are independent, and no block size n changes a bit. What does not fit raises
     ValueError.
     """
@@ -83,7 +83,8 @@ def round_weights(weights: WaveNetWeights) -> WaveNetWeights:
 
     Banks keep weights in half precision, so every sampler may, and none hears another net.
     """
-    tensors = {f.name: getattr(weights, f.name) for f in fields(weights) if f.name != "dilations"}
+    values = {f.name: getattr(weights, f.name) for f in fields(weights)}
+    tensors = {name: t for name, t in values.items() if isinstance(t, Tensor)}
     return replace(weights, **{name: t.half().float() for name, t in tensors.items()})
 
 
@@ -101,18 +102,19 @@ def check_inputs(
     conditioning: Tensor,
     state: SamplerState,
     draws: Tensor,
-    mels: int,
+    channels: int,
     dilations: tuple[int, ...],
     residual: int,
     classes: Tensor | None = None,
 ) -> None:
-    """Refuse what does not fit the network or each other, by ValueError."""
+    """Refuse what does not fit the network or each other, by ValueError. channels: of the
+    conditioning."""
     if draws.ndim != 2:
         raise ValueError(f"draws: expected 2 dimensions, (batch, n), got {draws.ndim}")
     batch, n = draws.shape
     wanted = {
         "draws": (draws, (batch, n), torch.float32),
-        "conditioning": (conditioning, (batch, n, mels), torch.float32),
+        "conditioning": (conditioning, (batch, n, channels), torch.float32),
         "history": (state.history, (batch, sum(dilations), residual), torch.float32),
         "position": (state.position, (batch,), torch.int64),
         "last": (state.last, (batch,), torch.int64),

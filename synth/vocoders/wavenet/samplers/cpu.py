@@ -47,10 +47,10 @@ NO_LOGITS = np.empty((0, 0, 0), np.float32)
 @dataclass(frozen=True, slots=True)
 class CpuWeights:
     """Weights, and threads that help: one for each core but the caller's; they are started when
-    there are enough rows. mels: of the conditioning."""
+    there are enough rows. channels: of the conditioning."""
 
     weights: PackedWeights
-    mels: int
+    channels: int
     cores: int
     helpers: ThreadPoolExecutor
 
@@ -58,14 +58,13 @@ class CpuWeights:
 def pack(weights: WaveNetWeights) -> CpuWeights:
     """See the Sampler contract. To be played on all cores that this thread may use now."""
     cores = cores_here()
-    packed = _place(_pack(round_weights(weights)), weights.conditioning.shape[2])
+    channels = weights.conditioning.shape[2]
+    packed = _place(_pack(round_weights(weights)), channels)
     # A pool must have room for one, and starts it only when it is asked for.
-    return CpuWeights(
-        packed, weights.conditioning.shape[2], cores, ThreadPoolExecutor(max(cores - 1, 1))
-    )
+    return CpuWeights(packed, channels, cores, ThreadPoolExecutor(max(cores - 1, 1)))
 
 
-def _place(weights: PackedWeights, mels: int) -> PackedWeights:
+def _place(weights: PackedWeights, channels: int) -> PackedWeights:
     """The same weights where they can be read fastest: they fill most of a core's cache."""
 
     def structured(arrays: Arrays) -> PackedWeights:
@@ -80,7 +79,7 @@ def _place(weights: PackedWeights, mels: int) -> PackedWeights:
 
     residual, past = weights.residual_bias.shape[1], int(weights.dilations.sum())
     silence = Block(
-        np.zeros((1, PLAYED, mels), np.float32),
+        np.zeros((1, PLAYED, channels), np.float32),
         np.zeros((1, past, residual), np.float32),
         np.zeros(1, np.int64),
         np.full(1, SILENCE),
@@ -99,7 +98,9 @@ def _pack(weights: WaveNetWeights) -> PackedWeights:
         weights.embedding.numpy(),
         as_integers(weights.past, INNER),
         as_integers(weights.now, INNER),
-        as_integers(weights.conditioning, INNER),
+        np.array([weights.mels]),
+        as_integers(weights.conditioning[:, :, : weights.mels], INNER),
+        as_integers(weights.conditioning[:, :, weights.mels :], INNER),
         weights.gate_bias.numpy(),
         as_integers(weights.residual, INNER),
         weights.residual_bias.numpy(),
@@ -116,11 +117,11 @@ def as_integers(matrices: Tensor, kind: torch.dtype, beside: bool = BESIDE) -> M
     """Matrices (count, outputs, inputs) as integers, with a scale for each row of each block.
 
     kind: torch.int16 or torch.int8. As large as that and sums of products with activations up
-    to PEAK allow; filled up with zeros.
+    to PEAK allow; filled up with zeros. Without inputs, one pair of zeros.
     """
     inputs = matrices.shape[2]
-    blocks = -(-inputs // BLOCK)
-    pairs = -(-inputs // (2 * blocks))
+    blocks = max(-(-inputs // BLOCK), 1)
+    pairs = max(-(-inputs // (2 * blocks)), 1)
     room = (0, 2 * blocks * pairs - inputs, 0, -matrices.shape[1] % TILE)
     split = nn.functional.pad(matrices, room).unflatten(2, (blocks, 2 * pairs))
     # Rounding may add a half to each weight.
@@ -165,7 +166,7 @@ def _run(
 ) -> Tensor:
     weights = packed.weights
     dilations, residual = tuple(weights.dilations.tolist()), weights.embedding.shape[1]
-    check_inputs(conditioning, state, draws, packed.mels, dilations, residual, forced)
+    check_inputs(conditioning, state, draws, packed.channels, dilations, residual, forced)
     drawn, rows = np.empty(draws.shape, np.int64), len(draws)
     block = Block(
         conditioning.contiguous().numpy(),

@@ -7,8 +7,9 @@ scale of its own, chosen so that no sum can leave 32 bits; sums of blocks are fl
 
 Matrices lie in the order of use, pairs of inputs by tiles of 64 outputs: one pair is spread over
 a vector of 64 sums, which stay in registers while the inputs go by. Rows share each tile while
-it is near; neither they nor the block size can change a bit. What the mel adds, and past taps
-of dilations of 16 and more, are known 16 samples ahead, and share their weights likewise.
+it is near; neither they nor the block size can change a bit. What the conditioning adds,
+and past taps of dilations of 16 and more, are known 16 samples ahead, and share their weights
+likewise.
 
 All in one file, because Numba's cache on disk heeds changes only in the outermost function's.
 """
@@ -75,13 +76,16 @@ class Matrix(NamedTuple):
 
 
 class PackedWeights(NamedTuple):
-    """`WaveNetWeights`, its matrices as integers."""
+    """`WaveNetWeights`, its matrices as integers. mels (1,): channels of the conditioning that mel
+    reads; guide reads the rest. They have scales of their own: a log mel is ten times as large."""
 
     dilations: np.ndarray
     embedding: np.ndarray
     past: Matrix
     now: Matrix
+    mels: np.ndarray
     mel: Matrix
+    guide: Matrix
     gate_bias: np.ndarray
     residual: Matrix
     residual_bias: np.ndarray
@@ -94,7 +98,7 @@ class PackedWeights(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some rows' next n samples. conditioning (rows, n, mels); history, position and last as in
+    """Some rows' next n samples. conditioning (rows, n, channels); history, position and last as in
     `SamplerState`, moved on; draws (rows, n); forced (rows, n): what to go on with instead of
     the classes drawn, or (0, 0); drawn (rows, n): filled; logits (rows, n, 256): filled, unless
     (0, 0, 0)."""
@@ -259,7 +263,8 @@ def walk(w, block):
 @compiled
 def _new_scratch(w, rows):
     layers = len(w.residual_bias)
-    widest = max(_inputs(w.skip), _inputs(w.now), _inputs(w.mel), _inputs(w.out), _inputs(w.end))
+    widest = max(_inputs(w.skip), _inputs(w.now), _inputs(w.out), _inputs(w.end))
+    widest = max(widest, _inputs(w.mel), _inputs(w.guide))
     return Scratch(
         np.zeros((layers, AHEAD, rows, _outputs(w.now)), np.float32),
         np.zeros((rows, _outputs(w.residual)), np.float32),
@@ -288,15 +293,22 @@ def _start_gates(w, conditioning, begin, steps, scratch):
     """Biases and what the conditioning of the next steps adds."""
     gates = scratch.gates
     layers, ahead, rows, _ = gates.shape
-    width = w.gate_bias.shape[1]
+    width, mels = w.gate_bias.shape[1], w.mels[0]
     for s in range(steps):
         for b in range(rows):
-            _round(conditioning[b, begin + s], scratch, s * rows + b)
+            _round(conditioning[b, begin + s, :mels], scratch, s * rows + b)
     for layer in range(layers):
         for s in range(steps):
             for b in range(rows):
                 gates[layer, s, b, :width] = w.gate_bias[layer]
         _add(w.mel, layer, scratch, 0, steps * rows, gates, layer * ahead * rows)
+    if conditioning.shape[2] == mels:
+        return
+    for s in range(steps):
+        for b in range(rows):
+            _round(conditioning[b, begin + s, mels:], scratch, s * rows + b)
+    for layer in range(layers):
+        _add(w.guide, layer, scratch, 0, steps * rows, gates, layer * ahead * rows)
 
 
 @compiled

@@ -52,8 +52,8 @@ def _walk(
     forced: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Logits and drawn classes; forced: what to go on with instead of the classes drawn."""
-    mels, residual = weights.conditioning.shape[2], weights.embedding.shape[1]
-    check_inputs(conditioning, state, draws, mels, weights.dilations, residual, forced)
+    channels, residual = weights.conditioning.shape[2], weights.embedding.shape[1]
+    check_inputs(conditioning, state, draws, channels, weights.dilations, residual, forced)
     logits = torch.empty(*draws.shape, CLASSES)
     drawn = torch.empty(draws.shape, dtype=torch.long)
     for row in range(draws.shape[0]):
@@ -66,7 +66,7 @@ def _walk(
 
 
 def _next_logits(w: WaveNetWeights, conditioning: Tensor, state: SamplerState, row: int) -> Tensor:
-    """Logits (256,) of one row's next sample; conditioning (mels,). Turns its history on."""
+    """Logits (256,) of one row's next sample; conditioning (channels,). Turns its history on."""
     position = int(state.position[row])
     x = w.embedding[state.last[row]]
     skip, ring = w.skip_bias, 0

@@ -51,13 +51,13 @@ class TritonWeights:
     """Weights on the device. Matrices are float16, inputs by outputs, one after the other:
     embedding (256, R); gates (L, 4, R, R): tanh and sigmoid halves of the past tap, then of
     the present one; residual (L, R, R); skip (L, R, S); out (S, S); end (S, 256). Biases are
-    float32. mel (mels, L * 2R) and gate_bias (L * 2R,) float32: from conditioning to gates.
+    float32. conditioning (channels, L * 2R) and gate_bias (L * 2R,) float32: from conditioning to gates.
     rings (L, 2) int32: each layer's first slot in the history, and its dilation.
     stages: the launch's, see `stages`."""
 
     dilations: tuple[int, ...]
     embedding: Tensor
-    mel: Tensor
+    conditioning: Tensor
     gate_bias: Tensor
     gates: Tensor
     residual: Tensor
@@ -168,14 +168,14 @@ def _launch(
     forced: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     residual, skip = packed.embedding.shape[1], len(packed.out_bias)
-    mels = len(packed.mel)
-    check_inputs(conditioning, state, draws, mels, packed.dilations, residual, forced)
+    channels = len(packed.conditioning)
+    check_inputs(conditioning, state, draws, channels, packed.dilations, residual, forced)
     batch, n = draws.shape
     drawn = torch.empty(batch, n, dtype=torch.int64, device=draws.device)
     logits = draws.new_empty((batch, n, CLASSES) if forced is not None else (1,))
     if not batch:
         return logits, drawn
-    begun = linear(conditioning.flatten(0, 1), packed.mel, packed.gate_bias)
+    begun = linear(conditioning.flatten(0, 1), packed.conditioning, packed.gate_bias)
     wide[(triton.cdiv(batch, STREAMS),)](
         packed.embedding,
         packed.gates,

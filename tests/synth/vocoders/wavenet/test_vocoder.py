@@ -45,7 +45,7 @@ def test_conditioning_streams_as_forward_has_it_from_the_first_sample():
     truth = net.condition(frames)
     state, heard = vocoder.initial_state(2), []
     for t in range(5):
-        heard.append(vocoder.condition(frames[:, t : t + 1], state))
+        heard.append(vocoder.drawing.condition(frames[:, t : t + 1], state))
     torch.testing.assert_close(torch.cat(heard, 1), truth, rtol=1e-4, atol=1e-4)
 
 
@@ -54,11 +54,11 @@ def test_conditioning_of_a_part_that_joins_begins_at_its_own_first_frame():
     vocoder, frames = WaveNetVocoder(net, "cpu"), mels(SMALL.mels, 1, 5)
     state = vocoder.initial_state(1)
     for t in range(2):
-        vocoder.condition(frames[:, t : t + 1], state)
+        vocoder.drawing.condition(frames[:, t : t + 1], state)
     state = select_rows(state, vocoder.initial_state(1), [None, 0])
     heard = []
     for t in range(2, 5):
-        heard.append(vocoder.condition(frames[:, t : t + 1].expand(2, 1, -1), state))
+        heard.append(vocoder.drawing.condition(frames[:, t : t + 1].expand(2, 1, -1), state))
     joined, going_on = torch.cat(heard, 1)
     truth = net.condition(frames)[0, 2 * vocoder.hop :]
     torch.testing.assert_close(going_on, truth, rtol=1e-4, atol=1e-4)

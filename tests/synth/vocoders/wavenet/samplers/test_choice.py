@@ -20,7 +20,7 @@ from synth.vocoders.wavenet.samplers.contract import (
     round_weights,
 )
 from synth.vocoders.wavenet.samplers.cpu_kernel import BESIDE, PEAK, Matrix, PackedWeights
-from tests.synth.lively_wavenet import FULL, ODD, SMALL, WIDE, lively
+from tests.synth.lively_wavenet import FULL, FULL_GUIDED, GUIDED, ODD, SMALL, WIDE, lively
 
 SAMPLERS = pytest.mark.parametrize("sampler", [sampler_reference, sampler_cpu])
 LOST_NATS = {sampler_reference: 1e-7, sampler_cpu: 1e-3}
@@ -34,18 +34,24 @@ def fresh(config: WaveNetConfig, batch: int) -> SamplerState:
 
 
 def conditions(config: WaveNetConfig, batch: int, n: int) -> tuple[Tensor, Tensor]:
-    """Conditioning (batch, n, mels) and draws (batch, n)."""
+    """Conditioning (batch, n, channels) and draws (batch, n)."""
     generator = torch.Generator().manual_seed(2)
-    mel = torch.randn(batch, n, config.mels, generator=generator)
+    mel = torch.randn(batch, n, config.conditioning, generator=generator)
     return mel, torch.rand(batch, n, generator=generator)
 
 
 def forward_conditions(net: WaveNet, frames: int) -> tuple[Tensor, Tensor, Tensor]:
-    """A take: classes, forward's logits, and the conditioning that its mel comes down to."""
+    """A take: classes, forward's logits as they are drawn from, and the conditioning that its mel,
+    and a guide, come down to."""
     config, generator = net.config, torch.Generator().manual_seed(3)
     mel = torch.randn(1, frames, config.mels, generator=generator)
     classes = torch.randint(CLASSES, (1, frames * config.hop), generator=generator)
-    return classes, net(mel, classes), net.condition(mel)
+    guide = None
+    if config.guide:
+        length = frames * config.hop + 2 * config.guide
+        guide = torch.randint(CLASSES, (1, length), generator=generator)
+    logits = net(mel, classes, guide) * config.sharpness
+    return classes, logits, net.condition(mel, guide)
 
 
 def as_meant(packed: PackedWeights, config: WaveNetConfig) -> WaveNetWeights:
@@ -60,10 +66,17 @@ def as_meant(packed: PackedWeights, config: WaveNetConfig) -> WaveNetWeights:
 
     return WaveNetWeights(
         config.dilations,
+        config.mels,
         torch.from_numpy(packed.embedding),
         matrices(packed.past, 2 * r, r),
         matrices(packed.now, 2 * r, r),
-        matrices(packed.mel, 2 * r, config.mels),
+        torch.cat(
+            [
+                matrices(packed.mel, 2 * r, config.mels),
+                matrices(packed.guide, 2 * r, config.conditioning - config.mels),
+            ],
+            -1,
+        ),
         torch.from_numpy(packed.gate_bias),
         matrices(packed.residual, r, r),
         torch.from_numpy(packed.residual_bias),
@@ -82,11 +95,11 @@ def assert_same(one: SamplerState, other: SamplerState) -> None:
 
 
 @SAMPLERS
-@pytest.mark.parametrize("config", [SMALL, ODD, WIDE, FULL])
+@pytest.mark.parametrize("config", [SMALL, ODD, WIDE, FULL, GUIDED, FULL_GUIDED])
 def test_following_a_take_gives_the_logits_of_forward(sampler, config):
     net = lively(config)
     # The full size hears every ring come round at least twice.
-    classes, truth, mel = forward_conditions(net, 9 if config is FULL else 2)
+    classes, truth, mel = forward_conditions(net, 9 if config.residual == FULL.residual else 2)
     assert truth.std() > 1
     packed, state = sampler.pack(net.weights()), fresh(config, 1)
     draws = torch.rand(classes.shape, generator=torch.Generator().manual_seed(4))
@@ -99,7 +112,7 @@ def test_following_a_take_gives_the_logits_of_forward(sampler, config):
     assert torch.equal(state.last, classes[:, -1])
 
 
-@pytest.mark.parametrize("config", [SMALL, ODD, WIDE, FULL])
+@pytest.mark.parametrize("config", [SMALL, ODD, WIDE, FULL, GUIDED, FULL_GUIDED])
 def test_the_cpu_plays_the_network_that_its_integers_stand_for(config):
     packed = sampler_cpu.pack(lively(config).weights())
     mel, draws = conditions(config, 2, 200)

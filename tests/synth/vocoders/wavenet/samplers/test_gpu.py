@@ -115,7 +115,7 @@ def test_conditioning_is_that_of_the_cpu():
     vocoder, twin = WaveNetVocoder(net, "triton"), cpu_conditioning(net)
     frames = torch.randn(5, 4, FULL.mels)
     state, cpu_state = vocoder.initial_state(5), WaveNetVocoder(net, "reference").initial_state(5)
-    heard, wanted = vocoder.condition(frames.cuda(), state).cpu(), twin(frames, cpu_state)
+    heard, wanted = vocoder.drawing.condition(frames.cuda(), state).cpu(), twin(frames, cpu_state)
     torch.testing.assert_close(heard, wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
 
 

@@ -1,0 +1,168 @@
+"""A WaveNet with a guide behind the vocoder interface: fine frames in, samples out.
+
+The spectral vocoder plays the frames first, and its sound is the guide. The WaveNet then draws
+the hop of which it knows the guide `config.guide` samples ahead: one hop behind the guide, which
+itself runs some frames behind. What it draws are classes of a domain of their own (levels.py),
+whose levels, like the mel bands, come from the frames.
+
+Hop k lies between frames k and k + 1: its level goes from one's to the other's, and its
+conditioning is upsampled from both. Before a stream's first frame all was silent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synth.mel import FLOOR, Analysis, Head
+from synth.vocoders.spectral.vocoder import CEILING, SpectralState, SpectralVocoder
+from synth.vocoders.wavenet.conditioning import WaveNetState
+from synth.vocoders.wavenet.drawing import Drawing, check_shapes, fetch, send
+from synth.vocoders.wavenet.levels import (
+    QUIETEST,
+    describe,
+    frame_tables,
+    to_classes,
+    to_samples,
+)
+from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE, decode
+from synth.vocoders.wavenet.network import WaveNet
+
+
+@dataclass(slots=True)
+class GuidedState:
+    """The moment of `batch` parts; what waits until the guide is known far enough, oldest first.
+
+    mels (batch, lookahead - 1, mels) float32 and levels (batch, lookahead) float64: of frames;
+    classes (batch, hop + config.guide) uint8: of the guide. before_guide, before (batch,) float64:
+    the guide's last sample, and the last that was played.
+    """
+
+    wavenet: WaveNetState
+    spectral: SpectralState
+    mels: Tensor
+    levels: Tensor
+    classes: Tensor
+    before_guide: Tensor
+    before: Tensor
+
+
+class GuidedVocoder:
+    """A trained WaveNet with a guide, on the CPU, that plays with the sampler of that name.
+
+    analysis: of the frames, every bin a band of its own. Raises ValueError for a network without a
+    guide, a name that no sampler has, for what this machine lacks for it, and for an analysis that
+    does not fit.
+    """
+
+    head: Head = "fine"
+
+    def __init__(self, wavenet: WaveNet, sampler: str, analysis: Analysis) -> None:
+        config = wavenet.config
+        if not config.guide:
+            raise ValueError("guide: expected a WaveNet with one, got 0")
+        for name, got, wanted in (
+            ("wide_bands", analysis.wide_bands, 0),
+            ("hop", analysis.hop, config.hop),
+            ("mels", analysis.mels, config.mels),
+        ):
+            if got != wanted:
+                raise ValueError(f"{name}: expected {wanted} for this WaveNet, got {got}")
+        self.drawing = Drawing(wavenet, sampler)
+        self.sampler = sampler
+        self.config = config
+        self.hop = self.draws_per_frame = config.hop
+        self._spectral = SpectralVocoder(analysis)
+        self._emphasis = float(config.emphasis)
+        self._tables = frame_tables(analysis, self._emphasis)
+        self._waves = decode(torch.arange(CLASSES)).numpy()
+        self.lookahead = self._spectral.lookahead + 1
+
+    def initial_state(self, batch: int) -> GuidedState:
+        """The state of `batch` silent parts."""
+        wait, config = self.lookahead, self.config
+        return GuidedState(
+            self.drawing.initial_state(batch),
+            self._spectral.initial_state(batch),
+            torch.full((batch, wait - 1, config.mels), math.log(FLOOR)),
+            torch.full((batch, wait), QUIETEST, dtype=torch.float64),
+            torch.full((batch, self.hop + config.guide), SILENCE, dtype=torch.uint8),
+            torch.zeros(batch, dtype=torch.float64),
+            torch.zeros(batch, dtype=torch.float64),
+        )
+
+    @torch.no_grad()
+    def step(self, frames: Tensor, state: GuidedState, draws: Tensor) -> tuple[Tensor, GuidedState]:
+        """Sound for the next frames; see `Vocoder.step`. Overwrites the state.
+
+        frames (batch, n, bands); NaN counts as silence, and levels are clipped as the spectral
+        vocoder clips them. draws (batch, n, hop) float32. Returns samples (batch, n * hop)
+        float32, on the CPU. Raises ValueError for other shapes.
+        """
+        shape = (len(state.before), frames.shape[1], self.hop)
+        check_shapes(("draws", draws, shape))
+        draws = send(draws, self.drawing.device)
+        conditioning, levels = self.condition(frames, state)
+        drawn = self.drawing.draw(conditioning, state.wavenet, draws.flatten(1))
+        classes = fetch(drawn.to(torch.uint8))
+        return self._sound(classes, levels, state), state
+
+    def condition(self, frames: Tensor, state: GuidedState) -> tuple[Tensor, Tensor]:
+        """What the WaveNet is told of the hops `lookahead` before the next frames, on the
+        sampler's device, and the levels of the frames where they begin and end.
+
+        Returns (batch, n * hop, channels) float32 and (batch, n + 1) float64. The state is moved
+        on, but for the sampler's moment.
+        """
+        analysis, (batch, n) = self._spectral.analysis, (len(state.before), frames.shape[1])
+        check_shapes(("frames", frames, (batch, n, analysis.bands)))
+        heard = frames.detach().to("cpu", torch.float32)
+        heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING).contiguous()
+        guide, state.spectral = self._spectral.step(heard, state.spectral, heard[:, :, :0])
+        mels, levels = self._describe(heard)
+        mels, levels = torch.cat([state.mels, mels], 1), torch.cat([state.levels, levels], 1)
+        # The guide's hops are one later than those to be drawn.
+        classes = self._classes(guide, levels[:, 1 : n + 2], state)
+        classes = torch.cat([state.classes, classes], 1)
+        reach = 2 * self.config.guide
+        state.mels, state.levels = mels[:, n:], levels[:, n:]
+        state.classes = classes[:, n * self.hop :]
+        told = self.drawing.condition(
+            mels[:, :n], state.wavenet, classes[:, : n * self.hop + reach]
+        )
+        return told, levels[:, : n + 1]
+
+    def _describe(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Mel bands (batch, n, mels) and levels (batch, n) of frames (batch, n, bins)."""
+        mels = torch.empty(*frames.shape[:2], self.config.mels)
+        levels = torch.empty(frames.shape[:2], dtype=torch.float64)
+        for frame, mel, level in zip(frames, mels, levels, strict=True):
+            describe(frame.numpy(), self._tables, mel.numpy(), level.numpy())
+        return mels, levels
+
+    def _classes(self, guide: Tensor, levels: Tensor, state: GuidedState) -> Tensor:
+        """Of the guide's next samples (batch, n * hop); levels (batch, n + 1)."""
+        classes = torch.empty(guide.shape, dtype=torch.uint8)
+        before = state.before_guide.numpy()
+        for row, (sound, out) in enumerate(zip(guide, classes, strict=True)):
+            level = levels[row].numpy()
+            to_classes(sound.numpy(), before[row], level, self._emphasis, out.numpy())
+        if guide.shape[1]:
+            state.before_guide = guide[:, -1].double()
+        return classes
+
+    def _sound(self, classes: Tensor, levels: Tensor, state: GuidedState) -> Tensor:
+        """Samples (batch, n * hop) of the classes that were drawn; levels (batch, n + 1)."""
+        sound = torch.empty(classes.shape)
+        before = np.empty(len(classes))
+        for row, (drawn, out) in enumerate(zip(classes, sound, strict=True)):
+            level, last = levels[row].numpy(), float(state.before[row])
+            before[row] = to_samples(
+                drawn.numpy(), self._waves, last, level, self._emphasis, out.numpy()
+            )
+        state.before = torch.from_numpy(before)
+        return sound
