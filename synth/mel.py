@@ -58,6 +58,10 @@ class Analysis:
         """Number of fine bands."""
         return self.single + self.wide_bands
 
+    def count(self, head: Head) -> int:
+        """Number of bands of a head."""
+        return self.bands if head == "fine" else self.mels
+
     @property
     def frame_rate(self) -> float:
         """Frames per second."""

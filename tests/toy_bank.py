@@ -21,6 +21,8 @@ from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 ANALYSIS = Analysis(rate=16_000, hop=128, window=512, mels=24)
 MEL2MEL = Mel2MelConfig(instruments=3, embedding=2, hidden=16, timbre_features=4, analysis=ANALYSIS)
 WAVENET = WaveNetConfig(mels=ANALYSIS.mels, layers=4, cycle=4, residual=16, skip=32)
+GUIDED = replace(WAVENET, guide=5, sharpness=2.0, emphasis=0.5)
+"""The same with a guide."""
 RING_OUT_S = 0.2
 PATCHES = (
     Patch("piano", (0.8, 0.2), {"brightness": 0.5}, program=0),
@@ -56,13 +58,13 @@ def make_moving_mel2mel() -> Mel2Mel:
     return net.half().float().eval().requires_grad_(False)
 
 
-def make_wavenet() -> WaveNet:
+def make_wavenet(config: WaveNetConfig = WAVENET) -> WaveNet:
     """The toy's vocoder: noise, but noise that its frames and draws decide."""
     torch.manual_seed(2)
-    return WaveNet(WAVENET).half().float().eval().requires_grad_(False)
+    return WaveNet(config).half().float().eval().requires_grad_(False)
 
 
-def make_toy_bank(folder: Path) -> Path:
+def make_toy_bank(folder: Path, wavenet: WaveNetConfig = WAVENET) -> Path:
     """Write a whole bank, three patches and a wavenet, into folder and return folder."""
     folder.mkdir(parents=True, exist_ok=True)
     sizes = ("instruments", "embedding", "hidden", "timbre_features")
@@ -70,7 +72,7 @@ def make_toy_bank(folder: Path) -> Path:
         "audio": {"rate": ANALYSIS.rate, "hop": ANALYSIS.hop, "window": ANALYSIS.window},
         "mels": ANALYSIS.mels,
         "mel2mel": {name: getattr(MEL2MEL, name) for name in sizes},
-        "wavenet": {n: getattr(WAVENET, n) for n in ("layers", "cycle", "residual", "skip")},
+        "wavenet": {name: getattr(wavenet, name) for name in _stated(wavenet)},
         "ring_out_s": RING_OUT_S,
         "knobs": {"brightness": [0.5, -0.25]},
         "fidelity": {"spectral": 0.6, "wavenet": 0.5},
@@ -78,9 +80,15 @@ def make_toy_bank(folder: Path) -> Path:
     }
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
     (folder / "bank.yaml").write_text(text, encoding="utf-8")
-    for name, net in (("mel2mel", make_mel2mel()), ("wavenet", make_wavenet())):
+    for name, net in (("mel2mel", make_mel2mel()), ("wavenet", make_wavenet(wavenet))):
         weights = {key: tensor.half() for key, tensor in net.state_dict().items()}
         save_file(weights, folder / f"{name}.safetensors")
     for patch in PATCHES:
         save_patch(folder, patch, overwrite=True)
     return folder
+
+
+def _stated(wavenet: WaveNetConfig) -> list[str]:
+    """What bank.yaml says of a wavenet."""
+    more = ("guide", "sharpness", "emphasis") if wavenet.guide else ()
+    return ["layers", "cycle", "residual", "skip", *more]

@@ -3,7 +3,8 @@
 Each run is a folder of `python -m trainer wavenet`. Compare runs after the same number of
 iterations, on the same data. validation_nats is the lowest cross-entropy per sample that the run
 reached on held-out pieces; real_time_factor is that of the cpu sampler from upsampled frames,
-vocoder_real_time that of the whole vocoder from mel frames, both for one stream on one core.
+vocoder_real_time that of the whole vocoder from frames, both for one stream on one core. guide:
+samples of a guide that it hears on either side, 0 for none.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from benchmarks.rows import Row
 from common.threads import on_cores
 from synth.mel import Analysis
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
-from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from synth.vocoders.wavenet.vocoder import wavenet_vocoder
 from trainer.data.manifest import read_manifest
 from trainer.run.weights import load_weights, read_config
 
@@ -46,7 +47,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
     with on_cores(last_cores(1)), torch.inference_mode():
         for wavenet, best in tqdm(loaded, desc="ladder", unit="run"):
             analysis = Analysis(rate=rate, hop=hop, mels=wavenet.config.mels)
-            vocoder = WaveNetVocoder(wavenet, SAMPLER)
+            vocoder = wavenet_vocoder(wavenet, SAMPLER, analysis)
             factors = [
                 frames * hop / rate / seconds
                 for frames, seconds in (
@@ -58,6 +59,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
                 {
                     "residual": wavenet.config.residual,
                     "skip": wavenet.config.skip,
+                    "guide": wavenet.config.guide,
                     "parameters": sum(p.numel() for p in wavenet.parameters()),
                     "iterations": best["iteration"],
                     "samples_seen": best["samples"],

@@ -40,10 +40,12 @@ from synth.mel2mel.network import Mel2Mel
 from synth.mel2mel.step import Mel2MelStep
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
+from synth.vocoders.wavenet.drawing import Drawing
+from synth.vocoders.wavenet.mulaw import SILENCE
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.samplers.choice import load_sampler
 from synth.vocoders.wavenet.samplers.contract import Sampler, initial_state
-from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from synth.vocoders.wavenet.vocoder import wavenet_vocoder
 
 SUMMARY = "how fast is each stage of the sound?"
 PLAIN, PLAIN_GPU, PLAIN_GRAPH, PROBE = "torch", "torch-gpu", "torch-graph", "c-probe"
@@ -52,6 +54,8 @@ DEFAULT = ("cpu", "reference", PLAIN)
 MANY_CORED = "cpu"
 """The sampler whose rows are shared among cores."""
 STAGES = ("sampler", "mel2mel", "vocoder")
+SIZES = ("layers", "cycle", "residual", "skip", "guide")
+"""Of a WaveNet's config, that random weights may be asked for."""
 LEAST_S = 0.5
 """A row is repeated until so much time has been spent on it, and at least three times."""
 FRAMES = 60
@@ -70,8 +74,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--streams", type=whole(1), nargs="+", default=[1, 2, 4])
     add("--cores", type=whole(1, cores_here()), nargs="+", default=[1], help="cores to use")
     add("--block-frames", type=whole(1), nargs="+", default=[1])
-    for size in ("layers", "residual", "skip"):
-        add(f"--{size}", type=whole(1), help="of a WaveNet with random weights")
+    for size in SIZES:
+        add(f"--{size}", type=whole(0 if size == "guide" else 1), help="of a random WaveNet")
     add("--least-s", type=float, default=LEAST_S, help="seconds for each row")
 
 
@@ -137,7 +141,8 @@ Plan = tuple[str, str, int, int, Callable[[], Run]]
 def _networks(options: argparse.Namespace) -> tuple[Analysis, Mel2Mel, WaveNet]:
     """A bank's networks, with a random WaveNet where sizes were given or the bank has none."""
     bank = load_bank(options.bank)
-    sizes = {n: getattr(options, n) for n in ("layers", "residual", "skip") if getattr(options, n)}
+    given = {name: getattr(options, name) for name in SIZES}
+    sizes = {name: size for name, size in given.items() if size is not None}
     if not sizes and bank.wavenet_config is not None:
         return bank.analysis, bank.mel2mel(), bank.wavenet()
     torch.manual_seed(0)
@@ -170,7 +175,7 @@ def _plans(
                     vocoders["spectral"] = SpectralVocoder(analysis)
                 for name in names:
                     if name in SAMPLERS:
-                        vocoders[f"wavenet, {name}"] = WaveNetVocoder(wavenet, name)
+                        vocoders[f"wavenet, {name}"] = wavenet_vocoder(wavenet, name, analysis)
                 for name, vocoder in vocoders.items():
                     prepare = partial(vocode, vocoder, analysis, streams, block)
                     yield "vocoder", name, streams, block, prepare
@@ -199,10 +204,11 @@ def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
         weights = replace(weights, **moved)
     packed = sampler.pack(weights)
     count = block * config.hop
-    # Conditioning of one held spectrum: its values do not change the work.
-    vocoder = WaveNetVocoder(wavenet, "reference")
+    # Conditioning of one held spectrum, and a silent guide: values do not change the work.
+    drawing = Drawing(wavenet, "reference")
     held = torch.full((1, 1, config.mels), -4.0)
-    heard = vocoder.drawing.condition(held, vocoder.initial_state(1)).to(device)
+    guide = torch.full((1, config.hop + 2 * config.guide), SILENCE, dtype=torch.uint8)
+    heard = drawing.condition(held, drawing.initial_state(1), guide).to(device)
     heard = heard.repeat(streams, block, 1)
     state = initial_state(config.dilations, config.residual, streams, device)
     draws = torch.rand(streams, count, generator=torch.Generator().manual_seed(0)).to(device)
@@ -233,8 +239,8 @@ def _predict(mel2mel: Mel2Mel, lookahead: int, streams: int, block: int) -> Run:
 
 def vocode(vocoder: Vocoder, analysis: Analysis, streams: int, block: int) -> Run:
     """FRAMES frames per run for a fast vocoder, one block for a slow one."""
-    bands = analysis.bands if vocoder.head == "fine" else analysis.mels
-    blocks = max(FRAMES // block, 1) if vocoder.head == "fine" else 1
+    bands = analysis.count(vocoder.head)
+    blocks = 1 if vocoder.draws_per_frame else max(FRAMES // block, 1)
     generator = torch.Generator().manual_seed(0)
     # Peaks of random heights: about as many to sort as in music.
     frames = -4 + torch.randn(streams, blocks * block, bands, generator=generator)

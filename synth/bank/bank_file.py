@@ -60,6 +60,9 @@ class WaveNetSizes:
     cycle: Annotated[int, Strict(), Interval(ge=1, le=14)]
     residual: Annotated[int, Strict(), Interval(ge=1, le=1_024)]
     skip: Annotated[int, Strict(), Interval(ge=1, le=4_096)]
+    guide: Annotated[int, Strict(), Interval(ge=0, le=64)] = 0
+    sharpness: Annotated[float, Strict(), Interval(ge=0.1, le=20)] = 1.0
+    emphasis: Annotated[float, Strict(), Interval(ge=0, le=0.99)] = 0.0
 
 
 @known_keys_only
@@ -109,6 +112,15 @@ def check_bank_content(where: str, content: Any) -> BankFile:
         raise ValueError(
             f"{where}: audio: hop: expected {wavenet.hop} for a wavenet, got {audio.hop}"
         )
+    if wavenet and wavenet.guide and audio.wide_bands:
+        raise ValueError(
+            f"{where}: audio: wide_bands: expected 0 for a wavenet with a guide, "
+            f"got {audio.wide_bands}"
+        )
+    if wavenet and wavenet.emphasis and not wavenet.guide:
+        raise ValueError(
+            f"{where}: wavenet: emphasis: expected 0 without a guide, got {wavenet.emphasis}"
+        )
     if file.mel2mel.movement and not (file.mel2mel.decay_bands and file.mel2mel.timbre_features):
         raise ValueError(
             f"{where}: mel2mel: movement: expected 0 without decay_bands and timbre_features, got 1"
@@ -156,7 +168,7 @@ def bank_content(
 def _sizes(
     shape: type[AudioSizes | Mel2MelSizes | WaveNetSizes],
     config: Analysis | Mel2MelConfig | WaveNetConfig,
-) -> dict[str, int]:
+) -> dict[str, float]:
     """A configuration's sizes; those that are as they are when left out, are left out."""
     sizes = {f.name: getattr(config, f.name) for f in fields(shape)}
     return {f.name: sizes[f.name] for f in fields(shape) if sizes[f.name] != f.default}

@@ -9,8 +9,9 @@ import torch
 from synth.bank.bank import Bank
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
+from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.samplers.choice import best_sampler
-from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder, wavenet_vocoder
 
 REAL_TIME_MARGIN = 1.25
 """How much faster than real time a WaveNet must be for "auto" to trust it."""
@@ -40,15 +41,16 @@ def choose_vocoder(bank: Bank, asked: str, sampler: str) -> tuple[Vocoder, str]:
     return SpectralVocoder(bank.analysis), f"spectral: wavenet is {speed:.2f}x real time here"
 
 
-def _wavenet(bank: Bank, sampler: str) -> WaveNetVocoder:
+def _wavenet(bank: Bank, sampler: str) -> WaveNetVocoder | GuidedVocoder:
     wavenet = bank.wavenet()
-    return WaveNetVocoder(wavenet, best_sampler(wavenet.config) if sampler == "auto" else sampler)
+    name = best_sampler(wavenet.config) if sampler == "auto" else sampler
+    return wavenet_vocoder(wavenet, name, bank.analysis)
 
 
 def _speed(vocoder: Vocoder, bank: Bank) -> float:
     """How many times faster than real time a vocoder plays one part, after warming up."""
     state = vocoder.initial_state(1)
-    frames = torch.zeros(1, 1, bank.analysis.mels)
+    frames = torch.zeros(1, 1, bank.analysis.count(vocoder.head))
     draws = torch.full((1, 1, vocoder.draws_per_frame), 0.5)
     took = []
     for _ in range(TRIED_FRAMES):

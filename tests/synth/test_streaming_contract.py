@@ -30,7 +30,7 @@ from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNetConfig
 from synth.vocoders.wavenet.samplers import cpu, reference
 from synth.vocoders.wavenet.samplers.contract import Sampler, initial_state
-from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder, wavenet_vocoder
 from tests.synth.lively_wavenet import GUIDED, ODD, SMALL, lively
 from tests.synth.rolls import make_embedding, make_roll
 from tests.synth.scores import busy_score
@@ -44,7 +44,15 @@ from tests.synth.streaming import (
     check_snapshot,
     vocoder_stage,
 )
-from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel, make_moving_mel2mel
+from tests.toy_bank import (
+    ANALYSIS,
+    PATCHES,
+    make_mel2mel,
+    make_moving_mel2mel,
+    make_wavenet,
+)
+from tests.toy_bank import GUIDED as TOY_GUIDED
+from tests.toy_bank import WAVENET as TOY_WAVENET
 
 FRAMES = 35
 """No multiple of the block sizes, so that a short block comes too."""
@@ -273,7 +281,8 @@ MADE_ANEW = {
     "resampler from 48 to 16 kHz": lambda: resampler(48_000, 16_000),
 }
 """Stages without."""
-ENGINES = [(vocoder, lookahead) for vocoder in ("spectral", "wavenet") for lookahead in (0, 4)]
+TOY_WAVENETS = {"wavenet": TOY_WAVENET, "guided": TOY_GUIDED}
+ENGINES = [(name, ahead) for name in ("spectral", "wavenet", "guided") for ahead in (0, 4)]
 
 
 @cache
@@ -309,9 +318,11 @@ def test_a_stream_is_what_forward_says(name):
 @pytest.mark.parametrize(("vocoder", "lookahead"), ENGINES)
 def test_the_engine_keeps_it_too(toy_bank, vocoder, lookahead):
     bank = load_bank(toy_bank)
-    chosen = SpectralVocoder(ANALYSIS) if vocoder == "spectral" else None
-    made = Instrument(bank, chosen or WaveNetVocoder(bank.wavenet(), "cpu"))
-    check_blocks(engine(made, lookahead))
+    if vocoder == "spectral":
+        chosen = SpectralVocoder(ANALYSIS)
+    else:
+        chosen = wavenet_vocoder(make_wavenet(TOY_WAVENETS[vocoder]), "cpu", ANALYSIS)
+    check_blocks(engine(Instrument(bank, chosen), lookahead))
 
 
 def test_an_engine_whose_bands_move_keeps_it(toy_bank):

@@ -123,7 +123,10 @@ def _trained_mel2mel(weights: Path, data: Path, manifest: Manifest) -> Mel2Mel:
 
 
 def _trained_wavenet(weights: Path, analysis: Analysis) -> WaveNet:
-    config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights))
+    try:
+        config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights))
+    except TypeError as error:
+        raise ValueError(f"{weights}: states sizes that no WaveNet has ({error})") from None
     if (config.mels, config.hop) != (analysis.mels, analysis.hop):
         raise ValueError(f"{weights}: does not fit the mel2mel (other mels or another hop)")
     network = WaveNet(config)

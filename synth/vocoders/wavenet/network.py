@@ -73,10 +73,11 @@ class WaveNetConfig:
 class WaveNetWeights:
     """What samplers read, float32. R residual, S skip, L layers.
 
-    mels: how many channels of the conditioning are the mel's, which come first. embedding (256, R); past, now (L, 2R, R): taps at t - dilation and t, tanh half first;
-    conditioning (L, 2R, channels): what the conditioning adds to them; gate_bias (L, 2R);
-    residual (L, R, R), residual_bias (L, R); skip (L, S, R), skip_bias (S,), already summed
-    over layers; out (S, S), out_bias (S,); end (256, S), end_bias (256,).
+    mels: how many channels of the conditioning are the mel's, which come first. embedding
+    (256, R); past, now (L, 2R, R): taps at t - dilation and t, tanh half first; conditioning
+    (L, 2R, channels): what the conditioning adds to them; gate_bias (L, 2R); residual (L, R, R),
+    residual_bias (L, R); skip (L, S, R), skip_bias (S,), already summed over layers; out (S, S),
+    out_bias (S,); end (256, S), end_bias (256,).
     """
 
     dilations: tuple[int, ...]

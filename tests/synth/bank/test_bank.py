@@ -13,17 +13,21 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from synth.bank.bank import Bank, load_bank
+from synth.bank.choice import choose_vocoder
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2MelConfig
+from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNetConfig
 from tests.toy_bank import (
     ANALYSIS,
+    GUIDED,
     MEL2MEL,
     PATCHES,
     RING_OUT_S,
     WAVENET,
     make_mel2mel,
     make_moving_mel2mel,
+    make_toy_bank,
 )
 
 
@@ -128,6 +132,24 @@ def test_a_bank_that_moves_may_have_a_knob_for_it(folder):
     assert complaint in refusal(lambda: load_bank(folder))
 
 
+def test_a_wavenet_may_have_a_guide(tmp_path):
+    bank = load_bank(make_toy_bank(tmp_path / "guided", GUIDED))
+    assert bank.wavenet_config == GUIDED and bank.wavenet().config == GUIDED
+    for asked in ("wavenet", "auto"):
+        edit(bank.path, put("fidelity", value={"spectral": 0.5, "wavenet": 0.6}))
+        vocoder, reason = choose_vocoder(load_bank(bank.path), asked, "cpu")
+        assert isinstance(vocoder, GuidedVocoder) and reason.startswith("wavenet, sampler cpu")
+    edit(bank.path, put("wavenet", "guide", value=6))
+    assert "tensor layers.0.gate.weight is" in refusal(load_bank(bank.path).wavenet)
+
+
+def test_a_guide_needs_a_band_for_every_bin(tmp_path):
+    folder = make_toy_bank(tmp_path / "guided", GUIDED)
+    edit(folder, put("audio", value={"rate": 32_000, "hop": 128, "window": 512, "wide_bands": 4}))
+    told = refusal(lambda: load_bank(folder))
+    assert told.endswith("audio: wide_bands: expected 0 for a wavenet with a guide, got 4")
+
+
 def put(*path: str | int, value: object) -> Callable[[dict], None]:
     def change(content: dict) -> None:
         for key in path[:-1]:
@@ -179,6 +201,14 @@ def without(*path: str) -> Callable[[dict], None]:
             "mel2mel: unknown key 'fine'; allowed are instr",
         ),
         (put("wavenet", "cycle", value=15), "wavenet: cycle: expected at most 14, got 15"),
+        (put("wavenet", "guide", value=65), "wavenet: guide: expected at most 64, got 65"),
+        (put("wavenet", "guide", value=1.5), "wavenet: guide: expected a whole number, got 1.5"),
+        (put("wavenet", "sharpness", value=0), "wavenet: sharpness: expected at least 0.1, got 0"),
+        (put("wavenet", "emphasis", value=1), "wavenet: emphasis: expected at most 0.99, got 1"),
+        (
+            put("wavenet", "emphasis", value=0.5),
+            "wavenet: emphasis: expected 0 without a guide, got 0.5",
+        ),
         (put("wavenet", value="yes"), "wavenet: expected a mapping, got 'yes'"),
         (put("ring_out_s", value=-1), "ring_out_s: expected at least 0, got -1"),
         (put("ring_out_s", value=float("nan")), "ring_out_s: expected at most 60, got nan"),

@@ -15,6 +15,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from synth.bank.bank import load_bank
+from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from tests.trainer.tiny_data import (
     FRAMES,
     HALVE_EVERY,
@@ -32,7 +33,7 @@ from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.movement import SMOOTHED
 from trainer.mel2mel.settings import Mel2MelSettings, Mel2MelSizes
 from trainer.run.plan import TrainingPlan
-from trainer.run.weights import read_config, read_history, read_taught
+from trainer.run.weights import read_config, read_history, read_notes, read_taught
 from trainer.wavenet import training as wavenet
 from trainer.wavenet.settings import WaveNetSettings
 
@@ -89,6 +90,25 @@ def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, t
         assert kept.keys() == left.keys() == one.state_dict().keys()
         assert all(torch.equal(kept[k], left[k]) for k in kept)
     assert not list((tmp_path / "bank").glob("*.part"))
+
+
+def test_a_wavenet_with_a_guide_is_stated_as_it_was_trained(runs, data, tmp_path):
+    """As its weights state it; what they state is copied into bank.yaml."""
+    run = shutil.copytree(runs / "wavenet", tmp_path / "runs" / "wavenet")
+    shutil.copytree(runs / "mel2mel", tmp_path / "runs" / "mel2mel")
+    path = run / "weights.safetensors"
+    notes = read_notes(path)
+    stated = json.loads(notes["config"]) | {"guide": 4, "sharpness": 2.5, "emphasis": 0.85}
+    network = WaveNet(WaveNetConfig(**stated))
+    weights = {name: t.detach().half() for name, t in network.state_dict().items()}
+    save_file(weights, path, notes | {"config": json.dumps(stated)})
+    content = make(tmp_path / "runs", data, tmp_path / "bank")
+    told = {name: content["wavenet"][name] for name in ("guide", "sharpness", "emphasis")}
+    assert told == {"guide": 4, "sharpness": 2.5, "emphasis": 0.85}
+    assert load_bank(tmp_path / "bank").wavenet().config == network.config
+    save_file(weights, path, notes | {"config": json.dumps(stated | {"voices": 2})})
+    with pytest.raises(ValueError, match=r"weights.safetensors: states sizes that .* 'voices'"):
+        make(tmp_path / "runs", data, tmp_path / "bank")
 
 
 def test_the_brightness_knob_tilts_the_spectrum(runs, data, tmp_path):

@@ -40,9 +40,9 @@ class Sampler(Protocol[Packed]):
     """What the modules reference, cpu and triton offer.
 
     conditioning is (batch, n, channels) float32, the mel frames upsampled to samples and what is
-    told of a guide; draws (batch, n) float32 in [0, 1); classes (batch, n) int64. State is overwritten and handed
-    back. Rows are independent, and no block size n changes a bit. What does not fit raises
-    ValueError.
+    told of a guide; draws (batch, n) float32 in [0, 1); classes (batch, n) int64. State is
+    overwritten and handed back. Rows are independent, and no block size n changes a bit. What does
+    not fit raises ValueError.
     """
 
     def pack(self, weights: WaveNetWeights) -> Packed:

@@ -51,9 +51,9 @@ class TritonWeights:
     """Weights on the device. Matrices are float16, inputs by outputs, one after the other:
     embedding (256, R); gates (L, 4, R, R): tanh and sigmoid halves of the past tap, then of
     the present one; residual (L, R, R); skip (L, R, S); out (S, S); end (S, 256). Biases are
-    float32. conditioning (channels, L * 2R) and gate_bias (L * 2R,) float32: from conditioning to gates.
-    rings (L, 2) int32: each layer's first slot in the history, and its dilation.
-    stages: the launch's, see `stages`."""
+    float32. conditioning (channels, L * 2R) and gate_bias (L * 2R,) float32: from conditioning to
+    gates. rings (L, 2) int32: each layer's first slot in the history, and its dilation. stages:
+    the launch's, see `stages`."""
 
     dilations: tuple[int, ...]
     embedding: Tensor
