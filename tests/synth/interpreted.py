@@ -16,7 +16,7 @@ from synth.vocoders.wavenet.samplers.contract import SamplerState, initial_state
 from tests.synth.interpreter import fault, round_rows_alike
 from tests.synth.streaming import Stage, check_blocks, check_rows, check_snapshot
 
-CONFIG = WaveNetConfig(mels=6, layers=5, cycle=4, residual=16, skip=32)
+CONFIG = WaveNetConfig(mels=6, layers=5, cycle=4, residual=16, skip=32, guide=4, sharpness=2.0)
 ROWS, SAMPLES, CONTRACT_SAMPLES = 3, 40, 20
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     torch.set_num_threads(1)
     net = WaveNet(CONFIG).half().float().requires_grad_(False)
     weights = net.weights()
-    mel = torch.randn(ROWS, SAMPLES, CONFIG.mels)
+    mel = torch.randn(ROWS, SAMPLES, CONFIG.conditioning)
     draws = torch.rand(ROWS, SAMPLES)
     classes = torch.randint(256, (ROWS, SAMPLES))
     triton_packed, packed = sampler_triton.pack(weights), sampler_reference.pack(weights)

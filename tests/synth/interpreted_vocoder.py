@@ -12,9 +12,10 @@ import torch
 
 from common.window import Window
 from synth.engine import Engine
-from synth.mel import band_centres
+from synth.mel import Analysis, band_centres
 from synth.predictor import Streaming
 from synth.vocoders.wavenet.conditioning import cpu_conditioning
+from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.synth.interpreter import fault, round_rows_alike
@@ -23,6 +24,9 @@ from tests.synth.streaming import Stage, check_blocks, check_rows, vocoder_stage
 from tests.toy_bank import ANALYSIS, make_mel2mel, make_wavenet
 
 CONFIG = WaveNetConfig(mels=6, layers=1, cycle=1, residual=16, skip=16)
+GUIDED = WaveNetConfig(
+    mels=6, layers=1, cycle=1, residual=16, skip=16, guide=4, sharpness=2.0, emphasis=0.5
+)
 WIDE = WaveNetConfig(layers=1)
 """The method's own mel bands and channels."""
 
@@ -31,7 +35,7 @@ def main() -> None:
     round_rows_alike()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    print(json.dumps(conditioning() | vocoder() | {"engine": engine()}))
+    print(json.dumps(conditioning() | vocoder() | guided() | {"engine": engine()}))
 
 
 def conditioning() -> dict[str, str | float]:
@@ -71,6 +75,23 @@ def vocoder() -> dict[str, str | float]:
         "agree": float((heard[0] == heard[1]).float().mean()),
         # It plays in blocks of one frame, too, and all of this takes its time.
         "rows": fault(check_rows, stage),
+    }
+
+
+def guided() -> dict[str, str | float]:
+    """Frames of two parts, with a guide."""
+    analysis, generator = Analysis(window=512, mels=6), torch.Generator().manual_seed(1)
+    frames = 3 * torch.randn(2, 4, analysis.bands, generator=generator) - 8
+    calm = WaveNet(GUIDED).half().float().requires_grad_(False)
+    stage = vocoder_stage(GuidedVocoder(calm, "triton", analysis), frames[:, :2], blocks=(1,))
+    draws = torch.rand(1, 4, 128, generator=generator)
+    heard = []
+    for sampler in ("triton", "reference"):
+        other = GuidedVocoder(calm, sampler, analysis)
+        heard.append(other.step(frames[:1], other.initial_state(1), draws)[0])
+    return {
+        "guided agree": float((heard[0] - heard[1]).abs().max() / heard[1].abs().max()),
+        "guided rows": fault(check_rows, stage),
     }
 
 

@@ -11,16 +11,17 @@ from torch import Tensor
 
 from common.window import Window
 from synth.engine import Engine
-from synth.mel import Analysis, band_centres
+from synth.mel import Analysis, band_centres, log_magnitudes
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.predictor import Streaming
 from synth.vocoders.wavenet.conditioning import cpu_conditioning
+from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.choice import best_sampler
 from synth.vocoders.wavenet.samplers.contract import SamplerState, initial_state
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
-from tests.synth.lively_wavenet import FULL, ODD, lively
+from tests.synth.lively_wavenet import FULL, FULL_GUIDED, ODD, lively
 from tests.synth.streaming import (
     check_blocks,
     check_nothing,
@@ -128,6 +129,49 @@ def test_the_vocoder_keeps_the_contract_of_all_vocoders():
     heard, state = vocoder.step(torch.zeros(2, 1, FULL.mels), state, torch.rand(2, 1, 128))
     assert state.history.is_cuda and state.frame.is_cuda
     assert not heard.is_cuda
+
+
+def music(rows: int, frames: int) -> Tensor:
+    """Fine frames (rows, frames, 513) of decaying tones, every row another."""
+    time = torch.arange(frames * 128) / 16_000
+    pitch = 110.0 * torch.arange(1, rows + 1)[:, None, None] * torch.arange(1, 6)[None, :, None]
+    sound = 0.1 * (2 * torch.pi * pitch * time).sin().sum(1) * torch.exp(-(time % 0.1) / 0.08)
+    return log_magnitudes(sound, Analysis())
+
+
+@pytest.mark.parametrize("make", [lively, WaveNet])
+def test_a_guided_vocoder_is_told_on_the_gpu_what_it_is_told_on_the_cpu(make):
+    torch.manual_seed(0)
+    net = make(FULL_GUIDED).half().float().requires_grad_(False)
+    frames, told = music(3, 20), []
+    for sampler in ("triton", "reference"):
+        vocoder = GuidedVocoder(net, sampler, Analysis())
+        told.append(vocoder.condition(frames, vocoder.initial_state(3)))
+    (heard, levels), (wanted, wanted_levels) = told
+    assert heard.is_cuda and torch.equal(levels, wanted_levels)
+    near = 1e-5 * float(wanted.abs().max())
+    torch.testing.assert_close(heard.cpu(), wanted, rtol=0, atol=near)
+    assert torch.equal(heard[:, :, FULL_GUIDED.mels :].cpu(), wanted[:, :, FULL_GUIDED.mels :])
+
+
+def test_a_guided_vocoder_plays_on_the_gpu_what_it_plays_on_the_cpu():
+    """A draw on a knife's edge may choose its neighbour, and then the takes part."""
+    torch.manual_seed(0)
+    net = WaveNet(FULL_GUIDED).half().float().requires_grad_(False)
+    frames, draws, heard = music(3, 20), torch.rand(3, 20, 128), []
+    for sampler in ("triton", "cpu"):
+        vocoder = GuidedVocoder(net, sampler, Analysis())
+        heard.append(vocoder.step(frames, vocoder.initial_state(3), draws)[0])
+    assert heard[1].abs().max() > 0.01
+    near = 0.02 * float(heard[1].abs().max())
+    assert float(((heard[0] - heard[1]).abs() < near).float().mean()) > 0.9
+
+
+def test_the_guided_vocoder_keeps_the_contract_of_all_vocoders():
+    vocoder = GuidedVocoder(lively(FULL_GUIDED), "triton", Analysis())
+    stage = vocoder_stage(vocoder, music(3, 35))
+    for check in (check_blocks, check_nothing, check_snapshot, check_rows):
+        check(stage)
 
 
 def test_a_gpu_is_taken_where_there_is_one():

@@ -72,13 +72,16 @@ def test_conditioning_is_that_of_the_cpu(played):
     assert played["carried"] < 2e-6 * played["loudest"]
 
 
-@pytest.mark.parametrize("what", ["conditioning blocks", "conditioning rows", "rows"])
+@pytest.mark.parametrize(
+    "what", ["conditioning blocks", "conditioning rows", "rows", "guided rows"]
+)
 def test_the_vocoder_keeps_the_streaming_contract(played, what):
     assert played[what] == ""
 
 
 def test_the_vocoder_plays_what_the_reference_plays(played):
     assert played["agree"] == 1
+    assert played["guided agree"] < 1e-5
 
 
 def test_the_engine_plays_what_it_plays_on_a_cpu(played):
