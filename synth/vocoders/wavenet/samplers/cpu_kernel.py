@@ -17,12 +17,12 @@ All in one file, because Numba's cache on disk heeds changes only in the outermo
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -38,6 +38,10 @@ AHEAD = 16
 BESIDE = platform.machine() in ("x86_64", "AMD64")
 """Whether the two weights of a pair lie side by side: x86 has an instruction that multiplies
 both and adds them. Others multiply one input by a row of weights and add that in place."""
+
+TOGETHER = 4 if binding.get_host_cpu_features().get("avx512bw") else 1
+"""Rows that read a tile at once where there are enough: AVX-512 has registers for the sums of four,
+others for those of one."""
 
 PEAK = 8191
 """The largest of the activations of a product as an integer; weights get the other bits."""
@@ -126,21 +130,27 @@ class Scratch(NamedTuple):
     unit: np.ndarray
 
 
+class Row(NamedTuple):
+    """What `write_block` is given of a row: pointers to x (i16), unit and sums (float)."""
+
+    x: Any
+    unit: Any
+    sums: Any
+
+
 def write_block(
     builder: ir.IRBuilder,
     weights: Any,
     scales: Any,
-    x: Any,
     pairs: Any,
-    unit: Any,
-    sums: Any,
+    rows: Sequence[Row],
     beside: bool = BESIDE,
 ) -> None:
-    """sums[j] += unit * scales[j] * (exact sum over pairs of weights * x), j < TILE.
+    """Of each row, sums[j] += unit * scales[j] * (exact sum over pairs of weights * x), j < TILE.
 
-    Pointers to weights (i16 or i8), x (i16), scales and sums (float); pairs i64, unit float.
-    Vectors of any processor, since plain loops neither keep their sums in registers nor multiply
-    pairs.
+    Pointers to weights (i16 or i8) and scales (float); pairs i64. Vectors of any processor, since
+    plain loops neither keep their sums in registers nor multiply pairs. A row's sums do not depend
+    on the others.
     """
     narrow = weights.type.pointee
     i16, i32, i64 = (ir.IntType(bits) for bits in (16, 32, 64))
@@ -162,34 +172,43 @@ def write_block(
         loaded = load(pointer, ir.VectorType(narrow, count), narrow.width // 8)
         return loaded if narrow == i16 else builder.sext(loaded, ir.VectorType(i16, count))
 
-    def added_beside(weights: Any, x: Any, total: Any) -> Any:
+    def loaded_beside(weights: Any) -> list[Any]:
+        return [row_of_weights(weights, 2 * TILE)]
+
+    def added_beside(loaded: list[Any], x: Any, total: Any) -> Any:
         couples = ir.VectorType(i16, 2 * TILE)
         pair = builder.bitcast(spread(load(x, i32, 2)), couples)
-        product = multiplied(row_of_weights(weights, 2 * TILE), pair)
+        product = multiplied(loaded[0], pair)
         halves = [ir.Constant(whole, list(range(n, 2 * TILE, 2))) for n in (0, 1)]
         one, other = (builder.shuffle_vector(product, product, half) for half in halves)
         return builder.add(total, builder.add(one, other))
 
-    def added_in_turn(weights: Any, x: Any, total: Any) -> Any:
-        for number in (0, 1):
-            row = builder.gep(weights, [ir.Constant(i64, number * TILE)])
+    def loaded_in_turn(weights: Any) -> list[Any]:
+        starts = [builder.gep(weights, [ir.Constant(i64, n * TILE)]) for n in (0, 1)]
+        return [row_of_weights(start, TILE) for start in starts]
+
+    def added_in_turn(loaded: list[Any], x: Any, total: Any) -> Any:
+        for number, row in enumerate(loaded):
             value = spread(builder.load(builder.gep(x, [ir.Constant(i64, number)])))
-            product = multiplied(row_of_weights(row, TILE), value)
-            total = builder.add(total, product)
+            total = builder.add(total, multiplied(row, value))
         return total
 
-    added = added_beside if beside else added_in_turn
-    total = cgutils.alloca_once_value(builder, ir.Constant(whole, [0] * TILE))
+    loaded, added = (loaded_beside, added_beside) if beside else (loaded_in_turn, added_in_turn)
+    zero = ir.Constant(whole, [0] * TILE)
+    totals = [cgutils.alloca_once_value(builder, zero) for _ in rows]
     with cgutils.for_range(builder, pairs, intp=i64) as loop:
-        row = builder.gep(weights, [builder.mul(loop.index, ir.Constant(i64, 2 * TILE))])
-        _fetch(builder, row, 2 * TILE)
-        pair = builder.gep(x, [builder.add(loop.index, loop.index)])
-        builder.store(added(row, pair, builder.load(total)), total)
-    summed = builder.sitofp(builder.load(total), floats)
-    scale = builder.fmul(load(scales, floats, 4), spread(unit))
-    summed = builder.fmul(summed, scale, flags=("contract",))
-    summed = builder.fadd(summed, load(sums, floats, 4), flags=("contract",))
-    builder.store(summed, builder.bitcast(sums, floats.as_pointer()), align=4)
+        tile = builder.gep(weights, [builder.mul(loop.index, ir.Constant(i64, 2 * TILE))])
+        _fetch(builder, tile, 2 * TILE)
+        ready = loaded(tile)
+        for row, total in zip(rows, totals, strict=True):
+            pair = builder.gep(row.x, [builder.add(loop.index, loop.index)])
+            builder.store(added(ready, pair, builder.load(total)), total)
+    for row, total in zip(rows, totals, strict=True):
+        summed = builder.sitofp(builder.load(total), floats)
+        scale = builder.fmul(load(scales, floats, 4), spread(builder.load(row.unit)))
+        summed = builder.fmul(summed, scale, flags=("contract",))
+        summed = builder.fadd(summed, load(row.sums, floats, 4), flags=("contract",))
+        builder.store(summed, builder.bitcast(row.sums, floats.as_pointer()), align=4)
 
 
 def _fetch(builder: ir.IRBuilder, pointer: Any, weights: int) -> None:
@@ -205,34 +224,53 @@ def _fetch(builder: ir.IRBuilder, pointer: Any, weights: int) -> None:
         builder.call(prefetch, [address, *(ir.Constant(i32, n) for n in (0, 3, 1))])
 
 
-def _write_add_block(
-    typing: Any,
-    weights: Any,
-    at: Any,
-    scales: Any,
-    scale_at: Any,
-    x: Any,
-    start: Any,
-    pairs: Any,
-    unit: Any,
-    sums: Any,
-    to: Any,
-) -> Any:
-    """`write_block` at places of arrays, which are contiguous and read as flat."""
-    signature = types.void(weights, at, scales, scale_at, x, start, pairs, unit, sums, to)
+def _adding(count: int) -> Callable[..., None]:
+    """`write_block` of so many rows at places of arrays, which are contiguous and read as flat;
+    rows of x begin `inputs` apart, and those of sums `width`."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def place(number: int) -> Any:
-            array = context.make_array(signature.args[number])(context, builder, args[number])
-            return builder.gep(array.data, [args[number + 1]])
+    def typed(
+        typing: Any,
+        weights: Any,
+        at: Any,
+        scales: Any,
+        scale_at: Any,
+        x: Any,
+        start: Any,
+        unit: Any,
+        unit_at: Any,
+        sums: Any,
+        to: Any,
+        pairs: Any,
+        inputs: Any,
+        width: Any,
+    ) -> Any:
+        arrays = (weights, at, scales, scale_at, x, start, unit, unit_at, sums, to)
+        signature = types.void(*arrays, pairs, inputs, width)
 
-        write_block(builder, place(0), place(2), place(4), args[6], args[7], place(8))
-        return context.get_dummy_value()
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            def place(number: int, stride: Any = None, row: int = 0) -> Any:
+                array = context.make_array(signature.args[number])(context, builder, args[number])
+                index = args[number + 1]
+                if row:
+                    ahead = builder.mul(stride, ir.Constant(index.type, row))
+                    index = builder.add(index, ahead)
+                return builder.gep(array.data, [index])
 
-    return signature, generate
+            pairs, inputs, width = args[10:]
+            one = ir.Constant(pairs.type, 1)
+            rows = [
+                Row(place(4, inputs, row), place(6, one, row), place(8, width, row))
+                for row in range(count)
+            ]
+            write_block(builder, place(0), place(2), pairs, rows)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return intrinsic(typed)
 
 
-_add_block: Callable[..., None] = intrinsic(_write_add_block)
+_add_row, _add_rows = _adding(1), _adding(TOGETHER)
 
 compiled = numba.njit(
     cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"}
@@ -301,14 +339,14 @@ def _start_gates(w, conditioning, begin, steps, scratch):
         for s in range(steps):
             for b in range(rows):
                 gates[layer, s, b, :width] = w.gate_bias[layer]
-        _add(w.mel, layer, scratch, 0, steps * rows, gates, layer * ahead * rows)
+        _add_ahead(w.mel, layer, scratch, 0, steps * rows, gates, layer * ahead * rows)
     if conditioning.shape[2] == mels:
         return
     for s in range(steps):
         for b in range(rows):
             _round(conditioning[b, begin + s, mels:], scratch, s * rows + b)
     for layer in range(layers):
-        _add(w.guide, layer, scratch, 0, steps * rows, gates, layer * ahead * rows)
+        _add_ahead(w.guide, layer, scratch, 0, steps * rows, gates, layer * ahead * rows)
 
 
 @compiled
@@ -323,7 +361,7 @@ def _sum_past_ahead(w, history, position, steps, scratch):
                 for b in range(rows):
                     slot = ring + (position[b] + s) % dilation
                     _round(history[b, slot], scratch, s * rows + b)
-            _add(w.past, layer, scratch, 0, steps * rows, scratch.gates, layer * ahead * rows)
+            _add_ahead(w.past, layer, scratch, 0, steps * rows, scratch.gates, layer * ahead * rows)
         ring += dilation
 
 
@@ -392,6 +430,14 @@ def _round(x, scratch, b):
 
 
 @compiled
+def _add_ahead(matrix, number, scratch, start, rows, sums, first):
+    """`_add` of many rows."""
+    many = rows - rows % TOGETHER
+    _add_many(matrix, number, scratch, start, many, sums, first)
+    _add(matrix, number, scratch, start + many, rows - many, sums, first + many)
+
+
+@compiled
 def _add(matrix, number, scratch, start, rows, sums, first):
     """Add the matrix of that number times rounded[start + b] to row first + b of sums, b < rows."""
     weights, scales = matrix
@@ -401,17 +447,47 @@ def _add(matrix, number, scratch, start, rows, sums, first):
         for block in range(blocks):
             at = (number * tiles + tile) * blocks + block
             for b in range(rows):
-                _add_block(
+                _add_row(
                     weights,
                     at * pairs * 2 * TILE,
                     scales,
                     at * TILE,
                     scratch.rounded,
                     (start + b) * inputs + block * 2 * pairs,
-                    pairs,
-                    scratch.unit[start + b],
+                    scratch.unit,
+                    start + b,
                     sums,
                     (first + b) * width + tile * TILE,
+                    pairs,
+                    inputs,
+                    width,
+                )
+
+
+@compiled
+def _add_many(matrix, number, scratch, start, rows, sums, first):
+    """`_add` of a multiple of TOGETHER rows."""
+    weights, scales = matrix
+    _, tiles, blocks, pairs, _, _ = weights.shape
+    width, inputs = sums.shape[-1], scratch.rounded.shape[1]
+    for tile in range(tiles):
+        for block in range(blocks):
+            at = (number * tiles + tile) * blocks + block
+            for b in range(0, rows, TOGETHER):
+                _add_rows(
+                    weights,
+                    at * pairs * 2 * TILE,
+                    scales,
+                    at * TILE,
+                    scratch.rounded,
+                    (start + b) * inputs + block * 2 * pairs,
+                    scratch.unit,
+                    start + b,
+                    sums,
+                    (first + b) * width + tile * TILE,
+                    pairs,
+                    inputs,
+                    width,
                 )
 
 
