@@ -1,9 +1,9 @@
 """How far are a sampler's choices from those of the float32 network?
 
 One test piece of each instrument is followed sample by sample: the sampler is given the piece's
-own mel frames and its true classes so far. Before every sample, the sampler's distribution over
-the 256 mu-law classes (its logits) is compared with that of `WaveNet.forward` in float32, with
-the bank's own weights, which are in half precision already.
+own frames, with a guide made of them if there is one, and its true classes so far. Before every
+sample, the sampler's distribution over the 256 mu-law classes (its logits) is compared with that
+of the network in float32, with the bank's own weights, which are in half precision already.
 
     kl_unats       Kullback-Leibler divergence from the float32 distribution, in millionths of a
                    nat, mean over samples
@@ -28,12 +28,14 @@ from benchmarks.measures.takes import Take, instruments, load_takes, take_paths
 from benchmarks.rows import Row
 from common.names import SAMPLERS
 from synth.bank.bank import load_bank
-from synth.mel import Analysis, log_mel
+from synth.mel import Analysis, log_magnitudes, log_mel
+from synth.vocoders.wavenet.guided import GuidedVocoder
+from synth.vocoders.wavenet.levels import to_classes
 from synth.vocoders.wavenet.mulaw import encode
-from synth.vocoders.wavenet.network import STRIDES, WaveNet
+from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.samplers.choice import load_sampler
 from synth.vocoders.wavenet.samplers.contract import draw_class
-from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from synth.vocoders.wavenet.vocoder import WaveNetVocoder, wavenet_vocoder
 
 SUMMARY = "how far are a sampler's choices from the float32 network's?"
 CHUNK_FRAMES = 64
@@ -66,7 +68,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
             f"{len(patches)} instruments"
         )
     wavenet = bank.wavenet()
-    vocoder = WaveNetVocoder(wavenet, options.sampler)
+    vocoder = wavenet_vocoder(wavenet, options.sampler, bank.analysis)
     found: dict[str, Compared] = {}
     for patch in tqdm(patches, desc=f"divergence, {options.sampler}", unit="take"):
         paths = take_paths(options.data, patch, 1)
@@ -84,26 +86,50 @@ def measure(options: argparse.Namespace) -> list[Row]:
 
 
 @torch.inference_mode()
-def compare(wavenet: WaveNet, vocoder: WaveNetVocoder, take: Take, analysis: Analysis) -> Compared:
+def compare(
+    wavenet: WaveNet, vocoder: WaveNetVocoder | GuidedVocoder, take: Take, analysis: Analysis
+) -> Compared:
     """Divergence, agreement and both cross-entropies of every sample of a take."""
     whole = len(take.original) // analysis.hop * analysis.hop
     original = torch.from_numpy(take.original[:whole])
-    classes = encode(original)[None]
-    mel = log_mel(original, analysis)[None, : whole // analysis.hop]
-    draws = torch.from_numpy(np.random.default_rng(0).random((1, whole), np.float32))
+    if isinstance(vocoder, GuidedVocoder):
+        told, classes = _hear_guided(vocoder, original, analysis)
+    else:
+        told, classes = _hear_mel(vocoder, original, analysis)
+    draws = np.random.default_rng(0).random(classes.shape, np.float32)
     sampler, device = load_sampler(vocoder.sampler)
-    packed, state = sampler.pack(wavenet.weights()), vocoder.initial_state(1)
+    packed, state = sampler.pack(wavenet.weights()), vocoder.drawing.initial_state(1)
     parts: list[Compared] = []
-    for truth, frames in _true_logits(wavenet, mel, classes):
-        span = slice(frames.start * analysis.hop, frames.stop * analysis.hop)
-        heard = torch.cat(
-            [vocoder.condition(mel[:, t : t + 1].to(device), state) for t in _count(frames)], 1
-        )
-        led, random = classes[:, span], draws[:, span]
+    for truth, span in _true_logits(wavenet, told.cpu(), classes):
+        led, random = classes[:, span], torch.from_numpy(draws[:, span])
         # The state is overwritten in place.
-        logits, _, _ = sampler.follow(packed, heard, state, random.to(device), led.to(device))
+        logits, _, _ = sampler.follow(
+            packed, told[:, span], state, random.to(device), led.to(device)
+        )
         parts.append(_compare(truth, logits[0].cpu(), led[0], random[0]))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _hear_mel(
+    vocoder: WaveNetVocoder, original: Tensor, analysis: Analysis
+) -> tuple[Tensor, Tensor]:
+    """Conditioning (1, n, channels) on the sampler's device, and the true classes (1, n)."""
+    mel, state = log_mel(original, analysis)[None], vocoder.initial_state(1)
+    told = [vocoder.drawing.condition(frame, state) for frame in mel.split(1, 1)]
+    return torch.cat(told, 1)[:, : len(original)], encode(original)[None]
+
+
+def _hear_guided(
+    vocoder: GuidedVocoder, original: Tensor, analysis: Analysis
+) -> tuple[Tensor, Tensor]:
+    """The same, but for the last few frames, whose guide is never heard."""
+    frames, state = log_magnitudes(original, analysis)[None], vocoder.initial_state(1)
+    told, levels = vocoder.condition(frames, state)
+    first, count = vocoder.lookahead, frames.shape[1] - vocoder.lookahead
+    classes = np.empty(count * vocoder.hop, np.int64)
+    heard = original[: len(classes)].numpy()
+    to_classes(heard, 0.0, levels[0, first:].numpy(), vocoder.config.emphasis, classes)
+    return told[:, first * vocoder.hop :], torch.from_numpy(classes)[None]
 
 
 def _compare(truth: Tensor, logits: Tensor, classes: Tensor, draws: Tensor) -> Compared:
@@ -119,21 +145,14 @@ def _compare(truth: Tensor, logits: Tensor, classes: Tensor, draws: Tensor) -> C
     }
 
 
-def _true_logits(wavenet: WaveNet, mel: Tensor, classes: Tensor) -> Iterator[tuple[Tensor, slice]]:
-    """Logits (samples, 256) of `WaveNet.forward`, chunk by chunk, and the frames of each."""
+def _true_logits(wavenet: WaveNet, told: Tensor, classes: Tensor) -> Iterator[tuple[Tensor, slice]]:
+    """Logits (samples, 256) of the float32 network, chunk by chunk, and the samples of each."""
     config = wavenet.config
-    # Frames that must come before a chunk: the receptive field, and one for each upsampling.
-    before = -(-config.receptive_field // config.hop) + len(STRIDES)
-    for start in range(0, mel.shape[1], CHUNK_FRAMES):
-        stop = min(start + CHUNK_FRAMES, mel.shape[1])
-        first = max(start - before, 0)
-        heard = classes[:, first * config.hop : stop * config.hop]
-        logits = wavenet(mel[:, first:stop], heard)[0]
-        yield logits[(start - first) * config.hop :], slice(start, stop)
-
-
-def _count(frames: slice) -> range:
-    return range(frames.start, frames.stop)
+    size, samples = CHUNK_FRAMES * config.hop, classes.shape[1]
+    for start in range(0, samples, size):
+        stop, first = min(start + size, samples), max(start - config.receptive_field, 0)
+        logits = wavenet.logits(told[:, first:stop], classes[:, first:stop])[0]
+        yield logits[start - first :] * config.sharpness, slice(start, stop)
 
 
 def _row(sampler: str, patch: str, compared: Compared, rate: int) -> Row:

@@ -28,7 +28,7 @@ from synth.vocoders.wavenet.samplers.contract import SamplerState, check_inputs
 SOURCE = Path(__file__).with_suffix(".c")
 FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-shared", "-fPIC")
 TILE, MOST, WIDEST = 64, 127, 4096
-MATRICES = ("past", "now", "mel", "residual", "skip", "out", "end")
+MATRICES = ("past", "now", "conditioning", "residual", "skip", "out", "end")
 PLAIN = ("embedding", "gate_bias", "residual_bias", "skip_bias", "out_bias", "end_bias")
 
 
@@ -43,7 +43,7 @@ class _Matrix(ctypes.Structure):
 
 class _Network(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("layers", "residual_size", "skips", "mels")),
+        *((name, ctypes.c_int64) for name in ("layers", "residual_size", "skips", "channels")),
         *((name, ctypes.c_void_p) for name in ("dilations", *PLAIN)),
         *((name, _Matrix) for name in MATRICES),
     ]
@@ -67,21 +67,21 @@ def available() -> bool:
 def pack(weights: WaveNetWeights) -> Probe:
     """Compile it and round the weights. OSError if it does not compile."""
     layers, size = weights.residual_bias.shape
-    skips, mels = len(weights.skip_bias), weights.conditioning.shape[2]
-    if size % 2 or skips % 2 or max(layers * max(size, TILE // 2), skips, mels) > WIDEST:
+    skips, channels = len(weights.skip_bias), weights.conditioning.shape[2]
+    if size % 2 or skips % 2 or max(layers * max(size, TILE // 2), skips, channels) > WIDEST:
         raise ValueError(
             f"{layers} layers of {size}, skip {skips}: expected even sizes, at most {WIDEST}"
         )
     stacked = {
         "past": weights.past,
         "now": weights.now,
-        "mel": weights.conditioning,
+        "conditioning": weights.conditioning,
         "residual": weights.residual,
         "skip": weights.skip.permute(1, 0, 2).flatten(1)[None],
         "out": weights.out[None],
         "end": weights.end[None],
     }
-    arrays, network = [], _Network(layers, size, skips, mels)
+    arrays, network = [], _Network(layers, size, skips, channels)
     as_rounded: dict[str, Any] = {}
     for name, matrices in stacked.items():
         rounded, scales = _as_bytes(matrices)
@@ -127,8 +127,8 @@ def _walk(
     logits: Tensor | None,
 ) -> Tensor:
     size = probe.network.residual_size
-    mels, dilations = probe.network.mels, probe.weights.dilations
-    check_inputs(conditioning, state, draws, mels, dilations, size, forced)
+    channels, dilations = probe.network.channels, probe.weights.dilations
+    check_inputs(conditioning, state, draws, channels, dilations, size, forced)
     drawn = torch.empty(draws.shape, dtype=torch.long)
     moment = [getattr(state, field.name) for field in fields(SamplerState)]
     arrays = [conditioning.contiguous(), *moment, draws.contiguous()]

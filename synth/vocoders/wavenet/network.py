@@ -179,7 +179,10 @@ class WaveNet(nn.Module):
         `condition`. Returns (batch, frames * hop, 256), before they are sharpened. What came
         before the first sample counts as silence.
         """
-        told = self.condition(mel, guide)
+        return self.logits(self.condition(mel, guide), classes)
+
+    def logits(self, told: Tensor, classes: Tensor) -> Tensor:
+        """`forward` from the conditioning, (batch, samples, channels)."""
         heard = nn.functional.pad(classes, (1, 0), value=SILENCE)[:, :-1]
         # Under mixed precision the conditioning is in half precision by now; follow it.
         x, gated = self.embedding(heard).to(told.dtype), []

@@ -13,7 +13,7 @@ from benchmarks.measures.takes import load_takes, take_paths
 from synth.bank.bank import load_bank
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.benchmarks.tiny_takes import make_data
-from tests.toy_bank import PATCHES
+from tests.toy_bank import GUIDED, PATCHES, WAVENET, make_toy_bank
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,10 @@ def data(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("sampler", "most"), [("reference", 1e-3), ("cpu", 10)])
-def test_samplers_choose_as_the_network_does(toy_bank, data, tmp_path, sampler, most):
-    kept = tmp_path / "rows.json"
-    flags = ["--bank", str(toy_bank), "--data", str(data), "--sampler", sampler]
+@pytest.mark.parametrize("wavenet", [WAVENET, GUIDED])
+def test_samplers_choose_as_the_network_does(data, tmp_path, sampler, most, wavenet):
+    kept, bank = tmp_path / "rows.json", make_toy_bank(tmp_path / "bank", wavenet)
+    flags = ["--bank", str(bank), "--data", str(data), "--sampler", sampler]
     assert main(["divergence", *flags, "--seconds", "0.3", "--json", str(kept)]) == 0
     rows = json.loads(kept.read_text())
     assert [row["instrument"] for row in rows] == [*(patch.name for patch in PATCHES), "all"]

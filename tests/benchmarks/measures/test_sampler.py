@@ -57,10 +57,12 @@ def test_without_a_gpu_its_rows_are_refused_in_one_line(toy_bank, capsys, name):
     assert name in said and "NVIDIA GPU" in said and said.count("\n") == 1
 
 
-def test_rows_for_every_stage_width_and_block(toy_bank, tmp_path):
+@pytest.mark.parametrize("guide", [0, 4])
+def test_rows_for_every_stage_width_and_block(toy_bank, tmp_path, guide):
     kept = tmp_path / "rows.json"
     flags = ["--bank", str(toy_bank), "--streams", "1", "2", "--block-frames", "1", "3"]
     flags += ["--lookahead", "0", "4", "--layers", "3", "--residual", "8", "--skip", "16"]
+    flags += ["--guide", str(guide)]
     assert main(["sampler", *flags, "--least-s", "0", "--json", str(kept)]) == 0
     rows = json.loads(kept.read_text())
     kinds = {
