@@ -232,8 +232,8 @@ class WaveNet(nn.Module):
             self.end.weight * config.sharpness,
             self.end.bias * config.sharpness,
         )
-        tensors = (t.detach().float().contiguous() for t in tensors)
-        return WaveNetWeights(config.dilations, config.mels, *tensors)
+        plain = (t.detach().float().contiguous() for t in tensors)
+        return WaveNetWeights(config.dilations, config.mels, *plain)
 
 
 def hear(guide: Tensor, embedding: Tensor, reach: int) -> Tensor:

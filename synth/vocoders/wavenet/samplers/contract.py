@@ -9,7 +9,7 @@ between two): `pack(weights)` once, then `sample` while playing, and
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -84,8 +84,10 @@ def round_weights(weights: WaveNetWeights) -> WaveNetWeights:
     Banks keep weights in half precision, so every sampler may, and none hears another net.
     """
     values = {f.name: getattr(weights, f.name) for f in fields(weights)}
-    tensors = {name: t for name, t in values.items() if isinstance(t, Tensor)}
-    return replace(weights, **{name: t.half().float() for name, t in tensors.items()})
+    rounded: dict[str, Any] = {
+        name: t.half().float() for name, t in values.items() if isinstance(t, Tensor)
+    }
+    return replace(weights, **rounded)
 
 
 def draw_class(logits: Tensor, u: Tensor) -> Tensor:
