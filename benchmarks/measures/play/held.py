@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.measures.play.findings import Finding, key_name
-from benchmarks.measures.play.loudness import decibels
 from benchmarks.measures.play.scores import HELD_S
 from benchmarks.measures.play.stage import Pair
+from common.loudness import decibels
 
 REFERENCE_S = 0.5
 MOMENTS_S = {1.0: 0.2, 3.0: 1.0, 6.0: 1.0, 11.0: 1.0}

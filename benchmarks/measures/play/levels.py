@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.measures.play.findings import Finding
-from benchmarks.measures.play.loudness import decibels, k_weighted, level_db, loudness
 from benchmarks.measures.play.stage import Pair
+from common.loudness import decibels, k_weighted, level_db, loudness
 from common.patch import Patch
 from daw_bridge.windows import stereo_gain
 

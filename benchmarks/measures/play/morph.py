@@ -28,9 +28,9 @@ import numpy as np
 
 from benchmarks.measures import embedding
 from benchmarks.measures.play.findings import Finding
-from benchmarks.measures.play.loudness import decibels, k_weighted, level_db
 from benchmarks.measures.play.scores import Strike
 from benchmarks.measures.play.stage import LOUD_HEADROOM_DB, Stage
+from common.loudness import decibels, k_weighted, level_db
 from daw_bridge.windows import stereo_gain
 
 AMOUNTS = np.array([0, 0.25, 0.5, 0.75, 1])

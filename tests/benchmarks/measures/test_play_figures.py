@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.measures.play import bass, held, levels, movement, scores, texture, treble
 from benchmarks.measures.play.findings import Finding, summary
-from benchmarks.measures.play.loudness import k_weighted, level_db, loudness
 from benchmarks.measures.play.morph import Line
 from benchmarks.measures.play.stage import Pair
+from common.loudness import k_weighted, level_db, loudness
 from common.patch import Patch
 from daw_bridge.events import NoteOff
 from synth.mel import Analysis

@@ -52,8 +52,20 @@ def k_weighted(audio: np.ndarray, rate: int) -> np.ndarray:
     """Audio (samples,) as the ear weighs it: through BS.1770's two filters, float64."""
     # Room for the high-pass to ring out: without it the end would come back at the start.
     size = len(audio) + rate // 4
+    response = _k_response(np.fft.rfftfreq(size), rate)
+    spectrum = np.fft.rfft(audio.astype(np.float64), size)
+    return np.fft.irfft(spectrum * response, size)[: len(audio)]
+
+
+def k_gains(hertz: np.ndarray, rate: int) -> np.ndarray:
+    """By what factor BS.1770's two filters raise sines of so many hertz, 0 to half the rate."""
+    return np.abs(_k_response(hertz / rate, rate))
+
+
+def _k_response(cycles: np.ndarray, rate: int) -> np.ndarray:
+    """Both filters at frequencies in cycles a sample, 0 to 0.5: complex."""
     # The frequency axis of a bilinear transform, in units of tan.
-    warped = 1j * np.tan(np.pi * np.minimum(np.fft.rfftfreq(size), 0.4999))
+    warped = 1j * np.tan(np.pi * np.minimum(cycles, 0.4999))
     s = warped / np.tan(np.pi * SHELF_HZ / rate)
     high = 10 ** (SHELF_DB / 20)
     shelf = high * s**2 + high**SHELF_MIDDLE * s / SHELF_Q + 1
@@ -62,9 +74,7 @@ def k_weighted(audio: np.ndarray, rate: int) -> np.ndarray:
     passed = s**2 / (s**2 + s / PASS_Q + 1)
     # The standard's high-pass does not divide by its leading term.
     k = np.tan(np.pi * PASS_HZ / rate)
-    passed *= 1 + k / PASS_Q + k**2
-    spectrum = np.fft.rfft(audio.astype(np.float64), size)
-    return np.fft.irfft(spectrum * shelf * passed, size)[: len(audio)]
+    return shelf * passed * (1 + k / PASS_Q + k**2)
 
 
 def _lufs(power: float) -> float:
