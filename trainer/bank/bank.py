@@ -21,6 +21,7 @@ from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from trainer.bank.embedding_map import draw_map
+from trainer.bank.levels import level_patches
 from trainer.bank.plan import BankPlan
 from trainer.bank.provenance import data_set, training
 from trainer.data.dataset import analysis_of
@@ -28,6 +29,7 @@ from trainer.data.manifest import Manifest, read_manifest
 from trainer.mel2mel.keys_alone import has_keys
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.movement import measure_movement, with_movement
+from trainer.mel2mel.velocity import rendered_curves, with_velocities
 from trainer.run.checkpoint import BEST, LATEST, load_checkpoint
 from trainer.run.weights import load_weights, read_config, read_notes
 from trainer.wavenet.training import LOSS as WAVENET_LOSS
@@ -65,6 +67,11 @@ def make_bank(plan: BankPlan) -> Path:
         measured = measure_movement(plan.data, list(programs), mel2mel)
         mel2mel = with_movement(mel2mel, measured)
         mel2mel_notes["config"] = json.dumps(asdict(mel2mel.config))
+    if plan.soundfont is not None:
+        curves = rendered_curves(plan.soundfont, manifest)
+        mel2mel, moved = with_velocities(mel2mel, curves, manifest)
+        named = zip(programs, moved, strict=True)
+        about["mel2mel"]["velocity_powers_moved"] = {name: round(by, 2) for name, by in named}
     config = mel2mel.config
     wavenet, wavenet_notes = None, {}
     if plan.wavenet is not None:
@@ -101,6 +108,7 @@ def make_bank(plan: BankPlan) -> Path:
     # Last, because it is what makes a folder a bank.
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
     write_whole(out / "bank.yaml", text)
+    level_patches(out)
     return out / "bank.yaml"
 
 

@@ -31,7 +31,7 @@ def read_fidelity(words: list[str]) -> dict[str, float]:
     return measured
 
 
-def _read_run(words: list[str]) -> Path | None:
+def _read_path(words: list[str]) -> Path | None:
     return None if words == ["none"] else Path(words[0])
 
 
@@ -42,7 +42,7 @@ class BankPlan:
     mel2mel: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/mel2mel")
     """Run of the network from notes to spectra."""
     wavenet: Annotated[
-        Path | None, worded(_read_run, lambda run: [str(run or "none")], "FOLDER|none", 1)
+        Path | None, worded(_read_path, lambda path: [str(path or "none")], "FOLDER|none", 1)
     ] = Path("runs/wavenet")
     """Run of the vocoder network, or none."""
     data: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/data")
@@ -56,6 +56,11 @@ class BankPlan:
     still: bool = False
     """Leave out the movement of held notes, which else is measured from the data set's single keys
     if it has them and the network has decay bands."""
+    soundfont: Annotated[
+        Path | None, worded(_read_path, lambda path: [str(path or "none")], "FILE|none", 1)
+    ] = None
+    """SoundFont that the data set was rendered with: loudness by velocity is then measured on it
+    and corrected. none leaves it as it was learnt."""
     fidelity: Annotated[
         Mapping[str, float],
         worded(
