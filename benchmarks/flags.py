@@ -13,6 +13,8 @@ from player.flags import DEFAULT_BANK, MOST_LOOKAHEAD
 if TYPE_CHECKING:
     from player.bounce import Lookahead
 
+WAVENET_BANK = DEFAULT_BANK.parent / "gm10"
+"""For what measures a WaveNet: the default bank has none."""
 DATA = Path("runs/data")
 """Where `python -m trainer render` puts a data set by default."""
 
@@ -24,11 +26,10 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def add_bank_flag(parser: argparse.ArgumentParser) -> None:
+def add_bank_flag(parser: argparse.ArgumentParser, default: Path = DEFAULT_BANK) -> None:
     """--bank."""
-    parser.add_argument(
-        "--bank", type=Path, default=DEFAULT_BANK, help="folder of the bank (default: gm10)"
-    )
+    told = f"folder of the bank (default: {default.name})"
+    parser.add_argument("--bank", type=Path, default=default, help=told)
 
 
 def add_bank_flags(parser: argparse.ArgumentParser) -> None:

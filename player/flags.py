@@ -17,7 +17,7 @@ from common.window import PARTS
 
 PROGRAM = Path(sys.argv[0]).name or "melstream"
 """What the user has called it: run_server.py, or melstream where it is installed."""
-DEFAULT_BANK = Path(__file__).resolve().parents[1] / "patches" / "gm10"
+DEFAULT_BANK = Path(__file__).resolve().parents[1] / "patches" / "gm10-48k"
 MIDI_MAP = "midi-map.yaml"
 """The file of learnt controllers, in the user's folder."""
 MOST_LOOKAHEAD = 125

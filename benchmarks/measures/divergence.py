@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from benchmarks.flags import above, add_bank_flag, add_data_flag
+from benchmarks.flags import WAVENET_BANK, above, add_bank_flag, add_data_flag
 from benchmarks.measures.takes import Take, instruments, load_takes, take_paths
 from benchmarks.rows import Row
 from common.names import SAMPLERS
@@ -47,7 +47,7 @@ Compared = dict[str, Tensor]
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Which sampler, and on what."""
-    add_bank_flag(parser)
+    add_bank_flag(parser, WAVENET_BANK)
     add_data_flag(parser)
     parser.add_argument("--sampler", choices=SAMPLERS, default="cpu")
     parser.add_argument(

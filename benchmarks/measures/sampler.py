@@ -28,7 +28,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.cores import last_cores
-from benchmarks.flags import add_bank_flag, add_lookahead_flag, whole
+from benchmarks.flags import WAVENET_BANK, add_bank_flag, add_lookahead_flag, whole
 from benchmarks.rivals import c_probe, plain_graph, plain_loop
 from benchmarks.rows import Row
 from common.names import SAMPLERS
@@ -66,7 +66,7 @@ HELD = (48, 60, 64, 67)
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What to run, how wide, and with which weights."""
-    add_bank_flag(parser)
+    add_bank_flag(parser, WAVENET_BANK)
     add_lookahead_flag(parser, [0, 4, 16], nargs="+", full=False)
     add = parser.add_argument
     add("--stages", nargs="+", choices=STAGES, default=STAGES)

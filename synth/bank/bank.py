@@ -147,7 +147,11 @@ class Bank:
     def wavenet(self) -> WaveNet:
         """The vocoder's network. Raises ValueError when there is none, or it does not fit."""
         if self.wavenet_config is None:
-            raise ValueError(f"{self.path}: this bank has no wavenet; use --vocoder spectral")
+            others = sorted(path.parent for path in self.path.parent.glob("*/wavenet.safetensors"))
+            advice = f", or --bank {others[0]}, which has one" if others else ""
+            raise ValueError(
+                f"{self.path}: this bank has no wavenet; use --vocoder spectral{advice}"
+            )
         return _filled(WaveNet(self.wavenet_config), self.path / "wavenet.safetensors")
 
 

@@ -111,7 +111,11 @@ def test_what_may_be_left_out(folder):
     bank = load_bank(folder)
     assert bank.wavenet_config is None
     assert bank.knobs == bank.fidelity == bank.about == bank.programs == {}
-    assert "has no wavenet; use --vocoder spectral" in refusal(bank.wavenet)
+    assert refusal(bank.wavenet).endswith("has no wavenet; use --vocoder spectral")
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / "wavenet.safetensors").touch()
+    assert refusal(bank.wavenet).endswith(f"spectral, or --bank {other}, which has one")
     bank.mel2mel()
 
 
