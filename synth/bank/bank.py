@@ -24,9 +24,8 @@ from common.patch import Patch, check_name
 from synth.bank.bank_file import read_bank_file
 from synth.bank.patch_file import as_saved, load_patch, save_patch
 from synth.mel import Analysis
+from synth.mel2mel.knobs import with_knobs
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
-from synth.mel2mel.tilt import with_tilt
-from synth.mel2mel.wider import with_amount
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -39,9 +38,8 @@ class Bank:
     """A loaded bank. Any thread may look up and save its patches.
 
     ring_out_s: seconds after a part's last key within which it has died away. knobs: name ->
-    direction in the embedding space; if one has a number or two more than an embedding, all have:
-    a tilt of the spectrum (synth/mel2mel/tilt.py) and an amount of movement
-    (synth/mel2mel/wider.py), which knobs alone reach. fidelity:
+    direction in the embedding space; if one has more numbers than an embedding, all have: those are
+    the first of `KNOBS` (synth/mel2mel/knobs.py), which knobs alone reach. fidelity:
     vocoder -> mean correlation with the original, as measured when the bank was made. about:
     provenance, as bank.yaml tells it.
     """
@@ -113,8 +111,7 @@ class Bank:
 
     @property
     def more(self) -> int:
-        """How many numbers the network takes behind an embedding: 0, 1 for a tilt, 2 for an amount
-        of movement, too."""
+        """How many numbers the network takes behind an embedding: that many of `KNOBS`."""
         sizes = [len(way) for way in self.knobs.values()]
         return max(sizes, default=self.embedding_size) - self.embedding_size
 
@@ -140,9 +137,7 @@ class Bank:
     def mel2mel(self) -> Mel2Mel:
         """The network, for playing. Raises ValueError when the weights do not fit."""
         network = _filled(Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
-        for widen in (with_tilt, with_amount)[: self.more]:
-            network = widen(network)
-        return network
+        return with_knobs(network, self.more) if self.more else network
 
     def wavenet(self) -> WaveNet:
         """The vocoder's network. Raises ValueError when there is none, or it does not fit."""

@@ -20,7 +20,7 @@ from common.names import VocoderName
 from common.patch import NAME
 from synth.bank.patch_file import Coordinate
 from synth.mel import Analysis, wide_edges
-from synth.mel2mel.network import Mel2MelConfig
+from synth.mel2mel.network import KNOBS, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNetConfig
 
 known_keys_only = with_config(ConfigDict(extra="forbid"))
@@ -125,9 +125,9 @@ def check_bank_content(where: str, content: Any) -> BankFile:
         raise ValueError(
             f"{where}: mel2mel: movement: expected 0 without decay_bands and timbre_features, got 1"
         )
-    # One knob with a tilt, or with an amount of movement, gives all of them one.
-    size = file.mel2mel.embedding
-    sizes = range(size, size + 2 + file.mel2mel.movement)
+    # One knob that reaches behind the embedding lengthens all of them.
+    size, config = file.mel2mel.embedding, file.mel2mel_config
+    sizes = range(size, size + most_knobs(config) + 1)
     size = max((len(way) for way in knobs.values() if len(way) in sizes), default=size)
     for name, way in knobs.items():
         # It becomes part of an OSC address.
@@ -140,6 +140,13 @@ def check_bank_content(where: str, content: Any) -> BankFile:
                 f"{where}: knobs: {name}: expected {size} numbers, got {brief(list(way))}"
             )
     return file
+
+
+def most_knobs(mel2mel: Mel2MelConfig) -> int:
+    """How many of `KNOBS` such a network can have behind its embedding."""
+    if mel2mel.timbre_features and mel2mel.decay_bands and mel2mel.blend:
+        return len(KNOBS)
+    return 1 + mel2mel.movement
 
 
 def bank_content(

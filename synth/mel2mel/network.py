@@ -13,7 +13,9 @@ head likewise corrects the mel bands of the fine spectrum instead of starting fr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +29,8 @@ from synth.mel2mel.template_mix import initial_cache, mix_frame, pack_templates
 from synth.mel2mel.templates import KeyTemplates
 
 QUIET = float(torch.tensor(FLOOR).log())
+KNOBS = ("brightness", "movement", "attack", "decay", "body", "air")
+"""What coordinates behind an embedding turn, in their order (`knobs.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,8 @@ class Mel2MelConfig:
     shape the templates (0: no templates, the paper's plain layers); decay_bands: bands in which
     held keys fade at rates of their own (0: what they are after four seconds holds); blend: 1 where
     the functions are shares of sum 1 and templates have levels, 0 as in older banks; movement: 1
-    where templates say how far bands move about their levels, which takes decay bands; amount: 1
-    where the last coordinate of an embedding says how much more they move, -1..1, 0 as measured."""
+    where templates say how far bands move about their levels, which takes decay bands; knobs: how
+    many of the embedding's coordinates, the last ones, are the first of `KNOBS`."""
 
     instruments: int = 10
     embedding: int = 2
@@ -46,7 +50,7 @@ class Mel2MelConfig:
     decay_bands: int = 0
     blend: int = 0
     movement: int = 0
-    amount: int = 0
+    knobs: int = 0
     analysis: Analysis = field(default_factory=Analysis)
 
     @property
@@ -73,11 +77,25 @@ class Spectra:
     memory: Tensor | None = None
 
 
-def movement_amount(config: Mel2MelConfig, embedding: Tensor) -> Tensor:
-    """How much of what was measured bands move at points (..., n): 0..2, 1 where nothing says."""
-    if not config.amount:
-        return embedding.new_ones(embedding.shape[:-1])
-    return 1 + embedding[..., -1].clamp(-1, 1)
+def config_of(stated: Mapping[str, Any]) -> Mel2MelConfig:
+    """A config as weights state it beside them."""
+    # Some weights state an amount, always 0, which is one of the knobs now.
+    told = {name: value for name, value in stated.items() if name != "amount"}
+    return Mel2MelConfig(**told | {"analysis": Analysis(**stated["analysis"])})
+
+
+def turned(config: Mel2MelConfig, embedding: Tensor, knob: str) -> Tensor:
+    """How far a knob is turned at points (..., n): -1..1, 0 where there is none."""
+    number = KNOBS.index(knob)
+    if number >= config.knobs:
+        return embedding.new_zeros(embedding.shape[:-1])
+    return embedding[..., config.embedding - config.knobs + number].clamp(-1, 1)
+
+
+def turns_of_keys(config: Mel2MelConfig, embedding: Tensor) -> Tensor:
+    """How far the knobs are turned that templates heed, at points (..., n): (..., 2),
+    attack and decay."""
+    return torch.stack([turned(config, embedding, knob) for knob in ("attack", "decay")], -1)
 
 
 class Film(nn.Module):
@@ -169,32 +187,34 @@ class Mel2Mel(nn.Module):
         features = self.timbre(embedding)
         spread = None
         if embedding.shape[1] == 1:
-            start = self.templates(keys, features[:, 0])
+            turns = turns_of_keys(self.config, embedding[:, 0])
+            start = self.templates(keys, features[:, 0], turns)
             if self.config.movement:
-                spread = self.templates.spreads(keys, features[:, 0])
+                spread = self.templates.spreads(keys, features[:, 0], turns)
         else:
-            start, spread = self._mix_frames(self.templates, keys, features.detach())
+            turns = turns_of_keys(self.config, embedding).detach()
+            start, spread = self._mix_frames(self.templates, keys, features.detach(), turns)
         spectra = self._heads(hidden, start)
         if spread is None:
             return spectra
-        amount = movement_amount(self.config, embedding)
+        amount = 1 + turned(self.config, embedding, "movement")
         memory = self.templates.memory_frames(features).expand(-1, keys.age.shape[1])
         return replace(spectra, spread=spread * amount[..., None], memory=memory)
 
     def _mix_frames(
-        self, templates: KeyTemplates, keys: KeyTracks, timbre: Tensor
+        self, templates: KeyTemplates, keys: KeyTracks, timbre: Tensor, turns: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """The templates' magnitudes, and spreads if they move, where the timbre (batch, frames, n)
-        changes from frame to frame."""
+        and the turns (batch, frames, 2) change from frame to frame."""
         weights = pack_templates(templates)
         caches = [initial_cache(weights) for _ in timbre]
-        score = (keys.velocity, keys.age, keys.rest, timbre)
+        score = (keys.velocity, keys.age, keys.rest, timbre, turns)
         bands = self.config.analysis.bands if self.config.movement else 0
         spread = np.zeros((timbre.shape[1], len(timbre), bands), np.float32)
         made = []
         for t, moved in enumerate(spread):
-            velocity, age, rest, features = (x[:, t].contiguous().numpy() for x in score)
-            made.append(mix_frame(weights, velocity, age, rest, features, caches, moved))
+            velocity, age, rest, features, turn = (x[:, t].contiguous().numpy() for x in score)
+            made.append(mix_frame(weights, velocity, age, rest, features, turn, caches, moved))
         spreads = torch.from_numpy(spread).transpose(0, 1) if bands else None
         return torch.from_numpy(np.stack(made, 1)), spreads
 

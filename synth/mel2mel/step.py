@@ -18,7 +18,7 @@ from torch import Tensor
 from common.window import KEYS, ROLL_CHANNELS
 from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, speak
 from synth.mel2mel.keys import initial_keys, play
-from synth.mel2mel.network import Film, Mel2Mel, Spectra
+from synth.mel2mel.network import Film, Mel2Mel, Spectra, turned, turns_of_keys
 from synth.mel2mel.template_mix import (
     Memory,
     TemplateCache,
@@ -110,18 +110,19 @@ class Mel2MelStep:
         bands = config.analysis.bands if config.movement else 0
         spread = np.zeros((n, batch, bands), np.float32)
         told = np.empty((n, batch, features.shape[1]), np.float32)
-        amount = np.ones((n, batch, 1), np.float32)
+        amount, turns = np.ones((n, batch, 1), np.float32), np.zeros((batch, 2), np.float32)
         caches = [cache for cache in state.caches if cache is not None]
         for t in range(n):
             hear(self._hearing, rolls, embeddings, t, age, *rings, *moment, due, hidden, features)
             if self._templates is not None:
                 play(due, *keyboard, velocity, key_age, rest)
                 tracks = velocity[:, 0], key_age[:, 0], rest[:, 0]
-                start = mix_frame(self._templates, *tracks, features, caches, spread[t])
+                if config.knobs:
+                    point = torch.from_numpy(rings[1][np.arange(batch), age % (self.lookahead + 1)])
+                    turns = turns_of_keys(config, point).numpy()
+                    amount[t, :, 0] = 1 + turned(config, point, "movement").numpy()
+                start = mix_frame(self._templates, *tracks, features, turns, caches, spread[t])
                 told[t] = features
-                if config.amount:
-                    point = rings[1][np.arange(batch), age % (self.lookahead + 1)]
-                    amount[t, :, 0] += point[:, -1].clip(-1, 1)
             speak(heads, hidden, start, age, self.lookahead, mel[t], fine[t])
         spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
         heard = Spectra(spectra[0], spectra[1] if len(heads.fine) else None)

@@ -17,6 +17,9 @@ from common.window import KEYS
 from synth.exponential import exp
 from synth.mel import FLOOR
 from synth.mel2mel.templates import (
+    DECAY_TIMES,
+    DECAYS_FROM_S,
+    EARLY,
     EXTRA_POWERS,
     FASTEST_DECAY,
     FILL_FRAMES,
@@ -25,6 +28,7 @@ from synth.mel2mel.templates import (
     LARGEST_SPREAD,
     MEMORIES,
     POWERS,
+    SLOWEST_ATTACK_S,
     SOFTEST,
     KeyTemplates,
 )
@@ -147,25 +151,26 @@ def mix_frame(
     age: np.ndarray,
     rest: np.ndarray,
     features: np.ndarray,
+    turns: np.ndarray,
     caches: list[TemplateCache],
     spreads: np.ndarray,
 ) -> np.ndarray:
     """`KeyTemplates.forward` for one frame: (batch, bands). Updates each row's cache in place.
 
-    velocity, age and rest (batch, 88) as in `KeyTracks`, features (batch, n) float32 of this
-    frame, all contiguous. spreads (batch, bands), to be filled with `KeyTemplates.spreads`, or of
-    no bands.
+    velocity, age and rest (batch, 88) as in `KeyTracks`, features (batch, n) and turns (batch, 2)
+    float32 of this frame, all contiguous. spreads (batch, bands), to be filled with
+    `KeyTemplates.spreads`, or of no bands.
     """
     magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
-    rows = zip(velocity, age, rest, features, caches, magnitudes, spreads, strict=True)
-    for level, since, still, timbre, cache, out, spread in rows:
+    rows = zip(velocity, age, rest, features, turns, caches, magnitudes, spreads, strict=True)
+    for level, since, still, timbre, turn, cache, out, spread in rows:
         made = (cache.spectra, cache.made, cache.made_for)
-        _mix(weights, level, since, still, timbre, *made, out, spread)
+        _mix(weights, level, since, still, timbre, turn, *made, out, spread)
     return magnitudes
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _mix(w, velocity, age, rest, features, spectra, made, made_for, power, spread):
+def _mix(w, velocity, age, rest, features, turn, spectra, made, made_for, power, spread):
     moments, bands = w.base.shape[1:]
     spread[:] = 0
     tone, powers = np.empty(bands, np.float32), w.powers_bias.copy()
@@ -180,10 +185,15 @@ def _mix(w, velocity, age, rest, features, spectra, made, made_for, power, sprea
         if left <= INAUDIBLE:
             continue
         plain, hard = _strengths(w, k, velocity[k], age[k], features, powers)
+        if turn[0] != 0:
+            left *= _spoken(w, k, age[k], features, turn[0])
+        old = f32(age[k])
+        if turn[1] != 0:
+            old = _slowed(w, old, turn[1])
         for m in range(features.size):
             if made_for[k, m] != features[m]:
                 made[k], made_for[k] = False, features
-        shares = w.shares[min(age[k], len(w.shares) - 1)]
+        shares = w.shares[min(int(old), len(w.shares) - 1)]
         tone[:] = 0
         for j in range(moments):
             if shares[j] > 0:
@@ -200,12 +210,12 @@ def _mix(w, velocity, age, rest, features, spectra, made, made_for, power, sprea
             made[k, moments] = True
             _shape(w.tilt[k], w.tilt_by_timbre, features, row)
         for band in range(len(w.edges) - 1):
-            kept = left * _undecayed(w, k, age[k], band, features)
+            kept = left * _undecayed(w, k, old, band, features)
             usual, extra = (plain * kept) ** 2, (hard * kept) ** 2
             for f in range(w.edges[band], w.edges[band + 1]):
                 power[f] += tone[f] * (usual + extra * row[f])
             if spread.size:
-                far = _far(w, k, age[k], band, features)
+                far = _far(w, k, old, band, features)
                 for f in range(w.edges[band], min(w.edges[band + 1], w.single)):
                     spread[f] += far * (tone[f] * (usual + extra * row[f]))
     for f in range(spread.size):
@@ -253,6 +263,32 @@ def _undecayed(w, key, age, band, features):
         logit += features[m] * w.decay[key, m, band]
     rate = f32(FASTEST_DECAY) / (f32(1) + exp(-logit))
     return exp(-rate * f32(age * w.frame_s))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _spoken(w, key, age, features, attack):
+    """By what factor a key is louder for an attack."""
+    if attack > 0:
+        return f32(1) - exp(-f32(age + 1) * f32(w.frame_s) / (attack * f32(SLOWEST_ATTACK_S)))
+    shares = w.shares[min(age, len(w.shares) - 1)]
+    most, now, full = f32(-1e9), f32(0), f32(0)
+    for j in range(w.level_bias.shape[1] - 1, -1, -1):
+        level = w.level_bias[key, j]
+        for m in range(features.size):
+            level += features[m] * w.level[key, m, j]
+        most = max(most, level) if j < EARLY - 1 else level
+        now += shares[j] * exp(f32(2) * level)
+        full += shares[j] * exp(f32(2) * most)
+    return (full / now) ** (-attack / f32(2)) if now > 0 else f32(1)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _slowed(w, age, decay):
+    """How old a key seems for a decay, in frames."""
+    first = f32(DECAYS_FROM_S / w.frame_s)
+    if age <= first:
+        return age
+    return first + (age - first) * f32(DECAY_TIMES**-decay)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -21,6 +21,11 @@ With levels, a spectrum is a shape of unit power times a level of its own. Betwe
 shapes mix in the log, which alone would lose power wherever their partials differ; the levels mix
 apart from them, so a key half way is as loud as half way in dB.
 
+Two knobs turn every timbre alike, `turns` (rows, 2) in -1..1. Attack, upwards, lets a key's
+magnitude come as 1 - exp(-t / T), T up to 0.25 s; downwards, levels that are still to rise within
+the first moments are there at once. Decay lets time go faster or slower after the first 0.1 s of a
+key. Neither makes a key louder than it ever gets by itself.
+
 With movement, each key has a spread in each decay band, the standard deviation of its level in
 natural log, and a timbre has a memory, after which the level has forgotten where it was. The spread
 grows during a key's first moments. A band's spread is the mean of its keys', weighted by their
@@ -44,6 +49,12 @@ MOMENTS_S = (0.0, 0.016, 0.032, 0.056, 0.096, 0.192, 0.384, 0.768, 1.536, 4.0)
 LATER_S = 8.0
 """One moment more where there are decay bands. Slow beats make a single late moment a bad guess
 of what comes after."""
+SLOWEST_ATTACK_S = 0.25
+"""Time constant of a key that has been told to take its time."""
+EARLY = 7
+"""Moments, the first, in which a tone builds up: 0.4 s."""
+DECAY_TIMES, DECAYS_FROM_S = 3.0, 0.1
+"""By how much decays can be made longer or shorter, and what comes before is not touched."""
 LOWEST_DECAY_HZ = 62.5
 """Up to here reaches the lowest decay band; the others are an octave wide, but for the highest."""
 FASTEST_DECAY = 1.5
@@ -127,20 +138,20 @@ class KeyTemplates(nn.Module):
         falls = -1 / (analysis.frame_rate * torch.tensor(RELEASES_S))
         self.register_buffer("falls", falls, persistent=False)
 
-    def forward(self, keys: KeyTracks, features: Tensor) -> Tensor:
+    def forward(self, keys: KeyTracks, features: Tensor, turns: Tensor | None = None) -> Tensor:
         """Linear magnitudes (rows, frames, bands) of rows that each keep one timbre.
 
-        keys (rows, frames, 88); features (rows, n).
+        keys (rows, frames, 88); features (rows, n); turns (rows, 2) of the knobs, if any.
         """
-        return self._power(keys, features).sqrt()
+        return self._power(keys, features, turns).sqrt()
 
-    def spreads(self, keys: KeyTracks, features: Tensor) -> Tensor:
+    def spreads(self, keys: KeyTracks, features: Tensor, turns: Tensor | None = None) -> Tensor:
         """How far bands move, (rows, frames, bands), natural log; arguments as in `forward`."""
         if self.spread is None:
             raise ValueError("these templates know no movement")
         told = self.spread(features).float().view(len(features), KEYS, -1)
         weights = told.clamp(0, LARGEST_SPREAD)
-        moved = self._power(keys, features, weights) / self._power(keys, features)
+        moved = self._power(keys, features, turns, weights) / self._power(keys, features, turns)
         moved[..., self.single :] = 0
         return moved
 
@@ -151,14 +162,26 @@ class KeyTemplates(nn.Module):
         told = self.memory(features)[..., 0].float().clamp(*MEMORIES)
         return told.exp() / (1000 * self.frame_s)
 
-    def _power(self, keys: KeyTracks, features: Tensor, weights: Tensor | None = None) -> Tensor:
+    def _power(
+        self,
+        keys: KeyTracks,
+        features: Tensor,
+        turns: Tensor | None,
+        weights: Tensor | None = None,
+    ) -> Tensor:
         """Powers (rows, frames, bands) of keys and noise, or of keys alone, each of which counts
         in its decay bands by its weights (rows, 88, decay bands), once it has grown."""
         rows = len(features)
         spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
         spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
         tilt = self.tilt + (features @ self.tilt_by_timbre)[:, None]
-        tracks = (*self.strengths(keys, features), keys.age)
+        plain, hard = self.strengths(keys, features)
+        age = keys.age
+        if turns is not None and turns.any():
+            spoken = self._spoken(age.float(), features, turns[:, 0])
+            plain, hard = plain * spoken, hard * spoken
+            age = self._slowed(age.float(), turns[:, 1])
+        tracks = (plain, hard, age)
         tables = [spectra, tilt, *self._levels_and_rates(features)]
         if weights is not None:
             tables.append(weights)
@@ -234,6 +257,25 @@ class KeyTemplates(nn.Module):
         age (..., 88), frames.
         """
         return self.shares[age.long().clamp(max=len(self.shares) - 1)]
+
+    def _spoken(self, age: Tensor, features: Tensor, attack: Tensor) -> Tensor:
+        """By what factor keys are louder for an attack (rows,): (rows, frames, 88); age, frames."""
+        late = attack.clamp(min=0)[:, None, None] * SLOWEST_ATTACK_S
+        spoken = 1 - (-(age + 1) * self.frame_s / late.clamp(min=1e-6)).exp()
+        if self.level is None:
+            return spoken
+        level = self.level(features).float().view(len(features), KEYS, -1)
+        early, late = level[..., :EARLY], level[..., EARLY:]
+        risen = torch.cat([early.flip(-1).cummax(-1).values.flip(-1), late], -1)
+        share = self.share(age)
+        now, full = ((share * (2 * x[:, None]).exp()).sum(-1) for x in (level, risen))
+        return spoken * (full / now) ** (-attack.clamp(max=0)[:, None, None] / 2)
+
+    def _slowed(self, age: Tensor, decay: Tensor) -> Tensor:
+        """How old keys seem for a decay (rows,): frames (rows, frames, 88)."""
+        first = DECAYS_FROM_S / self.frame_s
+        speed = DECAY_TIMES ** -decay[:, None, None]
+        return age.clamp(max=first) + (age - first).clamp(min=0) * speed
 
     def strengths(self, keys: KeyTracks, features: Tensor) -> tuple[Tensor, Tensor]:
         """How loud the keys' spectra sound, plain and tilted: two of (rows, frames, 88).

@@ -15,10 +15,10 @@ from torch import nn
 from common.files import remove_partials, write_whole
 from common.names import VOCODERS
 from common.patch import Patch
-from synth.bank.bank_file import bank_content
+from synth.bank.bank_file import bank_content, most_knobs
 from synth.bank.patch_file import save_patch
 from synth.mel import Analysis
-from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
+from synth.mel2mel.network import KNOBS, Mel2Mel, Mel2MelConfig, config_of
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from trainer.bank.embedding_map import draw_map
 from trainer.bank.levels import level_patches
@@ -36,10 +36,8 @@ from trainer.wavenet.training import LOSS as WAVENET_LOSS
 
 RING_OUT_S = 5.0
 """The harp rings up to 4.5 s after its key, whatever the pedal."""
-BRIGHTNESS = 2.0
-"""From one end of the knob to the other, in tilt.py's units: 4 dB an octave each way."""
-MOVEMENT = 2.0
-"""The same in wider.py's: from standing still to twice as far as measured."""
+TURN = 2.0
+"""From one end of a knob to the other, in the units of `KNOBS`: from -1 to 1."""
 FILES = {"last": LATEST, "best": BEST}
 PRECISIONS = {"fp16": torch.float16, "fp32": torch.float32}
 
@@ -88,10 +86,7 @@ def make_bank(plan: BankPlan) -> Path:
     for name in plan.fidelity:
         if name not in vocoders:
             raise ValueError(f"--fidelity: expected one of {', '.join(vocoders)}, got {name!r}")
-    rest = [0.0] * config.embedding
-    knobs = {"brightness": [*rest, BRIGHTNESS]}
-    if config.movement:
-        knobs = {"brightness": [*rest, BRIGHTNESS, 0.0], "movement": [*rest, 0.0, MOVEMENT]}
+    knobs = _knobs(config)
     wavenet_config = wavenet.config if wavenet else None
     content = bank_content(config, wavenet_config, RING_OUT_S, knobs, dict(plan.fidelity), about)
     out = plan.out
@@ -112,12 +107,22 @@ def make_bank(plan: BankPlan) -> Path:
     return out / "bank.yaml"
 
 
+def _knobs(config: Mel2MelConfig) -> dict[str, list[float]]:
+    """Name -> direction of every knob that such a network can have."""
+    count = most_knobs(config)
+    ways = {
+        name: [0.0] * (config.embedding + i) + [TURN] + [0.0] * (count - i - 1)
+        for i, name in enumerate(KNOBS[:count])
+    }
+    return {name: way for name, way in ways.items() if config.movement or name != "movement"}
+
+
 def _trained_mel2mel(weights: Path, data: Path, manifest: Manifest) -> Mel2Mel:
     analysis = analysis_of(manifest)
     config = Mel2MelConfig(instruments=len(manifest.programs), analysis=analysis)
     stated = read_config(weights)
     if stated:
-        config = Mel2MelConfig(**stated | {"analysis": Analysis(**stated["analysis"])})
+        config = config_of(stated)
     heard = (config.instruments, config.analysis.rate, config.analysis.hop)
     if heard != (len(manifest.programs), analysis.rate, analysis.hop):
         raise ValueError(f"{weights}: was not trained on the data set in {data}")

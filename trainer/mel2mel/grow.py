@@ -14,8 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from synth.mel import Analysis
-from synth.mel2mel.network import Mel2Mel, Mel2MelConfig, TimbreFeatures
+from synth.mel2mel.network import Mel2Mel, Mel2MelConfig, TimbreFeatures, config_of
 from trainer.run.weights import load_weights, read_config
 
 HEARD = 0.9
@@ -75,7 +74,7 @@ def _read(path: Path) -> Mel2Mel:
     stated = read_config(path)
     if not stated.get("timbre_features"):
         raise ValueError(f"{path}: not weights of a mel2mel with key templates")
-    old = Mel2Mel(Mel2MelConfig(**stated | {"analysis": Analysis(**stated["analysis"])}))
+    old = Mel2Mel(config_of(stated))
     load_weights(old, path)
     return old
 

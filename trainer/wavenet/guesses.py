@@ -9,7 +9,7 @@ from torch import Tensor
 
 from synth.bank.bank import load_bank
 from synth.mel import Analysis
-from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
+from synth.mel2mel.network import Mel2Mel, config_of
 from trainer.data.dataset import Sequences
 from trainer.run.weights import load_weights, read_config
 
@@ -32,7 +32,7 @@ def load_mel2mel(source: Path, instruments: int, analysis: Analysis) -> Mel2Mel:
         stated = read_config(weights)
         if "analysis" not in stated:
             raise ValueError(f"{weights}: does not say what it is; train it a little further")
-        network = Mel2Mel(Mel2MelConfig(**stated | {"analysis": Analysis(**stated["analysis"])}))
+        network = Mel2Mel(config_of(stated))
         load_weights(network, weights)
     own = network.config
     if (own.instruments, own.analysis) != (instruments, analysis):

@@ -48,8 +48,8 @@ def mixed_at(
     """What playing makes of one frame: (batch, bands)."""
     tracks = (x[:, frame].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
     weights = pack_templates(templates)
-    still = np.empty((len(features), 0), np.float32)
-    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), caches, still))
+    unturned, still = (np.zeros((len(features), n), np.float32) for n in (2, 0))
+    return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), unturned, caches, still))
 
 
 def test_dense_and_frame_by_frame_agree(templates):
@@ -279,8 +279,8 @@ def test_playing_moves_as_the_whole_does(moving):
     caches = [initial_cache(weights) for _ in range(2)]
     for t in range(30):
         tracks = (x[:, t].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
-        spreads = np.empty((2, ANALYSIS.bands), np.float32)
-        mix_frame(weights, *tracks, features.numpy(), caches, spreads)
+        unturned, spreads = (np.zeros((2, n), np.float32) for n in (2, ANALYSIS.bands))
+        mix_frame(weights, *tracks, features.numpy(), unturned, caches, spreads)
         torch.testing.assert_close(torch.from_numpy(spreads), dense[:, t], atol=1e-5, rtol=1e-4)
 
 

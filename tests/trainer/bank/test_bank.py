@@ -15,6 +15,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from synth.bank.bank import load_bank
+from synth.mel2mel.network import KNOBS
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from tests.trainer.tiny_data import (
     FRAMES,
@@ -111,11 +112,20 @@ def test_a_wavenet_with_a_guide_is_stated_as_it_was_trained(runs, data, tmp_path
         make(tmp_path / "runs", data, tmp_path / "bank")
 
 
-def test_the_brightness_knob_tilts_the_spectrum(runs, data, tmp_path):
+def ways(*names: str) -> dict[str, tuple[float, ...]]:
+    """Directions of knobs in a bank whose embedding has two numbers and six behind them."""
+    places = {name: 2 + KNOBS.index(name) for name in names}
+    return {n: tuple(2.0 * (i == place) for i in range(8)) for n, place in places.items()}
+
+
+STILL = ways("brightness", "attack", "decay", "body", "air")
+
+
+def test_each_knob_turns_one_thing(runs, data, tmp_path):
     make(runs, data, tmp_path / "bank")
     bank = load_bank(tmp_path / "bank")
-    assert bank.knobs == {"brightness": (0.0, 0.0, 2.0)} and bank.more == 1
-    assert all(bank.patch(name).knobs == {"brightness": 0.5} for name in bank.names)
+    assert bank.knobs == STILL and bank.more == 6
+    assert all(bank.patch(name).knobs == dict.fromkeys(STILL, 0.5) for name in bank.names)
 
 
 def with_single_keys(data: Path, copy: Path) -> Path:
@@ -135,9 +145,8 @@ def test_held_notes_move_where_there_are_single_keys(runs, data, tmp_path):
     keyed = with_single_keys(data, tmp_path / "data")
     assert make(runs, keyed, tmp_path / "bank")["mel2mel"]["movement"] == 1
     bank = load_bank(tmp_path / "bank")
-    knobs = {"brightness": (0.0, 0.0, 2.0, 0.0), "movement": (0.0, 0.0, 0.0, 2.0)}
-    assert bank.knobs == knobs and bank.more == 2
-    assert all(bank.patch(n).knobs == {"brightness": 0.5, "movement": 0.5} for n in bank.names)
+    assert bank.knobs == ways(*KNOBS) and bank.more == 6
+    assert all(bank.patch(n).knobs == dict.fromkeys(KNOBS, 0.5) for n in bank.names)
     weights = tmp_path / "bank" / "mel2mel.safetensors"
     assert read_config(weights)["movement"] == 1
     network, left = bank.mel2mel(), load_file(runs / "mel2mel" / "weights.safetensors")
@@ -247,14 +256,14 @@ def test_what_is_missing_or_does_not_fit_is_named_and_nothing_is_written(runs, d
     assert not out.exists()
 
 
-def test_a_bank_of_one_instrument_has_the_knob_too(runs, data, tmp_path):
+def test_a_bank_of_one_instrument_has_the_knobs_too(runs, data, tmp_path):
     lone = tmp_path / "data"
     for split in ("train", "val"):
         shutil.copytree(data / split, lone / split, ignore=shutil.ignore_patterns("*-[!b]*"))
     write_manifest(lone, {"bell": 14})
     mel2mel.train(training("mel2mel", lone, tmp_path / "run", 1), NOTES)
     make_bank(planned(tmp_path / "run", lone, tmp_path / "bank"))
-    assert load_bank(tmp_path / "bank").knobs == {"brightness": (0.0, 0.0, 2.0)}
+    assert load_bank(tmp_path / "bank").knobs == STILL
 
 
 def test_a_bank_tells_the_loss_by_name_and_draws_a_map(runs, data, tmp_path):

@@ -1,4 +1,4 @@
-"""The coordinate that tilts spectra: brightness as every instrument has it."""
+"""Coordinates that raise bands: brightness, body and air as every instrument has them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import torch
 from player.flags import DEFAULT_BANK
 from synth.bank.bank import load_bank
 from synth.mel import band_centres
+from synth.mel2mel.curves import DB_PER_OCTAVE, PIVOT_HZ, air, body
+from synth.mel2mel.knobs import with_knobs
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.mel2mel.step import Mel2MelStep
-from synth.mel2mel.tilt import DB_PER_OCTAVE, PIVOT_HZ, with_tilt
 from tests.synth.rolls import make_roll
 
 DB = 20 / math.log(10)
@@ -41,8 +42,8 @@ def spectra(net: Mel2Mel, more: tuple[float, ...]) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("sizes", [{"timbre_features": 4}, {"timbre_features": 0}])
 def test_it_tilts_both_heads_and_changes_nothing_at_0(sizes):
     net = lively(**sizes)
-    straight, rest = spectra(net, ()), spectra(with_tilt(net), (0.0,))
-    tilted = spectra(with_tilt(net), (0.5,))
+    straight, rest = spectra(net, ()), spectra(with_knobs(net, 1), (0.0,))
+    tilted = spectra(with_knobs(net, 1), (0.5,))
     for head in straight:
         np.testing.assert_allclose(rest[head], straight[head], atol=1e-3)
         hz = band_centres(net.config.analysis, head)
@@ -53,11 +54,21 @@ def test_it_tilts_both_heads_and_changes_nothing_at_0(sizes):
 
 
 def test_a_stream_is_tilted_as_a_whole_piece_is():
-    net = with_tilt(lively(timbre_features=4))
+    net = with_knobs(lively(timbre_features=4), 1)
     roll, embedding = make_roll(1, 20), torch.tensor([[[0.1, 0.2, -0.8]]]).expand(1, 20, 3)
     live = Mel2MelStep(net, 0)
     heard = live.step(roll, embedding.contiguous(), live.initial_state(1)).fine
     torch.testing.assert_close(heard, net(roll, embedding[:, :1], 0).fine, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("curve", "place"), [(body, 4), (air, 5)])
+def test_body_and_air_raise_their_bands_and_no_others(curve, place):
+    net = lively(timbre_features=4, decay_bands=5, blend=1)
+    turned = (0.0,) * place + (-0.5,) + (0.0,) * (5 - place)
+    straight, raised = spectra(net, ()), spectra(with_knobs(net, 6), turned)
+    hz = band_centres(net.config.analysis, "fine")
+    rise = (raised["fine"] - straight["fine"]).mean(axis=0)
+    assert np.abs(rise + 0.5 * curve(hz)).max() < 1
 
 
 def test_every_patch_grows_brighter_with_its_knob():
