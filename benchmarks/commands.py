@@ -17,6 +17,7 @@ MODULES = {
     "ladder": "measures.ladder",
     "soak": "measures.soak",
     "embedding": "measures.embedding",
+    "knobs": "measures.knobs",
     "fidelity-plots": "report.plots",
     "embedding-map": "report.embedding_map",
     "report": "report.report",
