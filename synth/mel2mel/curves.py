@@ -22,7 +22,9 @@ DB_PER_OCTAVE = 4.0
 PIVOT_HZ, LOWEST_HZ, HIGHEST_HZ = 500.0, 62.5, 8_000.0
 """Where the level stays, and between where it is tilted."""
 BODY_DB, BODY_HZ, BODY_OCTAVES = 6.0, 220.0, 1.5
-"""Body: what 1 adds where it adds the most, and so far on either side it adds nothing."""
+"""Body: a hill so high, and so far on either side it ends."""
+BODY_LOWERED_DB = 2.0
+"""What body takes from everything, so that a note stays about as loud."""
 AIR_DB, AIR_HZ = 8.0, (3_500.0, 7_000.0)
 """Air: what 1 adds above the second frequency; it adds nothing below the first."""
 RIDGE = 1e-4
@@ -42,10 +44,10 @@ def body(hertz: np.ndarray) -> np.ndarray:
     """Decibels at each frequency: a hill about the lower middle.
 
     >>> body(np.array([0.0, 220.0, 3_000.0])).tolist()
-    [0.0, 6.0, 0.0]
+    [-2.0, 4.0, -2.0]
     """
     away = np.abs(np.log2(np.maximum(hertz, 1.0) / BODY_HZ)) / BODY_OCTAVES
-    return BODY_DB * (1 + np.cos(np.pi * np.minimum(away, 1))) / 2
+    return BODY_DB * (1 + np.cos(np.pi * np.minimum(away, 1))) / 2 - BODY_LOWERED_DB
 
 
 def air(hertz: np.ndarray) -> np.ndarray:

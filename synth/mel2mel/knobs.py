@@ -4,7 +4,7 @@
     movement     how far bands move: not at all, as measured, twice as far
     attack       up: a key takes longer to speak; down: what builds up slowly is there at once
     decay        up: what dies away takes up to three times as long; down: a third
-    body         raises the lower middle by 6 dB, or lowers it
+    body         raises the lower middle by 6 dB beside the rest, or lowers it
     air          raises what lies above 5 kHz by 8 dB, or lowers it
 
 They reach from -1 to 1, and at 0 the network is as it was.
