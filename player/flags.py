@@ -14,6 +14,7 @@ from common.checks import whole
 from common.folders import user_file
 from common.names import SamplerName, VocoderName
 from common.window import PARTS
+from page.address import HttpAddress
 
 PROGRAM = Path(sys.argv[0]).name or "melstream"
 """What the user has called it: run_server.py, or melstream where it is installed."""
@@ -72,6 +73,10 @@ class LiveFlags(CommonFlags):
     """MIDI input: a port's name, none, or auto for all keyboards and controllers."""
     osc: Annotated[str, arg(metavar="HOST:PORT")] = "127.0.0.1:9000"
     """Address to listen on for OSC, or none."""
+    http: Annotated[str, arg(metavar="HOST:PORT")] = "auto"
+    """Address of the page for browsers, or none. auto is 127.0.0.1:8000, or the next free port."""
+    open: Annotated[bool, FlagCreatePairsOff] = False
+    """Open the page in your browser."""
     audio: Annotated[str, arg(metavar="DEVICE")] = "auto"
     """Audio output: a device's name, none, or auto for the system's default."""
     buffer: Annotated[float, Interval(ge=0, le=MOST_BUFFER_MS), arg(metavar="MS")] = 10.0
@@ -85,12 +90,16 @@ class LiveFlags(CommonFlags):
 
     def osc_address(self) -> tuple[str, int] | None:
         """Host and port, or None for none. ValueError if it is no address."""
-        if self.osc == "none":
-            return None
-        host, separator, port = self.osc.rpartition(":")
-        if not separator or not host or not port.isdecimal() or int(port) > 65_535:
-            raise ValueError(f"--osc: expected HOST:PORT or none, got {self.osc!r}")
-        return host.strip("[]"), int(port)
+        return _address("--osc: expected HOST:PORT or none", self.osc)
+
+    def http_address(self) -> HttpAddress | None:
+        """Where the page is to be served, or None. ValueError if it is no address."""
+        if self.http == "auto":
+            return HttpAddress()
+        address = _address("--http: expected HOST:PORT, auto or none", self.http)
+        if address is None and self.open:
+            raise ValueError("--open: there is no page to open with --http none")
+        return HttpAddress(*address, fixed=True) if address else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +122,16 @@ class RenderFlags(CommonFlags):
     def patches_of_parts(self) -> dict[int, str]:
         """Part -> patch, as --part says. ValueError names what is no channel and patch."""
         return dict(map(_part, self.part))
+
+
+def _address(expected: str, text: str) -> tuple[str, int] | None:
+    """Host and port, or None for none. ValueError, beginning with expected, if it is neither."""
+    if text == "none":
+        return None
+    host, separator, port = text.rpartition(":")
+    if not separator or not host or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError(f"{expected}, got {text!r}")
+    return host.strip("[]"), int(port)
 
 
 def _part(text: str) -> tuple[int, str]:

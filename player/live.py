@@ -5,21 +5,30 @@ from __future__ import annotations
 import gc
 import signal
 import time
-from collections.abc import Callable
+import webbrowser
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
 from common.window import PARTS
 from daw_bridge.clock import AudioClock
+from daw_bridge.commands.actions import Session
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.learn import read_map
 from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.port import MidiInput, open_input
+from daw_bridge.midi.port import open_input
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
+from page.address import Bound, listen
+from page.app import Application
+from page.columns import Columns
+from page.messages import MessageLog
+from page.server import PageServer
+from page.state import About
+from page.tap import Tap
 from player.flags import LiveFlags
 from player.telemetry import Telemetry
 from player.version import version
@@ -27,7 +36,7 @@ from synth.bank.bank import Bank, load_bank
 from synth.compiling import compiling_shown
 from synth.engine import Engine
 from synth.instrument import make_instrument
-from synth.limiter import Limiter
+from synth.limiter import KNEE, Limiter
 from synth.output.choice import open_sink, quiet_libraries
 from synth.output.sinks import Sink
 
@@ -44,45 +53,69 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     bank = load_bank(flags.bank)
     first = bank.names[0] if flags.patch is None else flags.patch
     bank.patch(first)
-    address, midi_map = flags.osc_address(), flags.midi_map_path()
+    osc_address, midi_map = flags.osc_address(), flags.midi_map_path()
+    http_address = flags.http_address()
     if midi_map:
         read_map(midi_map)
     block_ms = 1000 * BLOCK_FRAMES / bank.analysis.frame_rate
-    print("preparing", flush=True)
-    with compiling_shown():
-        instrument = make_instrument(bank, flags.vocoder, flags.sampler)
-        _warm_up(instrument.engine(flags.lookahead, flags.seed), bank)
-    spare_ms = max(flags.buffer, block_ms)
-    sink, found = open_sink(flags.audio, bank.analysis.rate, spare_ms, flags.record)
-    sink = around(sink)
-    engine = instrument.engine(flags.lookahead, flags.seed, Limiter(flags.gain))
-    player = Player(bank, engine, sink, midi_map)
-    for part in PARTS:
-        player.desk.patch(part, first, 0)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: player.stop())
-    # Threads inherit it from the one that starts them.
-    first_served = go_before_others(LISTENER)
     with ExitStack() as stack:
-        if address:
+        # Now, and not after a minute of compiling: a browser that comes meanwhile waits for it.
+        bound = listen(http_address) if http_address else None
+        if bound:
+            stack.callback(bound.socket.close)
+        print("preparing", flush=True)
+        with compiling_shown():
+            instrument = make_instrument(bank, flags.vocoder, flags.sampler)
+            _warm_up(instrument.engine(flags.lookahead, flags.seed), bank)
+        spare_ms = max(flags.buffer, block_ms)
+        sink, found = open_sink(flags.audio, bank.analysis.rate, spare_ms, flags.record)
+        sink = around(sink)
+        engine = instrument.engine(flags.lookahead, flags.seed, Limiter(flags.gain))
+        player = Player(bank, engine, sink, midi_map)
+        for part in PARTS:
+            player.desk.patch(part, first, 0)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: player.stop())
+        # Threads inherit it from the one that starts them.
+        first_served = go_before_others(LISTENER)
+        log = MessageLog()
+        if osc_address:
             player.osc = OscServer(
-                player.desk, player.inbox, player.clock, player.status, version(), *address
+                player.desk,
+                player.inbox,
+                player.clock,
+                player.status,
+                version(),
+                *osc_address,
+                watch=log.note_osc if bound else None,
             )
             stack.callback(player.osc.close)
+        hear = log.around_midi(player.translator.hear_bytes) if bound else None
         with quiet_libraries():
-            midi = open_input(flags.midi, player.translator.hear_bytes, player.clock.now)
+            midi = open_input(flags.midi, hear or player.translator.hear_bytes, player.clock.now)
         stack.callback(midi.close)
         go_before_others(DEVICE)
         stack.enter_context(sink)
+        lines = {
+            "bank": f"{bank.path}: {', '.join(bank.names)}",
+            "vocoder": instrument.reason,
+            "sound": f"{found}{sink.describe()}",
+            "midi": midi.summary.removeprefix("MIDI: "),
+            "osc": _osc_line(player.osc),
+            "latency": player.telemetry().latency_line(),
+        }
+        if bound:
+            go_before_others(LISTENER)
+            player.page = open_page(player, bound, log, lines, sink.is_device)
+            stack.callback(player.page.close)
+            lines["page"] = f"{bound.url}{f' ({bound.note})' if bound.note else ''}"
         go_before_others(RENDERER)
-        print(f"bank     {bank.path}: {', '.join(bank.names)}")
-        print(f"vocoder  {instrument.reason}")
-        print(f"sound    {found}{sink.describe()}")
-        _print_inputs(midi, player, midi_map)
-        print(f"latency  {player.telemetry().latency_line()}")
+        _print_banner(lines, player, midi_map)
         if not first_served:
             print("priority that of any program; other programs may break the sound")
         print("ready; Ctrl-C stops", flush=True)
+        if bound and flags.open:
+            webbrowser.open(bound.url)
         player.run()
         print(f"stopped; {player.telemetry().counters_line()}", flush=True)
     return not sink.fault
@@ -91,7 +124,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
 class Player:
     """The live instrument: an inbox that listeners fill, and the loop that plays it.
 
-    osc: the server whose counts `telemetry` tells, if there is one.
+    osc: the server whose counts `telemetry` tells, if there is one; page: likewise.
     """
 
     def __init__(
@@ -102,6 +135,9 @@ class Player:
         self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map)
         self.translator = MidiTranslator(self.desk, self.inbox.post)
         self.osc: OscServer | None = None
+        self.page: PageServer | None = None
+        self.tap = Tap()
+        self.bank = bank
         self._engine, self._sink = engine, sink
         self._windows = Windows(engine.hop, bank.point(bank.names[0]))
         self._stopped = False
@@ -125,6 +161,7 @@ class Player:
             events = self.inbox.take_until(start + length)
             windows = self._windows.frames(events, self._engine.frame, BLOCK_FRAMES)
             sound = self._engine.render(windows, BLOCK_FRAMES)
+            self.tap.put(start, sound, windows, self._engine.stems)
             load = (time.perf_counter() - began) * 1000 / (BLOCK_FRAMES * self._frame_ms)
             self._load += (load - self._load) * 0.02
             self._peak_load = max(load, self._peak_load)
@@ -135,6 +172,11 @@ class Player:
         """End `run` soon. From any thread, or a signal."""
         self._stopped = True
         self._sink.stop()
+
+    @property
+    def delay(self) -> int:
+        """Frames that the sound runs behind the keys."""
+        return self._engine.delay
 
     def status(self) -> dict[str, int | float | str]:
         """What /status answers."""
@@ -158,6 +200,8 @@ class Player:
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
             outside=self.translator.outside,
+            page_dropped=self.page.dropped if self.page else 0,
+            page_refused=self.page.refused if self.page else 0,
             rate=self._sink.rate,
             # A note waits for the next block, and acts on the whole frame that it falls into:
             # half a frame early on average. How it got here is not counted: MIDI inputs are
@@ -169,12 +213,36 @@ class Player:
         )
 
 
-def _print_inputs(midi: MidiInput, player: Player, midi_map: Path | None) -> None:
-    print(f"midi     {midi.summary.removeprefix('MIDI: ')}")
-    for controller, knob in player.desk.learnt.bound.items():
-        print(f"         controller {controller} turns {knob} ({midi_map})")
-    osc = player.osc
-    print(f"osc      {f'{osc.host}:{osc.port}, e.g. /part/1/note 60 100' if osc else 'off'}")
+def open_page(
+    player: Player, bound: Bound, log: MessageLog, lines: Mapping[str, str], device: bool
+) -> PageServer:
+    """Serve the page of a player on a listening socket. lines: the banner; device: `About`."""
+    bank, analysis = player.bank, player.bank.analysis
+    about = About(
+        bank=bank.path.resolve().name,
+        rate=analysis.rate,
+        frame_rate=analysis.frame_rate,
+        mels=analysis.mels,
+        delay=player.delay,
+        lines=dict(lines),
+        device=device,
+        version=version(),
+    )
+    session = Session(player.desk, player.inbox, player.status, version())
+    columns = Columns(player.tap, analysis, float(KNEE))
+    return PageServer(Application(about, session, player.clock, player.tap, columns, log), bound)
+
+
+def _osc_line(osc: OscServer | None) -> str:
+    return f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100" if osc else "off"
+
+
+def _print_banner(lines: Mapping[str, str], player: Player, midi_map: Path | None) -> None:
+    for name, text in lines.items():
+        print(f"{name:<9}{text}")
+        if name == "midi":
+            for controller, knob in player.desk.learnt.bound.items():
+                print(f"         controller {controller} turns {knob} ({midi_map})")
 
 
 def _warm_up(engine: Engine, bank: Bank) -> None:

@@ -36,6 +36,8 @@ class Telemetry:
     ignored: int
     malformed_midi: int
     outside: int
+    page_dropped: int
+    page_refused: int
     rate: int
     block_ms: float
     lookahead_ms: float
@@ -68,6 +70,8 @@ class Telemetry:
             "ignored MIDI messages": self.ignored,
             "malformed MIDI messages": self.malformed_midi,
             "notes with keys out of range": self.outside,
+            "blocks missed by pages": self.page_dropped,
+            "refused messages of pages": self.page_refused,
         }
         listed = ", ".join(f"{name} {count}" for name, count in counted.items())
         share = self.limited_s / self.seconds if self.seconds else 0.0

@@ -10,7 +10,7 @@ had asked for `delay` frames before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -79,6 +79,11 @@ class Engine(Generic[PredictorState, VocoderState]):
         self._spectra_state = predictor.initial_state(0)
         self._moved_state = self._movement.initial_state(0)
         self._sound_state = vocoder.initial_state(0)
+
+    @property
+    def stems(self) -> Mapping[int, Sequence[np.ndarray]]:
+        """Part -> what it added to the last block before the limiter, frame by frame, (hop, 2)."""
+        return self._mixer.stems
 
     @torch.inference_mode()
     def render(self, windows: Sequence[Window], frames: int) -> np.ndarray:

@@ -30,10 +30,12 @@ class Mixer:
     """Mixes block after block: `open` one, `add` to it and `fade_out`, then `close` it.
 
     hop: samples for each frame. delay: frames that sounds run behind their gains. limiter: what
-    the sum goes through.
+    the sum goes through. stems: what each part added to the last block, frame by frame, each
+    (hop, 2).
     """
 
     def __init__(self, hop: int, delay: int, limiter: Limiter) -> None:
+        self.stems: dict[int, list[np.ndarray]] = {}
         self._hop, self._delay, self._limiter = hop, delay, limiter
         self._ramp = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)[:, None]
         count = min(DECLICK_SAMPLES, hop)
@@ -43,6 +45,7 @@ class Mixer:
 
     def open(self, frames: int) -> None:
         """Begin a block of silence."""
+        self.stems = {}
         self._block = np.zeros((frames * self._hop, 2), np.float32)
         self._fades = np.zeros_like(self._block)
 
@@ -66,6 +69,7 @@ class Mixer:
             del strip.gains[0]
             heard = sound[:, None] * (before + self._ramp * (now - before))
             strip.last = heard[-1]
+            self.stems.setdefault(part, []).append(heard)
             self._block[t * self._hop : (t + 1) * self._hop] += heard
 
     def fade_out(self, part: int, frame: int) -> None:

@@ -63,6 +63,11 @@ class MidiMap:
         """Controller -> knob, in order; later changes do not alter the answer."""
         return dict(sorted(self._bound.items()))
 
+    @property
+    def waiting(self) -> str | None:
+        """The knob that waits for a controller, if one does."""
+        return self._waiting
+
     def learn(self, knob: str | None) -> None:
         """Bind the next free controller that moves to this knob; None stops waiting.
 

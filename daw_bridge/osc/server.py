@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session, Status
@@ -28,8 +29,10 @@ class OscServer:
     """Listens on a UDP address, in a thread of its own, from construction to `close`.
 
     status: called for each /status, in the listener's thread; version: what /version answers. Port
-    0 takes any free port; `port` says which. OSError, in one line, if it cannot listen there.
-    malformed: packets dropped; refused: messages answered by /error. Both counters only grow.
+    0 takes any free port; `port` says which. watch: called with each message, its sender's host and
+    port, and "" or why it was refused, in the listener's thread; it must not raise. OSError, in
+    one line, if it cannot listen there. malformed: packets dropped; refused: messages answered by
+    /error. Both counters only grow.
     """
 
     def __init__(
@@ -41,10 +44,12 @@ class OscServer:
         version: str,
         host: str = "127.0.0.1",
         port: int = 9000,
+        watch: Callable[[Message, str, str], object] | None = None,
     ) -> None:
         self.malformed = 0
         self.refused = 0
         self._clock = clock
+        self._watch = watch
         self._addresses = Addresses(Session(desk, inbox, status, version), clock)
         self._socket = _bound(host, port)
         self.host, self.port = self._socket.getsockname()[:2]
@@ -90,8 +95,10 @@ class OscServer:
             reply = self._addresses.act(message, arrival)
             if reply is not None:
                 self._reply(sender, *reply)
+            self._tell(message, sender)
         except Exception as error:
             self.refused += 1
+            self._tell(message, sender, str(error) or repr(error))
             if message.address == "/error" or message.address.endswith(".reply"):
                 return  # two servers that answer each other's errors would never stop
             # A ValueError is written for the sender. Any other error (a full disk, a mistake of
@@ -102,6 +109,10 @@ class OscServer:
                 self._socket.sendto(packet, sender)
             except OSError:
                 return  # the sender cannot be reached
+
+    def _tell(self, message: Message, sender: tuple, problem: str = "") -> None:
+        if self._watch:
+            self._watch(message, f"{sender[0]}:{sender[1]}", problem)
 
     def _reply(self, sender: tuple, address: str, args: tuple[int | float | str, ...]) -> None:
         try:

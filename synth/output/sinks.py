@@ -32,11 +32,12 @@ class Sink(ABC):
 
     engine_rate: Hz of the blocks it takes. rate: Hz of what comes out. latency_ms: how
     long after `write` takes a sample it is heard. underruns: gaps in the sound so far.
-    active: whether it takes sound now. fault: one line on why it stopped by itself, else
-    None; it is logged once.
+    active: whether it takes sound now. is_device: whether somebody may hear it. fault:
+    one line on why it stopped by itself, else None; it is logged once.
     """
 
     engine_rate: int
+    is_device = True
 
     @property
     def fault(self) -> str | None:
@@ -99,6 +100,7 @@ class SinkAround(Sink):
 
     def __init__(self, sink: Sink) -> None:
         self.engine_rate = sink.engine_rate
+        self.is_device = sink.is_device
         self._sink = sink
 
     @property
@@ -149,6 +151,8 @@ class ClockSink(Sink):
     clock: seconds from a monotonic clock. wait: waits up to so many seconds, less when the
     sink is stopped; None for a real wait. Tests give both.
     """
+
+    is_device = False
 
     def __init__(
         self,

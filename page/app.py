@@ -1,0 +1,258 @@
+"""The page's web application: static files, a socket for control and one for sound.
+
+Control, /control. The page sends a command as a JSON array, its address first, then its arguments:
+["/part/1/note", 60, 100]. It gets JSON objects: {"hello": ...} first, then whatever changes
+(`Follower`), {"reply": [address, values]} and {"error": [address, reason]}; and what it draws, as
+binary messages of columns (`Column.packed`), each with its length before it.
+
+Sound, /sound. The page gets binary messages: the number of the first sample, then 16-bit samples,
+left and right in turn. Where there is only silence, one message without samples says so, and the
+next one with samples says where the sound goes on.
+
+A page that is slow or stalled gets less, and delays nobody: each has its own place in the trails,
+and what it misses is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.routing import Mount, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from daw_bridge.clock import AudioClock
+from daw_bridge.commands.actions import Session
+from daw_bridge.commands.console import Call, Console
+from daw_bridge.events import SUSTAIN, NoteOff, Pedal
+from page.columns import SILENT, Columns
+from page.guard import Guard
+from page.messages import MessageLog, brief_text
+from page.state import About, Follower
+from page.tap import Tap
+
+STATIC = Path(__file__).parent / "static"
+LOOK_S = 1 / 30
+"""How often a page is told what has changed, and what to draw."""
+STATUS_LOOKS = 8
+"""Every how many looks it is told the counters."""
+HEAR_S = 0.004
+"""How often it is looked for new sound: half a block, and at most so long it waits."""
+MOST_ARGUMENTS = 256
+MOST_PAGES = 32
+"""Connections at once. A page has two."""
+TRY_LATER = 1013
+"""The code that a WebSocket is closed with when there are too many."""
+POSITION = struct.Struct("<d")
+LENGTH = struct.Struct("<H")
+
+
+class Application:
+    """Everything that the page's server answers. Only its event loop's thread calls it.
+
+    dropped: blocks and columns that slow pages have missed; refused: messages that were answered
+    with an error; both only grow, and any thread may read them.
+    """
+
+    def __init__(
+        self,
+        about: About,
+        session: Session,
+        clock: AudioClock,
+        tap: Tap,
+        columns: Columns,
+        log: MessageLog,
+    ) -> None:
+        self.dropped = 0
+        self.refused = 0
+        self._about, self._session, self._clock = about, session, clock
+        self._tap, self._columns, self._log = tap, columns, log
+        self._console = Console(session)
+
+    def guarded(self, token: str) -> ASGIApp:
+        """As an ASGI application that answers only its own page; token: see `Guard`."""
+        routes = [
+            WebSocketRoute("/control", self._control),
+            WebSocketRoute("/sound", self._sound),
+            Mount("/", StaticFiles(directory=STATIC, html=True)),
+        ]
+        return Guard(Starlette(routes=routes), token)
+
+    async def _control(self, socket: WebSocket) -> None:
+        with self._watching() as room:
+            if not room:
+                return await socket.close(TRY_LATER)
+            await socket.accept()
+            hands = _Hands()
+            try:
+                await _until_one_ends(self._take(socket, hands), self._tell(socket))
+            finally:
+                # Whoever is gone can release nothing any more.
+                for event in hands.let_go(self._clock.now()):
+                    self._session.inbox.post(event)
+
+    async def _sound(self, socket: WebSocket) -> None:
+        with self._watching() as room:
+            if not room:
+                return await socket.close(TRY_LATER)
+            await socket.accept()
+            await _until_one_ends(_until_gone(socket), self._play(socket))
+
+    @contextmanager
+    def _watching(self) -> Iterator[bool]:
+        """Counts a connection; whether there is room for it."""
+        if self._tap.watchers == MOST_PAGES:
+            yield False
+            return
+        if not self._tap.watchers:
+            self._columns.skip()
+        self._tap.watchers += 1
+        try:
+            yield True
+        finally:
+            self._tap.watchers -= 1
+
+    async def _take(self, socket: WebSocket, hands: _Hands) -> None:
+        """Act on a page's messages until it is gone."""
+        sender = f"{socket.client.host}:{socket.client.port}" if socket.client else ""
+        while (text := await _next_text(socket)) is not None:
+            answer = await self._answer(text, sender, hands)
+            if answer is not None:
+                await socket.send_text(json.dumps(answer))
+
+    async def _answer(self, text: str, sender: str, hands: _Hands) -> dict[str, Any] | None:
+        """Act on one message. Nothing that it says may end the connection."""
+        address, problem = "", ""
+        arguments: list[Any] = []
+        try:
+            address, *arguments = _command(text)
+            call = self._console.read(address, arguments)
+            now = self._clock.now()
+            if call.timed:
+                answer = self._console.run(call, now)
+                hands.note(call)
+            else:  # it may write a file
+                answer = await asyncio.to_thread(self._console.run, call, now)
+        except Exception as error:
+            self.refused += 1
+            problem = brief_text(str(error) if isinstance(error, ValueError) else repr(error))
+            return {"error": [address, problem]}
+        finally:
+            self._log.note("page", sender, address, tuple(arguments), problem)
+        return None if answer is None else {"reply": [answer[0], list(answer[1])]}
+
+    async def _tell(self, socket: WebSocket) -> None:
+        """Keep a page in step."""
+        follower = Follower(self._about, self._session.desk, self._log, self._session.status)
+        await socket.send_text(json.dumps(follower.greeting()))
+        held = [(p, k, v) for p, keys in self._columns.held.items() for k, v in keys.items()]
+        await socket.send_text(json.dumps({"held": held}))
+        seen, looks = self._columns.trail.count, 0
+        while True:
+            changes = follower.changes()
+            if looks % STATUS_LOOKS == 0:
+                changes |= follower.status()
+            looks += 1
+            if changes:
+                await socket.send_text(json.dumps(changes))
+            self._columns.catch_up()
+            columns, lost = self._columns.trail.since(seen)
+            seen += lost + len(columns)
+            self.dropped += lost
+            if columns:
+                packed = [column.packed() for column in columns]
+                await socket.send_bytes(b"".join(LENGTH.pack(len(p)) + p for p in packed))
+            await asyncio.sleep(LOOK_S)
+
+    async def _play(self, socket: WebSocket) -> None:
+        """Send a page the sound."""
+        seen, silent = self._tap.trail.count, True
+        while True:
+            await asyncio.sleep(HEAR_S)
+            instants, lost = self._tap.trail.since(seen)
+            seen += lost + len(instants)
+            self.dropped += lost
+            for instant in instants:
+                was_silent = silent
+                silent = float(np.abs(instant.sound).max(initial=0)) < SILENT
+                if silent and was_silent:
+                    continue
+                position = POSITION.pack(instant.start)
+                samples = b"" if silent else (instant.sound * 32767).astype("<i2").tobytes()
+                await socket.send_bytes(position + samples)
+
+
+class _Hands:
+    """What a page holds down: keys, and sustain pedals."""
+
+    def __init__(self) -> None:
+        self._keys: set[tuple[int, int]] = set()
+        self._pedals: set[int] = set()
+
+    def note(self, call: Call) -> None:
+        """Take in a command that has been carried out."""
+        match call.command.address, call.place, call.values:
+            case "/part/<channel>/note", (int(part),), (int(key), float(velocity)):
+                self._keys.discard((part, key))
+                if round(velocity):
+                    self._keys.add((part, key))
+            case "/part/<channel>/cc", (int(part),), (int(number), float(value)):
+                if number == SUSTAIN:
+                    self._pedals.discard(part)
+                    if value >= 64:
+                        self._pedals.add(part)
+
+    def let_go(self, time: int) -> list[NoteOff | Pedal]:
+        """What lifts everything that is held."""
+        keys = [NoteOff(time, part, key) for part, key in sorted(self._keys)]
+        pedals = [Pedal(time, part, SUSTAIN, False) for part in sorted(self._pedals)]
+        return [*keys, *pedals]
+
+
+def _command(text: str) -> list[Any]:
+    """A message as an address and its arguments; ValueError for anything else."""
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("expected a JSON array") from None
+    if not isinstance(words, list) or not words or not isinstance(words[0], str):
+        raise ValueError("expected a JSON array, an address first")
+    if len(words) > MOST_ARGUMENTS or not all(isinstance(w, str | int | float) for w in words):
+        raise ValueError(f"expected at most {MOST_ARGUMENTS} texts and numbers")
+    return words
+
+
+async def _next_text(socket: WebSocket) -> str | None:
+    """The next text that a page sends, "" for bytes; None when it is gone."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        return None
+    return message.get("text") or ""
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    while await _next_text(socket) is not None:
+        pass
+
+
+async def _until_one_ends(*tasks: Coroutine[Any, Any, None]) -> None:
+    """Run these until one ends; a connection that has been lost is a good end."""
+    running = [asyncio.ensure_future(task) for task in tasks]
+    try:
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            with suppress(WebSocketDisconnect):
+                task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,139 @@
+"""What a page shows of the instrument, as JSON values: first all of it, then what has changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.patch import Patch
+from common.window import HIGHEST_KEY, LOWEST_KEY, PARTS
+from daw_bridge.desk.desk import Desk
+from daw_bridge.desk.settings import Settings
+from page.messages import Heard, MessageLog
+
+Json = dict[str, Any]
+LEAST_DB = -120.0
+"""What stands for silence: JSON has no infinity."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What does not change while the server runs.
+
+    bank: its folder's name; rate: Hz of the sound; frame_rate: columns a second; mels: bands of a
+    column; delay: frames that the sound runs behind the keys; lines: the banner, name -> text;
+    device: whether the server itself plays to a device; version: of the server.
+    """
+
+    bank: str
+    rate: int
+    frame_rate: float
+    mels: int
+    delay: int
+    lines: Mapping[str, str]
+    device: bool
+    version: str
+
+
+class Follower:
+    """Keeps one page in step: `changes` tells what it has not been told yet.
+
+    status: the server's counters. Its caller's thread must not be the one that renders.
+    """
+
+    def __init__(
+        self, about: About, desk: Desk, log: MessageLog, status: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self._about, self._desk, self._log, self._status = about, desk, log, status
+        self._parts: dict[int, Settings] = {}
+        self._patches: dict[str, Patch] = {}
+        self._bound: Mapping[int, str] | None = None
+        self._waiting: str | None = None
+        self._logged = 0
+
+    def greeting(self) -> Json:
+        """What does not change: the server, its bank, and what its timbre space is like."""
+        about, desk = self._about, self._desk
+        return {
+            "hello": {
+                "bank": about.bank,
+                "version": about.version,
+                "rate": about.rate,
+                "frameRate": about.frame_rate,
+                "mels": about.mels,
+                "delay": about.delay,
+                "device": about.device,
+                "lines": dict(about.lines),
+                "keys": [LOWEST_KEY, HIGHEST_KEY],
+                "reach": [list(ends) for ends in desk.reach],
+                "knobs": list(desk.book.knobs),
+                "directions": {name: list(way) for name, way in desk.book.knobs.items()},
+            }
+        }
+
+    def changes(self) -> Json:
+        """What has changed since the last call: patches, parts, learnt controllers, messages."""
+        told: Json = {}
+        desk = self._desk
+        patches = {name: desk.book.patch(name) for name in desk.book.names}
+        if patches != self._patches:
+            told["patches"] = [_patch(patch) for patch in patches.values()]
+            self._patches = patches
+        for part in PARTS:
+            settings = desk.settings(part)
+            if settings is not self._parts.get(part):
+                told.setdefault("parts", {})[part] = _part(settings, desk.effective(part))
+                self._parts[part] = settings
+        bound, waiting = desk.learnt.bound, desk.learnt.waiting
+        if (bound, waiting) != (self._bound, self._waiting):
+            told["learnt"] = {"bound": dict(bound), "waiting": waiting}
+            self._bound, self._waiting = bound, waiting
+        if self._log.count != self._logged:
+            heard = self._log.after(self._logged)
+            told["messages"] = [_message(one) for one in heard]
+            self._logged = heard[-1].number
+        return told
+
+    def status(self) -> Json:
+        """The counters and latency terms of now."""
+        return {"status": dict(self._status())}
+
+
+def _patch(patch: Patch) -> Json:
+    return {
+        "name": patch.name,
+        "embedding": list(patch.embedding),
+        "knobs": dict(patch.knobs),
+        "gain": patch.gain_db,
+        "pan": patch.pan,
+        "program": patch.program,
+    }
+
+
+def _part(settings: Settings, effective: tuple[float, ...]) -> Json:
+    level = settings.level_db
+    return {
+        "patch": settings.patch,
+        "towards": settings.towards,
+        "morph": settings.morph,
+        "embedding": list(settings.embedding),
+        "effective": list(effective),
+        "knobs": dict(settings.knobs),
+        "gain": settings.gain_db,
+        "level": level if math.isfinite(level) else LEAST_DB,
+        "pan": settings.pan,
+        "bend": settings.bend,
+    }
+
+
+def _message(heard: Heard) -> Json:
+    return {
+        "number": heard.number,
+        "at": heard.at,
+        "source": heard.source,
+        "sender": heard.sender,
+        "text": heard.text(),
+        "problem": heard.problem,
+    }
