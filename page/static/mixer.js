@@ -1,0 +1,100 @@
+// Mix: sixteen strips with patch, gain, pan and level.
+
+import { css, theme } from "./colour.js";
+import { decibels, panned } from "./shape.js";
+import { levels } from "./scope.js";
+import { link } from "./link.js";
+import { store } from "./store.js";
+
+const GAIN = [-36, 12];
+const FLOOR_DB = -60;
+
+const panel = document.getElementById("panel-mix");
+const choice = document.getElementById("parts");
+const strips = new Map();
+
+function build() {
+  panel.replaceChildren();
+  choice.replaceChildren();
+  strips.clear();
+  for (let part = 1; part <= 16; part++) {
+    const strip = document.createElement("div");
+    strip.className = "strip";
+    strip.role = "group";
+    strip.ariaLabel = `Part ${part}`;
+    strip.innerHTML = `<button class="number">${part}</button><select aria-label="Patch of part ${part}"></select>
+      <div class="fader"><i></i><input type="range" class="gain" min="${GAIN[0]}" max="${GAIN[1]}" step="0.1" aria-label="Gain of part ${part}"></div>
+      <input type="range" class="pan" min="-1" max="1" step="0.01" aria-label="Pan of part ${part}"><output></output>`;
+    const [patch, gain, pan] = ["select", ".gain", ".pan"].map((s) => strip.querySelector(s));
+    patch.addEventListener("change", () => {
+      link.send(`/part/${part}/patch`, patch.value);
+      patch.blur();
+    });
+    gain.addEventListener("input", () => link.turn(`/part/${part}/gain_db`, Number(gain.value)));
+    gain.addEventListener("dblclick", () => link.turn(`/part/${part}/gain_db`, 0));
+    pan.addEventListener("input", () => link.turn(`/part/${part}/pan`, Number(pan.value)));
+    pan.addEventListener("dblclick", () => link.turn(`/part/${part}/pan`, 0));
+    strip.querySelector(".number").addEventListener("click", () => store.choosePart(part));
+    panel.append(strip);
+    const chip = document.createElement("button");
+    chip.role = "radio";
+    chip.textContent = part;
+    chip.ariaLabel = `Part ${part}`;
+    chip.addEventListener("click", () => store.choosePart(part));
+    choice.append(chip);
+    strips.set(part, { strip, patch, gain, pan, chip, output: strip.querySelector("output"), light: strip.querySelector("i") });
+  }
+}
+
+// One choice, one stop of the Tab key: arrows move within it.
+choice.addEventListener("keydown", (event) => {
+  const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (!by) return;
+  event.preventDefault();
+  store.choosePart(((store.part - 1 + by + 16) % 16) + 1);
+  strips.get(store.part).chip.focus();
+});
+
+function show() {
+  const look = theme();
+  for (const [part, { strip, patch, gain, pan, chip, output }] of strips) {
+    const now = store.parts[part];
+    if (!now) continue;
+    if (document.activeElement !== patch) patch.value = now.patch;
+    if (!gain.matches(":active")) gain.value = now.gain;
+    if (!pan.matches(":active")) pan.value = now.pan;
+    gain.ariaValueText = decibels(now.gain);
+    pan.ariaValueText = panned(now.pan);
+    output.textContent = decibels(now.gain).replace(" dB", "");
+    strip.classList.toggle("chosen", part === store.part);
+    chip.ariaChecked = part === store.part;
+    chip.tabIndex = part === store.part ? 0 : -1;
+    const colour = css(look.dark ? 0.74 : 0.6, 0.14, store.hue(now.embedding));
+    strip.style.setProperty("--part", colour);
+    chip.style.setProperty("--part", colour);
+  }
+}
+
+function names() {
+  for (const { patch } of strips.values()) {
+    patch.replaceChildren(...store.patches.map(({ name }) => new Option(name.replaceAll("-", " "), name)));
+  }
+}
+
+function frame() {
+  requestAnimationFrame(frame);
+  for (const [part, { chip, light }] of strips) {
+    const share = 1 + ((levels.get(part) ?? FLOOR_DB) / -FLOOR_DB);
+    const text = Math.max(1 + (levels.get(part) ?? FLOOR_DB) / -FLOOR_DB, 0).toFixed(3);
+    if (light.dataset.level === text) continue;
+    light.dataset.level = text;
+    light.style.setProperty("--level", Math.min(share, 1));
+    chip.style.setProperty("--level", Math.min(share, 1));
+  }
+}
+requestAnimationFrame(frame);
+
+store.addEventListener("hello", build);
+store.when(["patches"], names);
+store.when(["patches", "parts", "part"], show);
+addEventListener("theme", () => store.now && show());
