@@ -1,0 +1,160 @@
+"""The page in a real browser, with the real server and bank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from player.flags import DEFAULT_BANK
+from tests.page.browser import (
+    PagedServer,
+    Tabs,
+    chromium,
+    copied_bank,
+    hear,
+    needs_chromium,
+)
+from trainer.bank.check import in_tune
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def tabs(browser: Browser) -> Iterator[Tabs]:
+    opened = Tabs(browser)
+    yield opened
+    opened.close()
+    assert not opened.errors
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return copied_bank(Path(DEFAULT_BANK), tmp_path_factory.mktemp("banks") / "mine")
+
+
+@pytest.fixture(scope="module")
+def server(bank: str) -> Iterator[PagedServer]:
+    with PagedServer("--bank", bank) as running:
+        yield running
+
+
+def test_a_key_that_is_struck_is_heard_at_its_pitch(tabs: Tabs, server: PagedServer) -> None:
+    server.send("/part/1/patch", "church-organ")
+    tab = tabs.open(server.url)
+    box = tab.locator(".key[data-key='69']").bounding_box()
+    assert box
+    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.9 * box["height"])
+    tab.mouse.down()
+    rate, heard = hear(tab)
+    assert in_tune(heard, 69, rate)
+    expect(tab.locator(".key.lit")).to_have_attribute("data-key", "69")
+    tab.mouse.up()
+    expect(tab.locator(".key.lit")).to_have_count(0)
+
+
+def test_letters_play_and_let_go_when_the_page_is_left(tabs: Tabs, server: PagedServer) -> None:
+    server.send("/part/1/patch", "church-organ")
+    tab, other = tabs.open(server.url), tabs.open(server.url)
+    tab.keyboard.press("x")
+    tab.keyboard.down("a")
+    lit = other.locator(".key.lit")
+    expect(lit).to_have_attribute("data-key", "60")
+    tab.close()
+    expect(lit).to_have_count(0)
+
+
+def test_the_puck_moves_the_part_and_the_other_page(tabs: Tabs, server: PagedServer) -> None:
+    tab, other = tabs.open(server.url), tabs.open(server.url)
+    server.send("/part/1/patch", "grand-piano")
+    before = server.ask("/part/1/timbre")
+    box = tab.locator("#map").bounding_box()
+    assert box
+    x, y = (box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.9)
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    tab.mouse.move(x + 20, y - 10, steps=5)
+    tab.mouse.up()
+    expect(other.locator("#edited")).to_be_visible()
+    after = server.ask("/part/1/timbre")
+    assert after[0] < before[0] and after[1] < before[1]
+    shown = ", ".join(f"{v:.2f}" for v in after)
+    expect(other.locator("#map-hint")).to_have_text(shown)
+    # And back: what a DAW sends moves the pucks.
+    server.send("/part/1/timbre", 0.25, 0.5)
+    for page in (tab, other):
+        expect(page.locator("#map-hint")).to_have_text("0.25, 0.50")
+
+
+def test_knobs_gain_and_patches_are_commands(tabs: Tabs, server: PagedServer) -> None:
+    for part in (1, 3):
+        server.send(f"/part/{part}/patch", "grand-piano")
+    tab = tabs.open(server.url)
+    tab.locator("[role=slider][aria-label=brightness]").focus()
+    tab.keyboard.press("PageUp")
+    expect(tab.locator("#edited")).to_be_visible()
+    assert server.ask("/part/1/knob/brightness") == pytest.approx([0.6])
+    tab.locator("#parts button").nth(2).click()
+    tab.locator("#search").fill("trum")
+    tab.locator("#patches li").click()
+    expect(tab.locator("#title")).to_have_text("trumpet")
+    assert server.ask("/part/3/patch") == ["trumpet"]
+    assert server.ask("/part/1/patch") == ["grand-piano"]
+    server.send("/part/3/gain_db", -6)
+    expect(tab.locator("[role=slider][aria-label=gain]")).to_have_attribute(
+        "aria-valuetext", "-6.0 dB"
+    )
+
+
+def test_messages_of_a_daw_are_shown_with_what_was_wrong(tabs: Tabs, server: PagedServer) -> None:
+    tab = tabs.open(server.url)
+    tab.locator(".tabs [data-panel=monitor]").click()
+    server.send("/part/1/knob/loudness", 0.5)
+    line = tab.locator("#messages li").first
+    expect(line).to_contain_text("/part/1/knob/loudness 0.5")
+    expect(line.locator("em")).to_contain_text("brightness")
+
+
+def test_on_a_phone_every_view_fits(tabs: Tabs, server: PagedServer) -> None:
+    tab = tabs.open(server.url, 390, 844)
+    for view in ("shape", "keep", "sound", "mix", "monitor"):
+        tab.locator(f"nav [data-view={view}]").click()
+        wide = tab.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
+        assert wide == [390, 844], view
+        expect(tab.locator("#keys")).to_be_visible()
+
+
+def test_a_saved_patch_is_there_after_a_restart(tabs: Tabs, bank: str) -> None:
+    with PagedServer("--bank", bank) as server:
+        tab, other = tabs.open(server.url), tabs.open(server.url)
+        server.send("/part/1/timbre", 0.25, 0.5)
+        tab.locator("#name").fill("kept by hand")
+        tab.locator("#save button").click()
+        for page in (tab, other):
+            expect(page.locator("#patches li", has_text="kept by hand")).to_be_visible()
+        assert server.stop()[0] == 0
+    with PagedServer("--bank", bank) as server:
+        tab = tabs.open(server.url)
+        tab.locator("#patches li", has_text="kept by hand").click()
+        expect(tab.locator("#map-hint")).to_have_text("0.25, 0.50")
+        assert server.ask("/part/1/timbre") == pytest.approx([0.25, 0.5])
+
+
+def test_a_page_comes_back_after_the_server(tabs: Tabs, bank: str) -> None:
+    with PagedServer("--bank", bank) as server:
+        tab = tabs.open(server.url)
+        address = server.url.removeprefix("http://").rstrip("/")
+        assert server.stop()[0] == 0
+    expect(tab.locator("body")).to_have_class("lost")
+    with PagedServer("--bank", bank, "--http", address) as server:
+        expect(tab.locator("body")).not_to_have_class("lost")
+        server.send("/part/1/patch", "trumpet")
+        expect(tab.locator("#title")).to_have_text("trumpet")

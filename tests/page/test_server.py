@@ -1,0 +1,249 @@
+"""The page's server, spoken to without a browser: who is let in, and what messages do."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from daw_bridge.clock import AudioClock
+from daw_bridge.commands.actions import Session
+from daw_bridge.desk.desk import Desk
+from daw_bridge.events import SETTINGS, AllSoundOff, NoteOff, NoteOn, Pedal
+from daw_bridge.inbox import Inbox
+from page.address import HttpAddress, listen
+from page.app import MOST_PAGES, Application
+from page.columns import Columns
+from page.messages import MessageLog
+from page.server import PageServer
+from page.state import About
+from page.tap import Tap
+from synth.bank.bank import load_bank
+
+PATIENCE_S = 20.0
+
+
+class Instrument:
+    """A page's server, and all that it serves but sound."""
+
+    def __init__(self, bank: Path, host: str = "127.0.0.1") -> None:
+        loaded = load_bank(bank)
+        analysis = loaded.analysis
+        self.inbox, self.tap, self.log = Inbox(), Tap(), MessageLog()
+        self.clock = AudioClock(analysis.rate)
+        self.desk = Desk(loaded, self.inbox.post, self.clock.now)
+        about = About("toy", analysis.rate, analysis.frame_rate, analysis.mels, 0, {}, False, "1")
+        session = Session(self.desk, self.inbox, lambda: {"load": 0.5}, "1")
+        columns = Columns(self.tap, analysis, 0.7)
+        self.application = Application(about, session, self.clock, self.tap, columns, self.log)
+        self.server = PageServer(self.application, listen(HttpAddress(host, 0, fixed=True)))
+        self.port = self.server.bound.port
+        self.hop = analysis.hop
+
+    def socket(self, path: str = "control", **options: Any) -> ClientConnection:
+        return connect(f"ws://127.0.0.1:{self.port}/{path}", open_timeout=PATIENCE_S, **options)
+
+    def get(self, path: str = "/", **headers: str) -> tuple[int, str, dict[str, str]]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        said = answer.read().decode()
+        connection.close()
+        return answer.status, said, {k.lower(): v for k, v in answer.getheaders()}
+
+    def events(self) -> list[object]:
+        """Notes and the like that came since the last call, as if at time 0."""
+        taken = self.inbox.take_until(1)
+        return [replace(event, time=0) for event in taken if not isinstance(event, SETTINGS)]
+
+
+@pytest.fixture
+def instrument(toy_bank: Path) -> Iterator[Instrument]:
+    made = Instrument(toy_bank)
+    yield made
+    made.server.close()
+
+
+def told(socket: ClientConnection, name: str) -> Any:
+    """The next value of that name."""
+    while True:
+        message = socket.recv(PATIENCE_S)
+        if isinstance(message, str) and name in json.loads(message):
+            return json.loads(message)[name]
+
+
+def say(socket: ClientConnection, *words: object) -> None:
+    socket.send(json.dumps(words))
+
+
+def test_a_page_is_told_everything_and_then_what_changes(instrument: Instrument) -> None:
+    with instrument.socket() as socket:
+        hello = told(socket, "hello")
+        assert hello["knobs"] == ["brightness"] and len(hello["reach"]) == 2
+        assert set(told(socket, "parts")) == {str(part) for part in range(1, 17)}
+        assert told(socket, "status") == {"load": 0.5}
+        say(socket, "/part/2/pan", -1)
+        parts = told(socket, "parts")
+        assert list(parts) == ["2"] and parts["2"]["pan"] == -1
+        instrument.desk.patch(5, "organ")  # as OSC or MIDI would
+        assert told(socket, "parts")["5"]["patch"] == "organ"
+        say(socket, "/part/2/pan")
+        assert told(socket, "reply") == ["/part/2/pan", [-1]]
+
+
+def test_mistakes_are_answered_and_change_nothing(instrument: Instrument) -> None:
+    with instrument.socket() as socket:
+        told(socket, "hello")
+        for text, address, reason in (
+            ('["/part/1/pan", 2]', "/part/1/pan", "from -1 to 1"),
+            ('["/part/1/pan", NaN]', "/part/1/pan", "from -1 to 1"),
+            ('["/nonsense"]', "/nonsense", "no such address"),
+            ('["/part/1/pan", [1]]', "", "texts and numbers"),
+            ('{"address": 1}', "", "JSON array"),
+            ("[" * 60_000, "", "JSON array"),
+            ("[]", "", "an address first"),
+            (json.dumps(["/part/1/timbre"] + [0] * 300), "", "at most 256"),
+            (b"\0\1", "", "JSON array"),
+        ):
+            socket.send(text)
+            got = told(socket, "error")
+            assert got[0] == address and reason in got[1], (text[:40], got)
+        assert instrument.application.refused == 9 and not instrument.events()
+        say(socket, "/part/1/pan")
+        assert told(socket, "reply") == ["/part/1/pan", [0]]
+
+
+def test_a_message_that_is_too_long_ends_only_its_own_connection(instrument: Instrument) -> None:
+    with instrument.socket() as socket, instrument.socket() as other:
+        socket.send("[" * 100_000)
+        with pytest.raises(ConnectionClosed):
+            told(socket, "never")
+        say(other, "/part/1/pan")
+        assert told(other, "reply") == ["/part/1/pan", [0]]
+
+
+def test_what_a_page_holds_is_released_when_it_is_gone(instrument: Instrument) -> None:
+    with instrument.socket() as socket:
+        for words in (
+            ("/part/1/note", 60, 100),
+            ("/part/1/note", 62, 100),
+            ("/part/1/note", 60, 0),
+            ("/part/2/cc", 64, 127),
+            ("/sync", 1),
+        ):
+            say(socket, *words)
+        told(socket, "reply")
+        held = instrument.events()
+        assert held[0] == NoteOn(0, 1, 60, 100) and held[-1] == Pedal(0, 2, 64, True)
+    while not (released := instrument.events()):
+        threading.Event().wait(0.01)
+    assert released == [NoteOff(0, 1, 62), Pedal(0, 2, 64, False)]
+
+
+def test_panic_goes_through(instrument: Instrument) -> None:
+    with instrument.socket() as socket:
+        say(socket, "/panic")
+        say(socket, "/sync", 1)
+        told(socket, "reply")
+    assert sum(isinstance(event, AllSoundOff) for event in instrument.events()) == 16
+
+
+def test_sound_comes_block_by_block_and_silence_costs_nothing(instrument: Instrument) -> None:
+    hop = instrument.hop
+    with instrument.socket("sound") as socket:
+        while not instrument.tap.watchers:
+            threading.Event().wait(0.01)
+        sound = np.full((hop, 2), [0.5, -0.25], np.float32)
+        for start, block in enumerate([sound * 0, sound * 0, sound, sound, sound * 0, sound * 0]):
+            instrument.tap.put(start * hop, block, [], {})
+        got = [socket.recv(PATIENCE_S) for _ in range(3)]
+    starts = [np.frombuffer(message[:8], "<f8")[0] for message in got]
+    assert starts == [2 * hop, 3 * hop, 4 * hop] and len(got[2]) == 8
+    samples = np.frombuffer(got[0][8:], "<i2").reshape(-1, 2) / 32768
+    assert samples.shape == (hop, 2)
+    np.testing.assert_allclose(samples[0], [0.5, -0.25], atol=1e-4)
+
+
+def test_a_page_that_reads_nothing_misses_sound_and_delays_nobody(instrument: Instrument) -> None:
+    hop, noise = instrument.hop, np.random.default_rng(1).uniform(-1, 1, (instrument.hop, 2))
+    block = noise.astype(np.float32)
+    with socket.create_connection(("127.0.0.1", instrument.port)) as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.sendall(
+            f"GET /sound HTTP/1.1\r\nHost: 127.0.0.1:{instrument.port}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        with instrument.socket() as other:
+            while instrument.tap.watchers < 2:
+                threading.Event().wait(0.01)
+            start = 0
+            while not instrument.application.dropped:
+                for _ in range(64):
+                    instrument.tap.put(start, block, [], {})
+                    start += hop
+                say(other, "/sync", start)
+                assert told(other, "reply") == ["/synced", [start]]
+                assert start < 200_000 * hop, "nothing was dropped"
+
+
+def test_there_are_not_more_pages_than_can_be_served(instrument: Instrument) -> None:
+    with ExitStack() as stack:
+        for _ in range(MOST_PAGES):
+            stack.enter_context(instrument.socket())
+        with pytest.raises(InvalidStatus):
+            instrument.socket()
+
+
+@pytest.mark.parametrize(
+    "headers, problem",
+    [
+        ({"Host": "evil.example"}, "host"),
+        ({"Host": "127.0.0.1.evil.example"}, "host"),
+        ({"Origin": "http://evil.example"}, "origin"),
+        ({"Origin": "null"}, "origin"),
+    ],
+)
+def test_other_sites_are_refused(instrument: Instrument, headers: dict, problem: str) -> None:
+    status, said, _ = instrument.get(**headers)
+    assert status == 403 and said.startswith(problem)
+    if "Origin" in headers:
+        with pytest.raises(InvalidStatus):
+            instrument.socket(origin=headers["Origin"])
+
+
+def test_its_own_page_is_served_and_nothing_beside_it(instrument: Instrument) -> None:
+    status, said, headers = instrument.get(Host=f"localhost:{instrument.port}")
+    assert status == 200 and "<title>melstream</title>" in said
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert instrument.get("/../app.py")[0] == 404 and instrument.get("/%2e%2e/app.py")[0] == 404
+
+
+def test_a_wider_address_needs_its_token(toy_bank: Path) -> None:
+    instrument = Instrument(toy_bank, "0.0.0.0")
+    try:
+        token = instrument.server.bound.token
+        assert instrument.get()[0] == 403 and instrument.get("/?token=wrong")[0] == 403
+        with pytest.raises(InvalidStatus):
+            instrument.socket()
+        status, _, headers = instrument.get(f"/?token={token}")
+        assert (status, headers["location"]) == (303, "/")
+        cookie = headers["set-cookie"].partition(";")[0]
+        assert all(word in headers["set-cookie"] for word in ("HttpOnly", "SameSite=strict"))
+        assert instrument.get(Cookie=cookie, Host="studio.local:8000")[0] == 200
+        assert instrument.get(Cookie="melstream=wrong")[0] == 403
+        with instrument.socket(additional_headers={"Cookie": cookie}) as socket_:
+            told(socket_, "hello")
+    finally:
+        instrument.server.close()
