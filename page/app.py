@@ -45,8 +45,11 @@ LOOK_S = 1 / 30
 """How often a page is told what has changed, and what to draw."""
 STATUS_LOOKS = 8
 """Every how many looks it is told the counters."""
-HEAR_S = 0.004
-"""How often it is looked for new sound: half a block, and at most so long it waits."""
+HEAR_S, LISTEN_S = 0.004, 0.008
+"""How often it is looked for new sound, while there is some and in silence: half a block and one.
+Sound waits that long at most."""
+BLANK_LOOKS = 8
+"""Columns of silence are sent every so many looks: they only tell how the time goes."""
 MOST_ARGUMENTS = 256
 MOST_PAGES = 32
 """Connections at once. A page has two."""
@@ -153,10 +156,11 @@ class Application:
     async def _tell(self, socket: WebSocket) -> None:
         """Keep a page in step."""
         follower = Follower(self._about, self._session.desk, self._log, self._session.status)
-        await socket.send_text(json.dumps(follower.greeting()))
         held = [(p, k, v) for p, keys in self._columns.held.items() for k, v in keys.items()]
-        await socket.send_text(json.dumps({"held": held}))
+        greeting = follower.greeting() | follower.changes() | {"held": held}
+        await socket.send_text(json.dumps(greeting))
         seen, looks = self._columns.trail.count, 0
+        blank = BLANK_LOOKS * LOOK_S * self._about.frame_rate
         while True:
             changes = follower.changes()
             if looks % STATUS_LOOKS == 0:
@@ -166,9 +170,9 @@ class Application:
                 await socket.send_text(json.dumps(changes))
             self._columns.catch_up()
             columns, lost = self._columns.trail.since(seen)
-            seen += lost + len(columns)
-            self.dropped += lost
-            if columns:
+            if any(not column.is_blank for column in columns) or len(columns) > blank:
+                seen += lost + len(columns)
+                self.dropped += lost
                 packed = [column.packed() for column in columns]
                 await socket.send_bytes(b"".join(LENGTH.pack(len(p)) + p for p in packed))
             await asyncio.sleep(LOOK_S)
@@ -177,7 +181,7 @@ class Application:
         """Send a page the sound."""
         seen, silent = self._tap.trail.count, True
         while True:
-            await asyncio.sleep(HEAR_S)
+            await asyncio.sleep(LISTEN_S if silent else HEAR_S)
             instants, lost = self._tap.trail.since(seen)
             seen += lost + len(instants)
             self.dropped += lost

@@ -48,6 +48,11 @@ class Column:
     levels: dict[int, float]
     notes: list[Note]
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing sounds and nothing happens."""
+        return self.mel is None and not self.levels and not self.notes
+
     def packed(self) -> bytes:
         """As bytes: HEAD, LEVELs, NOTEs, then the mel bands if they are not silent."""
         mel = b"" if self.mel is None else self.mel.tobytes()
@@ -101,6 +106,9 @@ class Columns:
 
     def _mels(self, instants: list[Instant]) -> list[np.ndarray | None]:
         """The mel bands of each block, 0..255; None where nothing is heard."""
+        was_silent = self._silent_for >= self._analysis.window
+        if was_silent and not any(instant.sound.any() for instant in instants):
+            return [None] * len(instants)
         mono = np.concatenate([instant.sound.mean(axis=1) for instant in instants])
         mono = np.concatenate([self._past, mono])
         self._past = mono[-len(self._past) :]

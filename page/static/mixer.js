@@ -2,7 +2,7 @@
 
 import { css, theme } from "./colour.js";
 import { decibels, panned } from "./shape.js";
-import { levels } from "./scope.js";
+import { levels, onFrame } from "./scope.js";
 import { link } from "./link.js";
 import { store } from "./store.js";
 
@@ -81,18 +81,16 @@ function names() {
   }
 }
 
-function frame() {
-  requestAnimationFrame(frame);
+onFrame(() => {
   for (const [part, { chip, light }] of strips) {
-    const share = 1 + ((levels.get(part) ?? FLOOR_DB) / -FLOOR_DB);
-    const text = Math.max(1 + (levels.get(part) ?? FLOOR_DB) / -FLOOR_DB, 0).toFixed(3);
-    if (light.dataset.level === text) continue;
-    light.dataset.level = text;
-    light.style.setProperty("--level", Math.min(share, 1));
-    chip.style.setProperty("--level", Math.min(share, 1));
+    const share = 1 - (levels.get(part) ?? FLOOR_DB) / FLOOR_DB;
+    const level = Math.min(Math.max(share, 0), 1).toFixed(3);
+    if (light.dataset.level === level) continue;
+    light.dataset.level = level;
+    light.style.setProperty("--level", level);
+    chip.style.setProperty("--level", level);
   }
-}
-requestAnimationFrame(frame);
+});
 
 store.addEventListener("hello", build);
 store.when(["patches"], names);

@@ -7,6 +7,7 @@ import { store } from "./store.js";
 
 const RING = 4096; // columns that are kept
 const BEHIND = 6; // columns that the picture runs behind, so that it scrolls evenly
+const AHEAD = 50; // columns that it may run ahead of what has come
 const ROLL = 0.36; // share of the height for the piano roll
 const GAP = 6;
 const FLOOR_DB = -60;
@@ -23,6 +24,7 @@ let newest = -1;
 let arrived = 0;
 let shown = -1;
 let loudUntil = -1;
+let lastNote = -1;
 let notes = [];
 const sounding = new Map();
 const peaks = { left: FLOOR_DB, right: FLOOR_DB, hold: [FLOOR_DB, FLOOR_DB], at: 0 };
@@ -49,7 +51,7 @@ function palette() {
 function begin() {
   ring = new OffscreenCanvas(RING, store.hello.mels);
   brush = ring.getContext("2d");
-  newest = shown = loudUntil = -1;
+  newest = shown = loudUntil = lastNote = -1;
   notes = [];
   sounding.clear();
 }
@@ -68,6 +70,7 @@ function take(columns) {
     level(column);
   }
   arrived = performance.now();
+  if (columns.some(({ mel, notes, levels }) => mel || notes.length || levels.length)) wake();
 }
 
 function paint({ number, mel }) {
@@ -82,6 +85,7 @@ function paint({ number, mel }) {
 
 function score(at, part, key, velocity) {
   const id = `${part} ${key}`;
+  lastNote = at;
   const open = sounding.get(id);
   if (open) open.end = at;
   sounding.delete(id);
@@ -104,9 +108,10 @@ function level({ left, right, limited: over, levels: parts }) {
 /** What is brought to the screen this frame: the newest column, a little behind, moved on evenly. */
 function position(now) {
   const expected = newest - BEHIND + ((now - arrived) / 1000) * store.hello.frameRate;
-  const wanted = Math.min(expected, newest);
+  // In silence little is sent: the picture goes on by itself for a while.
+  const wanted = Math.min(expected, newest + AHEAD);
   shown = Math.abs(wanted - shown) > 30 ? wanted : shown + (wanted - shown) * 0.2 + 0.8 * Math.min(elapsed, 4);
-  return Math.min(shown, newest);
+  return shown;
 }
 let elapsed = 0;
 
@@ -123,9 +128,10 @@ const redraw = fitted(canvas, (context, width, height) => {
 function drawMel(context, width, tall, end) {
   context.imageSmoothingEnabled = true;
   const first = Math.max(Math.ceil(end - width), 0);
-  for (let from = first; from < end; ) {
+  const last = Math.min(end, newest + 1);
+  for (let from = first; from < last; ) {
     const at = from % RING;
-    const count = Math.min(RING - at, Math.ceil(end - from));
+    const count = Math.min(RING - at, Math.ceil(last - from));
     context.drawImage(ring, at, 0, count, ring.height, width - (end - from), 0, count, tall);
     from += count;
   }
@@ -177,9 +183,23 @@ const remeter = fitted(meter, (context, width, height) => {
 });
 
 let before = performance.now();
-let resting = false;
-function frame(now) {
+let awake = false;
+const others = [];
+
+/** Call act every frame while something moves. */
+export function onFrame(act) {
+  others.push(act);
+}
+
+/** Draw every frame until the picture is blank again. */
+function wake() {
+  if (awake) return;
+  awake = true;
+  before = performance.now();
   requestAnimationFrame(frame);
+}
+
+function frame(now) {
   const seconds = Math.min((now - before) / 1000, 0.1);
   before = now;
   elapsed = seconds * (store.hello?.frameRate ?? 0);
@@ -188,19 +208,18 @@ function frame(now) {
   peaks.right = Math.max(peaks.right - fall, FLOOR_DB);
   for (const [part, db] of levels) levels.set(part, Math.max(db - fall, FLOOR_DB));
   lamp.classList.toggle("on", now - limited < 400);
+  redraw();
+  remeter();
+  for (const act of others) act();
   // A picture that has gone blank need not be drawn again.
-  const blank = !sounding.size && newest - loudUntil > RING && peaks.hold[0] <= FLOOR_DB + 1;
-  if (!(blank && resting)) {
-    redraw();
-    remeter();
-  }
-  resting = blank;
+  awake = sounding.size > 0 || shown - Math.max(loudUntil, lastNote) < canvas.clientWidth + AHEAD || peaks.hold[0] > FLOOR_DB + 1;
+  if (awake) requestAnimationFrame(frame);
 }
-requestAnimationFrame(frame);
 
 link.on("columns", take);
 link.on("held", (held) => {
   for (const [part, key, velocity] of held) score(Math.max(newest, 0), part, key, velocity);
+  if (held.length) wake();
 });
 store.addEventListener("hello", begin);
 addEventListener("theme", () => (colours = null));

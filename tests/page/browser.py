@@ -24,6 +24,7 @@ PATIENCE_MS = 20_000
 
 HEAR = """async ([module, samples]) => {
   const { listener } = await import(module);
+  while (!listener.node) await new Promise((again) => setTimeout(again, 20));
   const { context, node } = listener;
   const ear = new AnalyserNode(context, { fftSize: samples });
   node.connect(ear);
