@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.flags import read_flags
+from page.address import HttpAddress
 from player.flags import LiveFlags, RenderFlags
 from tests.server import run
 
@@ -93,3 +94,23 @@ def test_version_and_help_are_printed():
     for command in ([], ["render"]):
         told = run(*command, "--help")
         assert told.returncode == 0 and "--lookahead" in told.stdout
+
+
+@pytest.mark.parametrize(
+    "text, address",
+    [
+        ("auto", HttpAddress("127.0.0.1", 8000, fixed=False)),
+        ("0.0.0.0:80", HttpAddress("0.0.0.0", 80, fixed=True)),
+        ("[::1]:0", HttpAddress("::1", 0, fixed=True)),
+        ("none", None),
+    ],
+)
+def test_the_page_has_the_usual_port_one_that_is_named_or_none(text, address):
+    assert live("--http", text).http_address() == address
+
+
+def test_what_is_no_address_of_a_page_is_refused():
+    with pytest.raises(ValueError, match="^--http: expected HOST:PORT, auto or none, got '8000'$"):
+        live("--http", "8000").http_address()
+    with pytest.raises(ValueError, match="^--open: there is no page"):
+        live("--http", "none", "--open").http_address()
