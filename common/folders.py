@@ -24,3 +24,20 @@ def user_file(name: str) -> Path:
     if earlier.exists():
         return earlier
     return platformdirs.user_config_path(NAME, appauthor=False) / name
+
+
+def user_patches(bank: str) -> Path:
+    """The folder of the user's patches of a bank, by its name; it need not exist.
+
+    It lies in the system's folder for data, such as ~/.local/share/melstream/patches. One in
+    ~/.melstream/patches is used where it lies. Raises ValueError when there is no home folder.
+    """
+    import platformdirs
+
+    try:
+        earlier = Path.home() / f".{NAME}" / "patches" / bank
+    except RuntimeError:
+        raise ValueError("there is no home folder") from None
+    if earlier.exists():
+        return earlier
+    return platformdirs.user_data_path(NAME, appauthor=False) / "patches" / bank

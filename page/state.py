@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,7 @@ class Follower:
         self._about, self._desk, self._log, self._status = about, desk, log, status
         self._parts: dict[int, Settings] = {}
         self._patches: dict[str, Patch] = {}
+        self._own: set[str] = set()
         self._bound: Mapping[int, str] | None = None
         self._waiting: str | None = None
         self._logged = 0
@@ -77,10 +79,10 @@ class Follower:
         """What has changed since the last call: patches, parts, learnt controllers, messages."""
         told: Json = {}
         desk = self._desk
-        patches = {name: desk.book.patch(name) for name in desk.book.names}
-        if patches != self._patches:
-            told["patches"] = [_patch(patch) for patch in patches.values()]
-            self._patches = patches
+        patches, own = self._patches_now(), set(desk.book.own_names)
+        if (patches, own) != (self._patches, self._own):
+            told["patches"] = [_patch(patch, name in own) for name, patch in patches.items()]
+            self._patches, self._own = patches, own
         for part in PARTS:
             settings = desk.settings(part)
             if settings is not self._parts.get(part):
@@ -96,14 +98,22 @@ class Follower:
             self._logged = heard[-1].number
         return told
 
+    def _patches_now(self) -> dict[str, Patch]:
+        found = {}
+        for name in self._desk.book.names:
+            with suppress(ValueError):  # it has been deleted since
+                found[name] = self._desk.book.patch(name)
+        return found
+
     def status(self) -> Json:
         """The counters and latency terms of now."""
         return {"status": dict(self._status())}
 
 
-def _patch(patch: Patch) -> Json:
+def _patch(patch: Patch, own: bool) -> Json:
     return {
         "name": patch.name,
+        "own": own,
         "embedding": list(patch.embedding),
         "knobs": dict(patch.knobs),
         "gain": patch.gain_db,

@@ -11,7 +11,7 @@ from annotated_types import Interval
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from common.checks import whole
-from common.folders import user_file
+from common.folders import user_file, user_patches
 from common.names import SamplerName, VocoderName
 from common.window import PARTS
 from page.address import HttpAddress
@@ -44,8 +44,22 @@ class CommonFlags:
     """Random seed. The same seed and notes give the same samples."""
     gain: Annotated[float, Interval(ge=GAIN_DB[0], le=GAIN_DB[1]), arg(metavar="DB")] = 0.0
     """Gain of the whole mix, before the limiter. Lower it if the limiter has much to do."""
+    patches: Annotated[str, arg(metavar="FOLDER")] = "auto"
+    """Folder of your own patches of this bank. none: saved in the bank's own folder."""
     midi_map: Annotated[str, arg(metavar="FILE")] = "auto"
     """File of learnt controllers, or none. auto is midi-map.yaml in your settings folder."""
+
+    def patches_path(self) -> Path | None:
+        """The folder of the user's patches, or None. ValueError where there is no place for it."""
+        if self.patches == "none":
+            return None
+        try:
+            if self.patches == "auto":
+                return user_patches(self.bank.resolve().name)
+            return Path(self.patches).expanduser()
+        except (RuntimeError, ValueError) as error:
+            reason = f"{error}; name a folder, or none".replace("..", ".")
+            raise ValueError(f"--patches {self.patches}: {reason}") from None
 
     def midi_map_path(self) -> Path | None:
         """The file of learnt controllers, or None. ValueError where there is no place for it."""

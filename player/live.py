@@ -50,7 +50,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     around: puts a sink of the caller's around the one asked for, to watch it. Raises ValueError
     or OSError for what cannot be had.
     """
-    bank = load_bank(flags.bank)
+    bank = load_bank(flags.bank, flags.patches_path())
     first = bank.names[0] if flags.patch is None else flags.patch
     bank.patch(first)
     osc_address, midi_map = flags.osc_address(), flags.midi_map_path()

@@ -30,7 +30,8 @@ MOST_HOURS = 24
 
 def render(flags: RenderFlags) -> None:
     """Render a MIDI file. ValueError or OSError for bad input, or what cannot be written."""
-    bank, out, limiter = load_bank(flags.bank), _target(flags.out), _limiter(flags)
+    bank = load_bank(flags.bank, flags.patches_path())
+    out, limiter = _target(flags.out), _limiter(flags)
     chosen = _chosen_patches(flags, bank)
     messages = _playable(read_midi_file(flags.midi), chosen, bank, flags.midi)
     hours = messages[-1].seconds / 3600

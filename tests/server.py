@@ -82,7 +82,16 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     command = arguments[:1] if arguments[:1] == ("render",) else ()
     rest = arguments[len(command) :]
     return subprocess.run(
-        [sys.executable, "run_server.py", *command, "--midi-map", "none", *rest],
+        [
+            sys.executable,
+            "run_server.py",
+            *command,
+            "--midi-map",
+            "none",
+            "--patches",
+            "none",
+            *rest,
+        ],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -82,6 +82,18 @@ def save(session: Session, time: int, part: int, name: str, overwrite: int) -> A
     return part, session.desk.save(part, name, bool(overwrite)).patch
 
 
+def delete(session: Session, time: int, name: str) -> Answer:
+    """Delete a patch of the user's."""
+    session.desk.delete(name)
+    return (name,)
+
+
+def rename(session: Session, time: int, name: str, new: str) -> Answer:
+    """Rename a patch of the user's."""
+    session.desk.rename(name, new)
+    return name, new
+
+
 def learn(session: Session, time: int, knob: str | None, controller: int | None) -> None:
     """Let a controller turn a knob: this controller, or the next one that moves."""
     if knob is None or controller is None:

@@ -48,6 +48,7 @@ def _patch(name: str) -> Argument:
     return Argument(name, Kind.TEXT, from_bank=FromBank.PATCH)
 
 
+OWN_PATCH = Argument("patch", Kind.TEXT)
 CHANNEL = _whole("channel", PARTS[0], PARTS[-1])
 ANY_CHANNEL = _whole("channel", 0, PARTS[-1])
 KEY = _whole("key", 0, 127)
@@ -210,6 +211,40 @@ PATCHES = Group(
             ),
             act=actions.save,
             reply="/patch/save.reply",
+        ),
+        Command(
+            "/patch/delete",
+            "Deletes one of your own patches. Parts that play it keep their sound. If it stood in "
+            "place of a patch of the bank, that one is back.",
+            Access.WRITE,
+            arguments=(OWN_PATCH,),
+            act=actions.delete,
+            reply="/patch/delete.reply",
+        ),
+        Command(
+            "/patch/rename",
+            "Renames one of your own patches.",
+            Access.WRITE,
+            arguments=(OWN_PATCH, Argument("new name", Kind.TEXT)),
+            act=actions.rename,
+            reply="/patch/rename.reply",
+        ),
+        Command(
+            "/patch/undo",
+            "Undoes the last save, deletion or renaming since the start; answers the patches that "
+            "it was about.",
+            Access.TRIGGER,
+            arguments=(PRESS,),
+            act=lambda s, time: tuple(s.desk.undo()),
+            reply="/patch/undo.reply",
+        ),
+        Command(
+            "/patch/reload",
+            "Reads your own patches again; answers why files were left out, if any were.",
+            Access.TRIGGER,
+            arguments=(PRESS,),
+            act=lambda s, time: tuple(s.desk.reload()),
+            reply="/patch/reload.reply",
         ),
     ),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -189,6 +189,35 @@ class Desk:
             self._settings[part] = s
         return s
 
+    def delete(self, name: str) -> None:
+        """Delete a patch of the user's. Parts that play it keep their sound, under another name.
+
+        ValueError, from the book, if it is none.
+        """
+        with self._saving:
+            self.book.delete(name)
+            self._settle()
+
+    def rename(self, name: str, new: str) -> None:
+        """Rename a patch of the user's, also where parts play it. ValueError, from the book."""
+        with self._saving:
+            self.book.rename(name, new)
+            self._settle({name: new})
+
+    def undo(self) -> list[str]:
+        """Undo the last save, deletion or renaming; the names it was about. ValueError if none."""
+        with self._saving:
+            names = self.book.undo()
+            self._settle()
+        return names
+
+    def reload(self) -> list[str]:
+        """Read the user's patches again; why files were skipped, one line each."""
+        with self._saving:
+            problems = self.book.reload()
+            self._settle()
+        return problems
+
     def turn(
         self,
         part: int,
@@ -212,6 +241,23 @@ class Desk:
             # An engine that has just started is not bent.
             if old.bend != new.bend or (post_all and new.bend):
                 self._post(Bend(time, part, new.bend, self._serial))
+
+    def _settle(self, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Let no part stand on a patch that is gone: it takes the first one's name, or the new one.
+
+        Its sound stays as it is.
+        """
+        names = list(self.book.names)
+
+        def settled(name: str) -> str:
+            name = renamed.get(name, name)
+            return name if name in names else names[0]
+
+        with self._turning:
+            for part, s in self._settings.items():
+                patch, towards = settled(s.patch), settled(s.towards)
+                if (patch, towards) != (s.patch, s.towards):
+                    self._settings[part] = replace(s, patch=patch, towards=towards, morph=None)
 
     def _within(self, embedding: Embedding) -> Embedding:
         """The nearest embedding within reach. A tilt behind the coordinates stays as it is."""

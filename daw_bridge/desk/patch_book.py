@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from common.patch import Patch
@@ -15,6 +15,11 @@ class PatchBook(Protocol):
     @property
     def names(self) -> Sequence[str]:
         """The patches, in order; at least one."""
+        ...
+
+    @property
+    def own_names(self) -> Collection[str]:
+        """The patches that are the user's own, and can be deleted."""
         ...
 
     @property
@@ -52,4 +57,20 @@ class PatchBook(Protocol):
         overwrite: bool,
     ) -> Patch:
         """Save a patch. ValueError for a bad name, or a taken one unless overwrite is true."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete a patch of the user's. ValueError if it is none."""
+        ...
+
+    def rename(self, name: str, new: str) -> None:
+        """Rename a patch of the user's. ValueError if it is none, or new is bad or taken."""
+        ...
+
+    def undo(self) -> list[str]:
+        """Undo the last save, deletion or renaming; the names it was about. ValueError if none."""
+        ...
+
+    def reload(self) -> list[str]:
+        """Read the user's patches again; why files were skipped, one line each."""
         ...

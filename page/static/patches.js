@@ -7,6 +7,7 @@ import { toast } from "./toast.js";
 
 const list = document.getElementById("patches");
 const search = document.getElementById("search");
+const own = document.getElementById("own");
 const form = document.getElementById("save");
 const name = document.getElementById("name");
 
@@ -41,6 +42,7 @@ function draw() {
 }
 
 function mark() {
+  own.hidden = !store.patch(store.now.patch)?.own;
   for (const item of list.children) {
     const chosen = item.dataset.name === store.now.patch;
     if (chosen && item.getAttribute("aria-selected") !== "true") item.scrollIntoView({ block: "nearest" });
@@ -87,11 +89,23 @@ form.addEventListener("submit", (event) => {
   if (known && !confirm(`Overwrite ${wanted}?`)) return;
   link.send("/patch/save", store.part, wanted, known ? 1 : 0);
 });
-link.on("reply", ([address, values]) => {
-  if (address !== "/patch/save.reply") return;
-  toast(`Saved ${values[1]}.`);
-  name.value = "";
-  name.blur();
+const undo = { name: "Undo", act: () => link.send("/patch/undo") };
+const SAID = {
+  "/patch/save.reply": ([, saved]) => {
+    name.value = "";
+    name.blur();
+    toast(`Saved ${saved}.`, undo);
+  },
+  "/patch/delete.reply": ([gone]) => toast(`Deleted ${gone}.`, undo),
+  "/patch/rename.reply": ([old, now]) => toast(`${old} is now ${now}.`, undo),
+  "/patch/undo.reply": (names) => toast(`Undone: ${names.join(", ")}.`),
+};
+link.on("reply", ([address, values]) => SAID[address]?.(values));
+document.getElementById("delete").addEventListener("click", () => link.send("/patch/delete", store.now.patch));
+document.getElementById("rename").addEventListener("click", () => {
+  const old = store.now.patch;
+  const wanted = prompt("New name", old)?.trim();
+  if (wanted && wanted !== old) link.send("/patch/rename", old, wanted);
 });
 store.when(["patches"], draw);
 store.when(["part"], mark);

@@ -2,13 +2,15 @@
 
 bank.yaml states the sizes, knobs and provenance; mel2mel.safetensors and wavenet.safetensors
 hold the networks; every other .yaml is a patch. Everything is checked when it is read, and
-nothing in it is ever executed.
+nothing in it is ever executed. A user's own patches lie in a folder of their own (own_patches.py);
+there, too, a patch of the bank that was changed: without it, the bank's is back.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +24,7 @@ from common.files import check_file
 from common.names import VocoderName
 from common.patch import Patch, check_name
 from synth.bank.bank_file import read_bank_file
+from synth.bank.own_patches import OwnPatches
 from synth.bank.patch_file import as_saved, load_patch, save_patch
 from synth.mel import Analysis
 from synth.mel2mel.knobs import with_knobs
@@ -32,6 +35,8 @@ Network = TypeVar("Network", bound=nn.Module)
 MOST_WEIGHTS = 2**30
 """Bytes of a file of weights: the largest bank so far has 15 MB."""
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class Bank:
@@ -41,7 +46,8 @@ class Bank:
     direction in the embedding space; if one has more numbers than an embedding, all have: those are
     the first of `KNOBS` (synth/mel2mel/knobs.py), which knobs alone reach. fidelity:
     vocoder -> mean correlation with the original, as measured when the bank was made. about:
-    provenance, as bank.yaml tells it.
+    provenance, as bank.yaml tells it. patches: all of them, by name; never changed in place. own:
+    the user's, None where patches are saved in the bank's folder.
     """
 
     path: Path
@@ -51,7 +57,9 @@ class Bank:
     knobs: Mapping[str, tuple[float, ...]]
     fidelity: Mapping[VocoderName, float]
     about: Mapping[str, Any]
-    patches: dict[str, Patch]
+    patches: Mapping[str, Patch]
+    own: OwnPatches | None = None
+    _factory: Mapping[str, Patch] = field(default_factory=dict)
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _span: tuple[tuple[float, float], ...] = ()
 
@@ -64,6 +72,11 @@ class Bank:
         """All patches: those that a program selects in its order, then the rest by name."""
         order = {n: (p.program is None, p.program or 0, n) for n, p in self.patches.items()}
         return sorted(order, key=order.__getitem__)
+
+    @property
+    def own_names(self) -> Collection[str]:
+        """The patches that are the user's own, and can be deleted."""
+        return self.own.patches if self.own else ()
 
     @property
     def embedding_size(self) -> int:
@@ -104,10 +117,65 @@ class Bank:
             program = known.program if known else None
             patch = Patch(name, tuple(embedding), dict(knobs), gain_db, pan, program)
             patch = as_saved(patch, self.embedding_size, self.knobs)
-            save_patch(self.path, patch, overwrite)
-            # A new dictionary, so that a reader never sees one change under it.
-            self.patches = {**self.patches, name: patch}
+            self._check_new(name)
+            if self.own is None:
+                save_patch(self.path, patch, overwrite)
+                # A new dictionary, so that a reader never sees one change under it.
+                self.patches = {**self.patches, name: patch}
+            elif known and not overwrite:
+                raise ValueError(f"patch {name!r} exists; save under another name")
+            else:
+                self.own.save(patch, overwrite)
+                self._gather()
         return patch
+
+    def delete(self, name: str) -> None:
+        """Delete a patch of the user's. ValueError if it is none."""
+        with self._saving:
+            self._editable().delete(name)
+            self._gather()
+
+    def rename(self, name: str, new: str) -> None:
+        """Rename a patch of the user's. ValueError if it is none, or new is bad or taken."""
+        with self._saving:
+            own = self._editable()
+            check_name(new)
+            if new in self.patches:
+                raise ValueError(f"patch {new!r} exists; take another name")
+            self._check_new(new, instead_of=name)
+            own.rename(name, new)
+            self._gather()
+
+    def undo(self) -> list[str]:
+        """Undo the last save, deletion or renaming; the names it was about. ValueError if none."""
+        with self._saving:
+            names = self._editable().undo()
+            self._gather()
+        return names
+
+    def reload(self) -> list[str]:
+        """Read the user's patches again; why files were skipped, one line each."""
+        with self._saving:
+            own = self._editable()
+            own.read()
+            self._gather()
+        return own.problems
+
+    def _editable(self) -> OwnPatches:
+        if self.own is None:
+            raise ValueError("patches can be edited only in a folder of your own (--patches)")
+        return self.own
+
+    def _check_new(self, name: str, instead_of: str = "") -> None:
+        """Raises ValueError for a name that differs from another in case alone: on some systems
+        they would be the same file."""
+        for other in self.patches:
+            if other not in (name, instead_of) and other.casefold() == name.casefold():
+                raise ValueError(f"patch {name!r}: there is {other!r}; take another name")
+
+    def _gather(self) -> None:
+        if self.own is not None:
+            self.patches = {**self._factory, **self.own.patches}
 
     @property
     def more(self) -> int:
@@ -150,10 +218,12 @@ class Bank:
         return _filled(WaveNet(self.wavenet_config), self.path / "wavenet.safetensors")
 
 
-def load_bank(path: str | Path) -> Bank:
+def load_bank(path: str | Path, own: Path | None = None) -> Bank:
     """Read and check a bank's folder; its networks are read later, when they are needed.
 
-    Raises ValueError, in one line that names the file and the field.
+    own: the folder of the user's patches of this bank, which need not exist; with None, patches are
+    saved in the bank's. Raises ValueError, in one line that names the file and the field; files in
+    own that cannot be read are skipped and logged.
     """
     folder = Path(path)
     where = folder / "bank.yaml"
@@ -167,7 +237,10 @@ def load_bank(path: str | Path) -> Bank:
             patches[patch.stem] = load_patch(patch, mel2mel.embedding, knobs)
     if not patches:
         raise ValueError(f"{folder}: no patch here (there is no .yaml beside bank.yaml)")
-    return Bank(
+    own_patches = OwnPatches(own, mel2mel.embedding, knobs) if own else None
+    for problem in own_patches.problems if own_patches else ():
+        _log.warning("%s; this patch is left out", problem)
+    bank = Bank(
         folder,
         mel2mel,
         file.wavenet_config,
@@ -176,7 +249,11 @@ def load_bank(path: str | Path) -> Bank:
         file.fidelity or {},
         file.about or {},
         patches,
+        own_patches,
+        patches,
     )
+    bank._gather()
+    return bank
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from common.patch import Patch
@@ -29,6 +31,10 @@ class MemoryBook:
     def names(self) -> list[str]:
         return list(self._patches)
 
+    @property
+    def own_names(self) -> list[str]:
+        return self.names
+
     def patch(self, name: str) -> Patch:
         return self._patches[name]
 
@@ -41,8 +47,30 @@ class MemoryBook:
             raise ValueError(f"patch name {name!r}: letters, digits and '-' only")
         if name in self._patches and not overwrite:
             raise ValueError(f"patch name {name!r}: taken; pass overwrite to replace it")
+        self._before = dict(self._patches)
         self._patches[name] = Patch(name, embedding, dict(knobs), gain_db, pan)
         return self._patches[name]
+
+    def delete(self, name) -> None:
+        if name not in self._patches:
+            raise ValueError(f"patch {name!r} is not one of your own")
+        self._before = dict(self._patches)
+        del self._patches[name]
+
+    def rename(self, name, new) -> None:
+        if new in self._patches:
+            raise ValueError(f"patch {new!r} exists")
+        patch = replace(self._patches[name], name=new)
+        self.delete(name)
+        self._patches[new] = patch
+
+    def undo(self) -> list[str]:
+        changed = [n for n in {**self._before, **self._patches} if n not in self._patches]
+        self._patches = self._before
+        return changed
+
+    def reload(self) -> list[str]:
+        return ["spoilt.yaml: not a patch"]
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,9 +90,3 @@ def hear(tab: Tab, samples: int = 8_192) -> tuple[int, np.ndarray]:
     """Rate and samples (samples,) of what the tab's AudioWorklet plays, once it is sound."""
     rate, heard = tab.evaluate(HEAR, ["/listen.js", samples])
     return rate, np.array(heard, np.float32)
-
-
-def copied_bank(bank: Path, folder: Path) -> str:
-    """A copy of a bank that may be written to."""
-    shutil.copytree(bank, folder)
-    return str(folder)

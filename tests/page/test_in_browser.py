@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from player.flags import DEFAULT_BANK
 from tests.page.browser import (
     PagedServer,
     Tabs,
     chromium,
-    copied_bank,
     hear,
     needs_chromium,
 )
@@ -37,13 +35,8 @@ def tabs(browser: Browser) -> Iterator[Tabs]:
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return copied_bank(Path(DEFAULT_BANK), tmp_path_factory.mktemp("banks") / "mine")
-
-
-@pytest.fixture(scope="module")
-def server(bank: str) -> Iterator[PagedServer]:
-    with PagedServer("--bank", bank) as running:
+def server() -> Iterator[PagedServer]:
+    with PagedServer() as running:
         yield running
 
 
@@ -132,29 +125,45 @@ def test_on_a_phone_every_view_fits(tabs: Tabs, server: PagedServer) -> None:
         expect(tab.locator("#keys")).to_be_visible()
 
 
-def test_a_saved_patch_is_there_after_a_restart(tabs: Tabs, bank: str) -> None:
-    with PagedServer("--bank", bank) as server:
+def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
+    tabs: Tabs, tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    with PagedServer("--patches", str(folder)) as server:
         tab, other = tabs.open(server.url), tabs.open(server.url)
         server.send("/part/1/timbre", 0.25, 0.5)
+        expect(tab.locator("#own")).to_be_hidden()
         tab.locator("#name").fill("kept by hand")
         tab.locator("#save button").click()
-        for page in (tab, other):
-            expect(page.locator("#patches li", has_text="kept by hand")).to_be_visible()
+        kept = [page.locator("#patches li", has_text="kept by hand") for page in (tab, other)]
+        for item in kept:
+            expect(item).to_be_visible()
+        tab.locator("#delete").click()
+        for item in kept:
+            expect(item).to_have_count(0)
+        assert not (folder / "kept by hand.yaml").exists()
+        tab.locator("#toast button").click()
+        for item in kept:
+            expect(item).to_be_visible()
+        kept[0].click()
+        tab.once("dialog", lambda dialog: dialog.accept("renamed"))
+        tab.locator("#rename").click()
+        expect(other.locator("#title")).to_have_text("renamed")
         assert server.stop()[0] == 0
-    with PagedServer("--bank", bank) as server:
+    with PagedServer("--patches", str(folder)) as server:
         tab = tabs.open(server.url)
-        tab.locator("#patches li", has_text="kept by hand").click()
+        tab.locator("#patches li", has_text="renamed").click()
         expect(tab.locator("#map-hint")).to_have_text("0.25, 0.50")
         assert server.ask("/part/1/timbre") == pytest.approx([0.25, 0.5])
 
 
-def test_a_page_comes_back_after_the_server(tabs: Tabs, bank: str) -> None:
-    with PagedServer("--bank", bank) as server:
+def test_a_page_comes_back_after_the_server(tabs: Tabs) -> None:
+    with PagedServer() as server:
         tab = tabs.open(server.url)
         address = server.url.removeprefix("http://").rstrip("/")
         assert server.stop()[0] == 0
     expect(tab.locator("body")).to_have_class("lost")
-    with PagedServer("--bank", bank, "--http", address) as server:
+    with PagedServer("--http", address) as server:
         expect(tab.locator("body")).not_to_have_class("lost")
         server.send("/part/1/patch", "trumpet")
         expect(tab.locator("#title")).to_have_text("trumpet")

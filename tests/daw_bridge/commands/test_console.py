@@ -79,6 +79,18 @@ def test_saving_needs_leave_to_overwrite(say):
     assert say("/patch/list")[1][-1] == "mine"
 
 
+def test_patches_are_renamed_deleted_and_brought_back(say):
+    say("/patch/save", 1, "mine")
+    assert say("/patch/rename", "mine", "ours") == ("/patch/rename.reply", ("mine", "ours"))
+    assert say("/patch/delete", "ours") == ("/patch/delete.reply", ("ours",))
+    assert say("/patch/undo", 0) is None
+    assert say("/patch/undo") == ("/patch/undo.reply", ("ours",))
+    assert say("/patch/list")[1][-1] == "ours"
+    assert say("/patch/reload") == ("/patch/reload.reply", ("spoilt.yaml: not a patch",))
+    with pytest.raises(ValueError, match="not one of your own"):
+        say("/patch/delete", "kazoo")
+
+
 def test_controllers_are_learnt_and_forgotten(say):
     assert say("/midi/map") == ("/midi/map.reply", ())
     assert say("/midi/learn", "breath") is None

@@ -126,6 +126,25 @@ def test_saving_over_a_patch_must_be_asked_for(desk):
     assert desk.settings(2).embedding == (9.0, 9.0)
 
 
+def test_a_part_whose_patch_is_gone_sounds_on_under_another_name(desk, posted):
+    desk.morph(1, "organ", "harp", 0.25)
+    desk.patch(2, "harp")
+    sound = [desk.effective(1), desk.effective(2)]
+    del posted[:]
+    desk.delete("harp")
+    now = [desk.settings(1), desk.settings(2)]
+    assert [(s.patch, s.towards) for s in now] == [("organ", "piano"), ("piano", "piano")]
+    assert [desk.effective(1), desk.effective(2)] == sound and posted == []
+    assert desk.undo() == ["harp"] and "harp" in desk.names
+
+
+def test_a_part_follows_when_its_patch_is_renamed(desk):
+    desk.patch(1, "harp")
+    desk.rename("harp", "lyre")
+    assert desk.settings(1).patch == "lyre" and desk.names == ["piano", "organ", "lyre"]
+    assert desk.reload() == ["spoilt.yaml: not a patch"]
+
+
 FAR = Patch("far", (50.0, -12.5), {"breath": 1.0})
 
 

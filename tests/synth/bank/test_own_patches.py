@@ -1,0 +1,128 @@
+"""A user's own patches: beside the bank's, never in them, and nothing is lost."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from synth.bank.bank import Bank, load_bank
+
+
+@pytest.fixture
+def folder(toy_bank: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(toy_bank, tmp_path / "toy"))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "patches" / "toy"
+
+
+@pytest.fixture
+def bank(folder: Path, own: Path) -> Bank:
+    return load_bank(folder, own)
+
+
+def save(bank: Bank, name: str, pan: float = 0.0, overwrite: bool = False) -> None:
+    bank.save(name, embedding=(0.1, 0.2), knobs={}, gain_db=0.0, pan=pan, overwrite=overwrite)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_is_saved_is_there_again_and_the_bank_stays_as_it_is(bank, folder, own):
+    before = content(folder)
+    save(bank, "mine", 0.5)
+    save(bank, "piano", -0.5, overwrite=True)
+    again = load_bank(folder, own)
+    assert again.patch("mine").pan == 0.5 and again.patch("piano").pan == -0.5
+    assert again.patch("piano").program == 0 and again.names[0] == "piano"
+    assert sorted(again.own_names) == ["mine", "piano"]
+    assert content(folder) == before
+
+
+def test_a_patch_of_the_bank_is_back_when_its_change_is_deleted(bank):
+    old = bank.patch("piano")
+    with pytest.raises(ValueError, match="exists"):
+        save(bank, "piano")
+    save(bank, "piano", -0.5, overwrite=True)
+    bank.delete("piano")
+    assert bank.patch("piano") == old
+    with pytest.raises(ValueError, match="'piano' is not one of your own; they are: none"):
+        bank.delete("piano")
+
+
+def test_every_step_can_be_undone(bank, folder, own):
+    save(bank, "a", 0.1)
+    save(bank, "a", 0.2, overwrite=True)
+    bank.rename("a", "b")
+    bank.delete("b")
+    assert sorted(bank.own_names) == []
+    for names, pan in ((["b"], {"b": 0.2}), (["a", "b"], {"a": 0.2}), (["a"], {"a": 0.1})):
+        assert bank.undo() == names
+        assert {name: bank.patch(name).pan for name in bank.own_names} == pan
+        assert load_bank(folder, own).patches == bank.patches
+    assert bank.undo() == ["a"] and not bank.own_names
+    with pytest.raises(ValueError, match="nothing to undo"):
+        bank.undo()
+
+
+def test_what_was_overwritten_or_deleted_is_kept_beside_it(bank, own):
+    save(bank, "a", 0.1)
+    first = (own / "a.yaml").read_bytes()
+    save(bank, "a", 0.2, overwrite=True)
+    assert (own / "a.yaml~").read_bytes() == first
+    second = (own / "a.yaml").read_bytes()
+    bank.delete("a")
+    assert (own / "a.yaml~").read_bytes() == second and not (own / "a.yaml").exists()
+
+
+@pytest.mark.parametrize("new", ["organ", "other", "Piano", "OTHER", "../x", "bank", ""])
+def test_a_name_that_is_taken_or_bad_is_refused(bank, own, new):
+    save(bank, "mine")
+    save(bank, "other")
+    before = content(own), bank.patches
+    with pytest.raises(ValueError, match="patch "):
+        bank.rename("mine", new)
+    with pytest.raises(ValueError, match="patch "):
+        save(bank, new)
+    assert (content(own), bank.patches) == before
+
+
+def test_a_name_may_change_its_case(bank):
+    save(bank, "mine")
+    bank.rename("mine", "Mine")
+    assert list(bank.own_names) == ["Mine"]
+
+
+def test_a_bad_file_is_left_out_and_named(folder, own, caplog):
+    own.mkdir(parents=True)
+    (own / "good.yaml").write_text("embedding: [0.1, 0.2]\n")
+    (own / "friend.yaml").write_text("embedding: [0.1, 0.2]\nloudness: 3\n")
+    (own / "long.yaml").write_text("embedding: [0.1, 0.2, 0.3]\n")
+    with caplog.at_level(logging.WARNING):
+        bank = load_bank(folder, own)
+    assert list(bank.own_names) == ["good"]
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and "friend.yaml" in told[0] and "loudness" in told[0]
+    assert "long.yaml" in told[1] and told[1].endswith("this patch is left out")
+
+
+def test_a_file_that_is_put_there_appears_after_a_reload(bank, own):
+    save(bank, "mine")
+    (own / "friend.yaml").write_text("embedding: [0.1, 0.2]\n")
+    (own / "spoilt.yaml").write_text("embedding: 1\n")
+    problems = bank.reload()
+    assert sorted(bank.own_names) == ["friend", "mine"]
+    assert len(problems) == 1 and "spoilt.yaml" in problems[0]
+
+
+def test_without_a_folder_of_ones_own_nothing_can_be_edited(folder):
+    bank = load_bank(folder)
+    for edit in (bank.undo, bank.reload, lambda: bank.delete("piano")):
+        with pytest.raises(ValueError, match="--patches"):
+            edit()
