@@ -1,6 +1,7 @@
 // Shape: knobs of the bank, gain and pan, and the morph between two patches.
 
 import { link } from "./link.js";
+import { canLearn, forgetAll } from "./learn.js";
 import { makeKnob } from "./knob.js";
 import { store } from "./store.js";
 
@@ -30,6 +31,8 @@ function build() {
     turn: (v) => link.turn(store.of("gain_db"), v) });
   pan = makeKnob({ name: "pan", low: -1, high: 1, home: 0, text: panned,
     turn: (v) => link.turn(store.of("pan"), v) });
+  forgetAll();
+  for (const [name, { element }] of Object.entries(knobs)) canLearn(element, name);
   place.replaceChildren(...Object.values(knobs).map((k) => k.element), gain.element, pan.element);
 }
 

@@ -6,6 +6,7 @@ import { blended, huesOf } from "./colour.js";
 class Store extends EventTarget {
   hello = null;
   patches = [];
+  fixed = []; // those that colours go by
   parts = {};
   hues = new Map();
   part = 1;
@@ -35,7 +36,7 @@ class Store extends EventTarget {
   }
 
   blend(embedding) {
-    return blended(embedding, this.patches, this.hues);
+    return blended(embedding, this.fixed, this.hues);
   }
 
   tell(name) {
@@ -58,7 +59,13 @@ link.on("hello", (hello) => {
 });
 link.on("patches", (patches) => {
   store.patches = patches;
-  store.hues = huesOf(patches);
+  // The bank's patches decide, so that no colour changes when one of the user's comes or goes.
+  const own = patches.filter((patch) => patch.own);
+  store.fixed = own.length < patches.length ? patches.filter((patch) => !patch.own) : patches;
+  store.hues = huesOf(store.fixed);
+  for (const { name, embedding } of own) {
+    if (!store.hues.has(name)) store.hues.set(name, store.hue(embedding));
+  }
   if (store.now) store.tell("patches");
 });
 link.on("parts", (parts) => {

@@ -107,6 +107,28 @@ def test_knobs_gain_and_patches_are_commands(tabs: Tabs, server: PagedServer) ->
     )
 
 
+def test_a_controller_is_learnt_shown_and_freed(tabs: Tabs, server: PagedServer) -> None:
+    tab, other = tabs.open(server.url), tabs.open(server.url)
+    knob = tab.locator("#knobs .knob").first
+    tab.locator("#learn").click()
+    knob.locator("svg").click()
+    expect(other.locator("#knobs .knob").first).to_have_class("knob waiting")
+    tab.keyboard.press("Escape")
+    expect(knob).to_have_class("knob")
+    tab.locator("#learn").click()
+    knob.locator("svg").click()
+    expect(other.locator("#knobs .knob").first).to_have_class("knob waiting")
+    for value in (60, 61):
+        server.send("/part/1/cc", 21, value)
+    expect(other.locator("#knobs .badge").first).to_have_text("CC 21")
+    expect(tab.locator("#learn")).to_have_attribute("aria-pressed", "false")
+    assert server.ask("/midi/map") == [21, "brightness"]
+    tab.locator("#learn").click()
+    tab.locator("#knobs .badge").first.click()
+    expect(other.locator("#knobs .badge").first).to_be_hidden()
+    assert server.ask("/midi/map") == []
+
+
 def test_messages_of_a_daw_are_shown_with_what_was_wrong(tabs: Tabs, server: PagedServer) -> None:
     tab = tabs.open(server.url)
     tab.locator(".tabs [data-panel=monitor]").click()

@@ -1,0 +1,81 @@
+// MIDI learn: press the button, choose a knob, move a controller. A controller that is bound is named
+// under its knob; while the button is pressed, a click on it frees it.
+
+import { link } from "./link.js";
+import { toast } from "./toast.js";
+
+const button = document.getElementById("learn");
+let learnt = { bound: {}, waiting: null };
+const places = new Map();
+
+const choosing = () => button.getAttribute("aria-pressed") === "true";
+
+/** Let a knob be learnt: its element, and its name in /midi/learn. */
+export function canLearn(element, name) {
+  const badge = document.createElement("button");
+  badge.className = "badge";
+  element.append(badge);
+  places.set(name, { element, badge });
+  element.addEventListener("click", (event) => {
+    if (!choosing()) return;
+    event.preventDefault();
+    if (event.target === badge) free(name);
+    else ask(name);
+  });
+  element.addEventListener("keydown", (event) => {
+    if (choosing() && event.key === "Enter" && event.target !== badge) ask(name);
+  });
+  show();
+}
+
+export function forgetAll() {
+  places.clear();
+}
+
+function ask(name) {
+  link.send("/midi/learn", name);
+  toast(`Now move the controller that is to turn ${name}. Escape cancels.`);
+}
+
+function free(name) {
+  for (const controller of boundTo(name)) link.send("/midi/forget", Number(controller));
+}
+
+function boundTo(name) {
+  return Object.keys(learnt.bound).filter((controller) => learnt.bound[controller] === name);
+}
+
+function choose(on) {
+  button.setAttribute("aria-pressed", on);
+  document.body.classList.toggle("learning", on);
+  if (on) toast("Choose the knob that a MIDI controller is to turn.");
+  else if (learnt.waiting) link.send("/midi/learn");
+}
+
+function show() {
+  for (const [name, { element, badge }] of places) {
+    const controllers = boundTo(name);
+    element.classList.toggle("waiting", learnt.waiting === name);
+    badge.hidden = !controllers.length;
+    badge.textContent = controllers.map((controller) => `CC ${controller}`).join(", ");
+    badge.title = choosing() ? "Free it" : "This MIDI controller turns the knob";
+  }
+}
+
+button.addEventListener("click", () => choose(!choosing()));
+// Before the page's own Escape, which ends all sound.
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !choosing()) return;
+  event.stopImmediatePropagation();
+  choose(false);
+}, { capture: true });
+link.on("learnt", (now) => {
+  const done = learnt.waiting && !now.waiting && Object.keys(now.bound).length > Object.keys(learnt.bound).length;
+  const name = learnt.waiting;
+  learnt = now;
+  show();
+  if (done && choosing()) {
+    choose(false);
+    toast(`Learnt: CC ${boundTo(name).join(", ")} turns ${name}.`);
+  }
+});
