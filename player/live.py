@@ -108,7 +108,10 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             go_before_others(LISTENER)
             player.page = open_page(player, bound, log, lines, sink.is_device)
             stack.callback(player.page.close)
-            lines["page"] = f"{bound.url}{f' ({bound.note})' if bound.note else ''}"
+            notes = [bound.note] if bound.note else []
+            if not sink.is_device:
+                notes.append("open it to hear the sound")
+            lines["page"] = bound.url + (f" ({'; '.join(notes)})" if notes else "")
         go_before_others(RENDERER)
         _print_banner(lines, player, midi_map)
         if not first_served:
