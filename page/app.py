@@ -91,8 +91,8 @@ class Application:
         return Guard(Starlette(routes=routes), token)
 
     async def _control(self, socket: WebSocket) -> None:
-        with self._watching() as room:
-            if not room:
+        with self._watching() as begun:
+            if begun is None:
                 return await socket.close(TRY_LATER)
             await socket.accept()
             hands = _Hands()
@@ -104,23 +104,24 @@ class Application:
                     self._session.inbox.post(event)
 
     async def _sound(self, socket: WebSocket) -> None:
-        with self._watching() as room:
-            if not room:
+        with self._watching() as begun:
+            if begun is None:
                 return await socket.close(TRY_LATER)
             await socket.accept()
-            await _until_one_ends(_until_gone(socket), self._play(socket))
+            await _until_one_ends(_until_gone(socket), self._play(socket, begun))
 
     @contextmanager
-    def _watching(self) -> Iterator[bool]:
-        """Counts a connection; whether there is room for it."""
+    def _watching(self) -> Iterator[int | None]:
+        """Counts a connection. How many blocks had come before; None if there is no room for it."""
         if self._tap.watchers == MOST_PAGES:
-            yield False
+            yield None
             return
+        begun = self._tap.trail.count
         if not self._tap.watchers:
             self._columns.skip()
         self._tap.watchers += 1
         try:
-            yield True
+            yield begun
         finally:
             self._tap.watchers -= 1
 
@@ -177,9 +178,9 @@ class Application:
                 await socket.send_bytes(b"".join(LENGTH.pack(len(p)) + p for p in packed))
             await asyncio.sleep(LOOK_S)
 
-    async def _play(self, socket: WebSocket) -> None:
-        """Send a page the sound."""
-        seen, silent = self._tap.trail.count, True
+    async def _play(self, socket: WebSocket, seen: int) -> None:
+        """Send a page the sound, after the first `seen` blocks."""
+        silent = True
         while True:
             await asyncio.sleep(LISTEN_S if silent else HEAR_S)
             instants, lost = self._tap.trail.since(seen)
