@@ -47,7 +47,7 @@ class Draws:
     def initial_state(self, batch: int) -> Silent:
         return Silent(torch.zeros(batch))
 
-    def step(self, frames: Tensor, state: Silent, draws: Tensor) -> tuple[Tensor, Silent]:
+    def step(self, frames, state, draws, pitches=None) -> tuple[Tensor, Silent]:
         assert ((draws >= 0) & (draws < 1)).all()
         return draws.flatten(1) * 0.1, state
 
@@ -72,7 +72,7 @@ class Fading:
     def initial_state(self, batch: int) -> Silent:
         return Silent(torch.zeros(batch))
 
-    def step(self, frames: Tensor, state: Silent, draws: Tensor) -> tuple[Tensor, Silent]:
+    def step(self, frames, state, draws, pitches=None) -> tuple[Tensor, Silent]:
         heard = []
         for keyed in frames.unbind(1):
             state = Silent(torch.where(keyed[:, 0] > 0, 0.3, 0.7 * state.rows))
