@@ -153,9 +153,7 @@ def _keys(pitches: Pitches | None, batch: int, frames: int) -> tuple[np.ndarray,
         ("bend", pitches.bend, (batch, frames)),
     ):
         if tuple(tensor.shape) != shape:
-            raise ValueError(
-                f"pitches.{name}: expected shape {shape}, got {tuple(tensor.shape)}"
-            )
+            raise ValueError(f"pitches.{name}: expected shape {shape}, got {tuple(tensor.shape)}")
     held = pitches.held.to("cpu", torch.bool).contiguous()
     bend = pitches.bend.to("cpu", torch.float64).nan_to_num(nan=0).clamp(-MOST_BEND, MOST_BEND)
     return held.numpy(), bend.contiguous().numpy()
