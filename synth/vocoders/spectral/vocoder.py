@@ -122,9 +122,10 @@ class SpectralVocoder:
         """Sound for the next frames; see `Vocoder.step`.
 
         frames (batch, n, bands); NaN counts as silence, and levels are clipped to the floor and
-        `CEILING`. draws (batch, n, 0) is not read. Without pitches no key is held: the lowest keys
-        then lose some of their partials. Bends are clipped to `MOST_BEND`. Returns samples (batch, n * hop) float32 and a new state; the
-        old one stays as it was. Raises ValueError for frames or pitches of another shape.
+        `CEILING`. draws (batch, n, 0) is not read. pitches: bends are clipped to `MOST_BEND`;
+        without any, no key is held, and the lowest keys lose some of their partials. Returns
+        samples (batch, n * hop) float32 and a new state; the old one stays as it was. Raises
+        ValueError for frames or pitches of another shape.
         """
         batch, bands = len(state.last), self.analysis.bands
         if frames.ndim != 3 or frames.shape[0] != batch or frames.shape[2] != bands:
