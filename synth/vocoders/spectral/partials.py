@@ -26,7 +26,7 @@ from common.window import KEYS, LOWEST_KEY
 CLOSE = 5.4
 """Bins from partial to partial up to which a key is low: 84 Hz for a window of 64 ms."""
 HIGHEST = 38
-"""Bins, the lowest, that can be given: below 600 Hz for a window of 64 ms."""
+"""Bins up to which partials count: 600 Hz for a window of 64 ms."""
 LOBE = 2
 """Bins from the peak of the main lobe to its end."""
 TAKEN = 1
@@ -56,7 +56,7 @@ def lay_partials(
     0..1, and the loudest of its partials when it was held last, 0 where it is silent.
     spectrum (bins,) complex128; phase (bins,) radians.
     """
-    top = min(HIGHEST, levels.size)
+    top = min(int(HIGHEST + CLOSE / 2) + 1, levels.size)
     ratio = 2.0 ** (bend / 12.0)
     sounding = False
     for k in range(held.size):
@@ -118,14 +118,16 @@ def _loudest(levels, place, near, held):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _add(levels, place, turned, near, held, total, power):
     """Add a key's partials to the sum, where no other key is before it."""
+    # Half way to the first partial that does not count.
+    edge = (math.floor(HIGHEST / place) + 0.5) * place
     p = 1
-    while p * place < total.size + LOBE:
+    while p * place < edge + LOBE:
         centre = p * place
         magnitude = math.exp(levels[min(round(centre), levels.size - 1)])
         angle = 2 * math.pi * (p * turned + p * p / 32)
         way = complex(math.cos(angle), math.sin(angle))
         for m in range(_first(centre), _last(centre, total.size) + 1):
-            if near[m] < (2 if held else 1):
+            if m < edge and near[m] < (2 if held else 1):
                 part = magnitude * _lobe(m - centre)
                 total[m] += part * way
                 power[m] += part * part
