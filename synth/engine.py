@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 
-from common.window import Window
+from common.window import KEYS, Window
 from synth.bend import PitchBend
 from synth.draws import Draws
 from synth.limiter import Limiter
@@ -27,7 +27,7 @@ from synth.movement import Movement
 from synth.predictor import Predictor
 from synth.ring_out import RingOut
 from synth.rows import RowState, select_rows
-from synth.vocoders.contract import Vocoder
+from synth.vocoders.contract import Pitches, Vocoder
 
 PredictorState = TypeVar("PredictorState", bound=RowState)
 VocoderState = TypeVar("VocoderState", bound=RowState)
@@ -35,11 +35,12 @@ VocoderState = TypeVar("VocoderState", bound=RowState)
 
 @dataclass(slots=True)
 class _PartMoment:
-    """A part between blocks. ring_out: None while it is asleep; bends: those whose frames have no
-    spectrum yet, oldest first, None before its first frame."""
+    """A part between blocks. ring_out: None while it is asleep; bends (n,) semitones and held
+    (n, 88) bool: of the frames that have no spectrum yet, oldest first, None before the first."""
 
     ring_out: RingOut | None = None
-    bends: list[float] | None = None
+    bends: np.ndarray | None = None
+    held: np.ndarray | None = None
 
 
 class Engine(Generic[PredictorState, VocoderState]):
@@ -132,7 +133,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         self._sound_state = select_rows(self._sound_state, vocoder.initial_state(new), kept)
         self._rows = rows
         for part in begun:
-            self._parts[part].bends = None
+            self._parts[part].bends = self._parts[part].held = None
             self._mixer.begin(part)
 
     def _sound(self, windows: list[Window], start: int) -> None:
@@ -142,15 +143,17 @@ class Engine(Generic[PredictorState, VocoderState]):
         embedding = torch.from_numpy(np.stack([w.embedding for w in windows]))
         told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state)
         spectra = told.spectra
-        for window, spectrum in zip(windows, spectra, strict=True):
-            self._bend_keys(window, spectrum)
+        pitches = self._pitches(windows)
+        for spectrum, bend in zip(spectra.numpy(), pitches.bend.numpy(), strict=True):
+            if bend.any():
+                self._bend(spectrum, bend)
         widths = [self._vocoder.draws_per_frame, self._movement.draws_per_frame]
         draws, moves = self._draws(frame, roll.shape[1], sum(widths)).split(widths, -1)
         if told.spread is not None and told.memory is not None:
             spectra, self._moved_state = self._movement.step(
                 spectra, told.spread, told.memory, self._moved_state, moves
             )
-        samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws)
+        samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws, pitches)
         for window, sound in zip(windows, samples, strict=True):
             self._mix(window, sound.numpy(), start)
 
@@ -163,15 +166,20 @@ class Engine(Generic[PredictorState, VocoderState]):
         if heard < len(window.roll):
             self._fall_asleep(window.part, start + heard)
 
-    def _bend_keys(self, window: Window, spectra: torch.Tensor) -> None:
-        """Bend a part's spectra (frames, bands) in place, each as its frame was bent."""
-        part, count = self._parts[window.part], len(window.bend)
-        if part.bends is None:
-            part.bends = [float(window.bend[0])] * self.lookahead
-        part.bends += window.bend.tolist()
-        due, part.bends = part.bends[:count], part.bends[count:]
-        if any(due):
-            self._bend(spectra.numpy(), np.array(due))
+    def _pitches(self, windows: list[Window]) -> Pitches:
+        """What keys do in the frames whose spectra are due: as late as the predictor's sound."""
+        held, bends = [], []
+        for window in windows:
+            part, count = self._parts[window.part], len(window.bend)
+            if part.bends is None or part.held is None:
+                part.bends = np.repeat(window.bend[:1], self.lookahead)
+                part.held = np.zeros((self.lookahead, KEYS), bool)
+            both = np.concatenate([part.bends, window.bend])
+            keys = np.concatenate([part.held, window.roll[:, :KEYS] > 0])
+            bends.append(both[:count])
+            held.append(keys[:count])
+            part.bends, part.held = both[count:], keys[count:]
+        return Pitches(torch.from_numpy(np.stack(held)), torch.from_numpy(np.stack(bends)))
 
     def _draws(self, frame: int, count: int, width: int) -> torch.Tensor:
         """The rows' draws (rows, count, width) from a frame on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from torch import Tensor
@@ -10,6 +11,18 @@ from synth.mel import Head
 from synth.rows import RowState
 
 State = TypeVar("State", bound=RowState)
+
+
+@dataclass(frozen=True, slots=True)
+class Pitches:
+    """Which keys are held, for vocoders that place partials by them.
+
+    held (batch, n, 88) bool: keys 21..108; a released one may ring on. bend (batch, n): semitones
+    by which all keys of a part are bent.
+    """
+
+    held: Tensor
+    bend: Tensor
 
 
 class Vocoder(Protocol[State]):
@@ -35,11 +48,14 @@ class Vocoder(Protocol[State]):
     def initial_state(self, batch: int) -> State:
         """The state of `batch` silent parts; rows of it can be selected (`select_rows`)."""
 
-    def step(self, frames: Tensor, state: State, draws: Tensor) -> tuple[Tensor, State]:
+    def step(
+        self, frames: Tensor, state: State, draws: Tensor, pitches: Pitches | None = None
+    ) -> tuple[Tensor, State]:
         """Sound for the next frames.
 
         frames (batch, n, bands) natural-log magnitudes; draws (batch, n, draws_per_frame)
-        in [0, 1). Returns samples (batch, n * hop), about -1..1, that belong to the
-        frames `lookahead` before these, and the new state; the old one may be
-        overwritten. The sound of a frame does not depend on n or on other rows.
+        in [0, 1); pitches: of the same frames, None where they are not known. Returns samples
+        (batch, n * hop), about -1..1, that belong to the frames `lookahead` before these, and
+        the new state; the old one may be overwritten. The sound of a frame does not depend on n
+        or on other rows.
         """

@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from common.window import KEYS
 from synth.rows import select_rows
-from synth.vocoders.contract import Vocoder
+from synth.vocoders.contract import Pitches, Vocoder
 
 State = TypeVar("State")
 Inputs = tuple[Tensor, ...]
@@ -49,13 +50,19 @@ class Stage(Generic[State]):
 
 
 def vocoder_stage(vocoder: Vocoder, frames: Tensor, blocks: tuple[int, ...] = (1, 3, 16)) -> Stage:
-    """Any vocoder, with frames (rows, n, bands) to play and draws of its own."""
+    """Any vocoder, with frames (rows, n, bands) to play and draws of its own.
+
+    Every eight frames other keys are held, a few at a time, and they are bent all the time.
+    """
+    rows, n, _ = frames.shape
     generator = torch.Generator().manual_seed(0)
-    draws = torch.rand(*frames.shape[:2], vocoder.draws_per_frame, generator=generator)
+    draws = torch.rand(rows, n, vocoder.draws_per_frame, generator=generator)
+    held = torch.rand(rows, -(-n // 8), KEYS, generator=generator) < 0.1
+    bend = torch.rand(rows, n, generator=generator)
     return Stage(
         vocoder.initial_state,
-        lambda inputs, state: vocoder.step(inputs[0], state, inputs[1]),
-        (frames, draws),
+        lambda inputs, state: vocoder.step(inputs[0], state, inputs[1], Pitches(*inputs[2:])),
+        (frames, draws, held.repeat_interleave(8, 1)[:, :n], bend),
         blocks=blocks,
     )
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from daw_bridge.events import AllSoundOff, Event, Level, NoteOn, Timbre
+from common.window import KEYS, LOWEST_KEY
+from daw_bridge.events import AllSoundOff, Bend, Event, Level, NoteOn, Timbre
 from daw_bridge.windows import Windows, stereo_gain
 from synth.engine import Engine
 from synth.limiter import KNEE
@@ -47,9 +48,23 @@ class Draws:
     def initial_state(self, batch: int) -> Silent:
         return Silent(torch.zeros(batch))
 
-    def step(self, frames: Tensor, state: Silent, draws: Tensor) -> tuple[Tensor, Silent]:
+    def step(self, frames, state, draws, pitches=None) -> tuple[Tensor, Silent]:
         assert ((draws >= 0) & (draws < 1)).all()
         return draws.flatten(1) * 0.1, state
+
+
+class Told:
+    """A vocoder that plays the pitches it is told: key and bend of each frame, as numbers."""
+
+    head, hop, lookahead, draws_per_frame = "fine", HOP, 0, 0
+
+    def initial_state(self, batch: int) -> Silent:
+        return Silent(torch.zeros(batch))
+
+    def step(self, frames, state, draws, pitches=None) -> tuple[Tensor, Silent]:
+        keys = (pitches.held * torch.arange(KEYS)).sum(-1)
+        heard = 0.002 * (keys + pitches.bend)
+        return heard[..., None].expand(-1, -1, HOP).flatten(1), state
 
 
 class Keys:
@@ -72,7 +87,7 @@ class Fading:
     def initial_state(self, batch: int) -> Silent:
         return Silent(torch.zeros(batch))
 
-    def step(self, frames: Tensor, state: Silent, draws: Tensor) -> tuple[Tensor, Silent]:
+    def step(self, frames, state, draws, pitches=None) -> tuple[Tensor, Silent]:
         heard = []
         for keyed in frames.unbind(1):
             state = Silent(torch.where(keyed[:, 0] > 0, 0.3, 0.7 * state.rows))
@@ -359,6 +374,24 @@ def test_a_gain_moved_in_sleep_holds_from_the_first_sample(make):
 
 def test_volume_0_is_silence(make):
     assert not at_gains(make, [Level(0, 1, -math.inf, 0)], "spectral").any()
+
+
+@pytest.mark.parametrize("block", [1, 3, 40])
+@pytest.mark.parametrize("lookahead", [0, 3])
+def test_a_vocoder_is_told_of_keys_and_bends_with_their_own_frames(net, lookahead, block):
+    """Of each take anew, as late as the spectra."""
+    score = [Level(0, 1, 0, -1), Bend(0, 1, 0.5), *note(1, 31, 2, 10), Bend(at(6), 1, 2.0)]
+    score += [Bend(at(20), 1, -1.0), *note(1, 26, 25, 30)]
+    engine = Engine(Streaming(net, "fine", lookahead), Told(), RING_OUT, 0, CENTRES["fine"])
+    heard = play(engine, sorted(score, key=by_time), 50, block)[HOP - 1 :: HOP, 0]
+    for start, stop, key, bends in (
+        (2, 10, 31, [0.5] * 4 + [2.0] * 4),
+        (25, 30, 26, [-1.0] * 5),
+    ):
+        early = [bends[0]] * lookahead
+        wanted = np.array([*early, *(key - LOWEST_KEY + bend for bend in bends), bends[-1]])
+        told = heard[start : stop + lookahead + 1]
+        np.testing.assert_allclose(told, 0.002 * wanted, atol=1e-6)
 
 
 def test_a_cut_ends_the_sound_in_a_short_fade(make):

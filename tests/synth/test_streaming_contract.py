@@ -121,9 +121,9 @@ def keys() -> Stage:
 
 
 def spectral(analysis: Analysis, lookahead: int | None) -> Stage:
-    """Struck, decaying harmonic notes."""
+    """Struck, decaying harmonic notes, the first of them low."""
     time = torch.arange(FRAMES * analysis.hop) / analysis.rate
-    pitch = torch.tensor([110.0, 261.6, 740.0])[:, None, None] * torch.arange(1, 9)[None, :, None]
+    pitch = torch.tensor([41.2, 261.6, 740.0])[:, None, None] * torch.arange(1, 9)[None, :, None]
     partials = (2 * torch.pi * pitch * time).sin() / torch.arange(1, 9)[None, :, None]
     sound = 0.1 * partials.sum(1) * torch.exp(-(time % 0.09) / 0.05)
     frames = log_magnitudes(sound, analysis)

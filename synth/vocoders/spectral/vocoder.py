@@ -9,6 +9,8 @@ from both sides. What would then come too late is faded out of its piece: the sy
 window is the Hann window with its first part cut off by a short ramp, and the sum of
 analysis times synthesis window is divided out. So the lookahead is a choice: a full window
 would need half a window (4 hops by default) and one frame more.
+
+Partials of low keys share bins; where they are is read from the keys (`partials.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from common.window import KEYS
 from synth.mel import FLOOR, Analysis, Head
+from synth.vocoders.contract import Pitches
+from synth.vocoders.spectral.partials import KEY_HERTZ, lay_partials
 from synth.vocoders.spectral.phase import bending, integrate, turning
 from synth.vocoders.spectral.spread import Spread
 
@@ -32,6 +37,9 @@ SILENCE = math.log(FLOOR) + 1e-4
 CEILING = 3.0
 """Loudest level taken, natural log (+26 dB): beyond it a frame is a fault, not music."""
 
+MOST_BEND = 48.0
+"""Semitones, up or down, that a key can be bent: beyond it a bend is a fault, not music."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpectralState:
@@ -39,7 +47,9 @@ class SpectralState:
 
     last, before (batch, bins) float32: log magnitudes of the newest frame and the one before
     it. phase, turn (batch, bins) float64: radians, and radians a hop, of the frame before.
-    tail (batch, samples) float64: sound begun and not yet complete.
+    tail (batch, samples) float64: sound begun and not yet complete. held (batch, 88) bool, bend
+    (batch,) float64: `Pitches` of the newest frame. turns, strength (batch, 88) float64: low
+    keys that sound, see `lay_partials`.
     """
 
     last: Tensor
@@ -47,6 +57,10 @@ class SpectralState:
     phase: Tensor
     turn: Tensor
     tail: Tensor
+    held: Tensor
+    bend: Tensor
+    turns: Tensor
+    strength: Tensor
 
 
 class SpectralVocoder:
@@ -91,17 +105,27 @@ class SpectralVocoder:
         silent = torch.full((batch, bins), math.log(FLOOR), dtype=torch.float32)
         still = torch.zeros(batch, bins, dtype=torch.float64)
         tail = torch.zeros(batch, self._tail, dtype=torch.float64)
-        return SpectralState(silent, silent.clone(), still, still.clone(), tail)
+        held = torch.zeros(batch, KEYS, dtype=torch.bool)
+        bend = torch.zeros(batch, dtype=torch.float64)
+        keys = torch.zeros(batch, KEYS, dtype=torch.float64)
+        return SpectralState(
+            silent, silent.clone(), still, still.clone(), tail, held, bend, keys, keys.clone()
+        )
 
     def step(
-        self, frames: Tensor, state: SpectralState, draws: Tensor
+        self,
+        frames: Tensor,
+        state: SpectralState,
+        draws: Tensor,
+        pitches: Pitches | None = None,
     ) -> tuple[Tensor, SpectralState]:
         """Sound for the next frames; see `Vocoder.step`.
 
         frames (batch, n, bands); NaN counts as silence, and levels are clipped to the floor and
-        `CEILING`. draws (batch, n, 0) is not read. Returns samples (batch, n * hop)
-        float32 and a new state; the old one stays as it was. Raises ValueError for frames of
-        another shape.
+        `CEILING`. draws (batch, n, 0) is not read. pitches: bends are clipped to `MOST_BEND`;
+        without any, no key is held, and the lowest keys lose some of their partials. Returns
+        samples (batch, n * hop) float32 and a new state; the old one stays as it was. Raises
+        ValueError for frames or pitches of another shape.
         """
         batch, bands = len(state.last), self.analysis.bands
         if frames.ndim != 3 or frames.shape[0] != batch or frames.shape[2] != bands:
@@ -109,6 +133,7 @@ class SpectralVocoder:
                 f"frames: expected shape ({batch}, any number, {bands}), as (batch, frames, "
                 f"bands), got {tuple(frames.shape)}"
             )
+        held, bend = _keys(pitches, batch, frames.shape[1])
         heard = frames.detach().to("cpu", torch.float32)
         heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)
         after = SpectralState(*(getattr(state, f.name).clone() for f in fields(state)))
@@ -116,8 +141,23 @@ class SpectralVocoder:
         for row in range(batch):
             levels = heard[row].contiguous().numpy()
             bins = self._spread(levels) if self._spread else levels
-            _play(bins, _moment(after, row), self._plan, out[row].numpy())
+            _play(bins, held[row], bend[row], _moment(after, row), self._plan, out[row].numpy())
         return out, after
+
+
+def _keys(pitches: Pitches | None, batch: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """held (batch, frames, 88) bool and bend (batch, frames) float64 of pitches."""
+    if pitches is None:
+        return np.zeros((batch, frames, KEYS), np.bool_), np.zeros((batch, frames))
+    for name, tensor, shape in (
+        ("held", pitches.held, (batch, frames, KEYS)),
+        ("bend", pitches.bend, (batch, frames)),
+    ):
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"pitches.{name}: expected shape {shape}, got {tuple(tensor.shape)}")
+    held = pitches.held.to("cpu", torch.bool).contiguous()
+    bend = pitches.bend.to("cpu", torch.float64).nan_to_num(nan=0).clamp(-MOST_BEND, MOST_BEND)
+    return held.numpy(), bend.contiguous().numpy()
 
 
 class _Moment(NamedTuple):
@@ -128,18 +168,24 @@ class _Moment(NamedTuple):
     phase: np.ndarray
     turn: np.ndarray
     tail: np.ndarray
+    held: np.ndarray
+    bend: np.ndarray
+    turns: np.ndarray
+    strength: np.ndarray
 
 
 def _moment(state: SpectralState, row: int) -> _Moment:
-    tensors = (state.last, state.before, state.phase, state.turn, state.tail)
-    return _Moment(*(tensor[row].numpy() for tensor in tensors))
+    tensors = (getattr(state, f.name) for f in fields(state))
+    # A slice, so that a row of one number is an array, too.
+    return _Moment(*(tensor[row : row + 1].numpy().reshape(-1) for tensor in tensors))
 
 
 class _Plan(NamedTuple):
     """Tables for `_play`. first: where in its window a piece of sound begins, samples.
 
     fade (window - first,): synthesis window times the scale of the magnitudes; gain (hop,):
-    evens out the overlapping windows; radices, roots (window,): for `_inverse_fft`.
+    evens out the overlapping windows; radices, roots (window,): for `_inverse_fft`; places (88,):
+    bins, where the keys' fundamentals lie.
     """
 
     hop: int
@@ -148,6 +194,7 @@ class _Plan(NamedTuple):
     gain: np.ndarray
     radices: np.ndarray
     roots: np.ndarray
+    places: np.ndarray
 
 
 def _plan(analysis: Analysis, lookahead: int) -> _Plan:
@@ -161,7 +208,8 @@ def _plan(analysis: Analysis, lookahead: int) -> _Plan:
     total = np.array([overlap[i::hop].sum() for i in range(hop)])
     roots = np.exp(2j * np.pi * np.arange(window) / window)
     radices, _ = _radices(window // 2)
-    return _Plan(hop, first, fade * (hann.sum() / 2), 1 / total, np.array(radices), roots)
+    places = KEY_HERTZ * window / analysis.rate
+    return _Plan(hop, first, fade * (hann.sum() / 2), 1 / total, np.array(radices), roots, places)
 
 
 def _radices(size: int) -> tuple[list[int], int]:
@@ -175,38 +223,47 @@ def _radices(size: int) -> tuple[list[int], int]:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _play(frames, moment, plan, out):
-    """Play one part: frames (n, bins) float32 in, out (n * hop,) filled, the moment moved on."""
-    last, before, phase, turn, tail = moment
-    hop, first, fade, gain, radices, roots = plan
+def _play(frames, held, bend, moment, plan, out):
+    """Play one part: frames (n, bins) float32, held (n, 88) bool and bend (n,) float64 in, out
+    (n * hop,) filled, the moment moved on."""
+    last, before, phase, turn, tail, last_held, last_bend, turns, strength = moment
+    hop, first, fade, gain, radices, roots, places = plan
     bins = last.size
     half = bins - 1
-    now_turn, bend = np.empty(bins), np.empty(bins)
+    now_turn, slope = np.empty(bins), np.empty(bins)
     heap, owner, done = np.empty(2 * bins), np.empty(2 * bins, np.int64), np.empty(bins, np.bool_)
     spectrum = np.empty(bins, np.complex128)
     packed, spare = np.empty(half, np.complex128), np.empty(half, np.complex128)
     for n in range(frames.shape[0]):
         if last.max() > SILENCE:
             turning(last, hop, now_turn)
-            bending(before, frames[n], hop, bend)
+            bending(before, frames[n], hop, slope)
             for m in range(bins):
                 turn[m] = 0.5 * (turn[m] + now_turn[m])
-            integrate(last, before, turn, bend, phase, heap, owner, done)
+            integrate(last, before, turn, slope, phase, heap, owner, done)
             turn[:] = now_turn
             for m in range(bins):
                 level = math.exp(last[m]) if last[m] > SILENCE else 0.0
                 spectrum[m] = level * complex(math.cos(phase[m]), math.sin(phase[m]))
+            one = hop / (2 * half)
+            lay_partials(
+                last, places, last_held, last_bend[0], one, turns, strength, spectrum, phase
+            )
             piece = _inverse_fft(spectrum, packed, spare, radices, roots)
             for i in range(fade.size):
                 at = (first + half + i) % (2 * half)  # time zero is the window's centre
                 value = piece[at >> 1]
                 tail[i] += fade[i] * (value.imag if at & 1 else value.real)
+        else:
+            strength[:] = 0
         for i in range(hop):
             out[n * hop + i] = tail[i] * gain[i]
         tail[:-hop] = tail[hop:].copy()
         tail[-hop:] = 0
         before[:] = last
         last[:] = frames[n]
+        last_held[:] = held[n]
+        last_bend[0] = bend[n]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from synth.mel import FLOOR, Analysis, Head
+from synth.vocoders.contract import Pitches
 from synth.vocoders.spectral.vocoder import CEILING, SpectralState, SpectralVocoder
 from synth.vocoders.wavenet.conditioning import WaveNetState
 from synth.vocoders.wavenet.drawing import Drawing, check_shapes, fetch, send
@@ -96,22 +97,30 @@ class GuidedVocoder:
         )
 
     @torch.no_grad()
-    def step(self, frames: Tensor, state: GuidedState, draws: Tensor) -> tuple[Tensor, GuidedState]:
+    def step(
+        self,
+        frames: Tensor,
+        state: GuidedState,
+        draws: Tensor,
+        pitches: Pitches | None = None,
+    ) -> tuple[Tensor, GuidedState]:
         """Sound for the next frames; see `Vocoder.step`. Overwrites the state.
 
         frames (batch, n, bands); NaN counts as silence, and levels are clipped as the spectral
-        vocoder clips them. draws (batch, n, hop) float32. Returns samples (batch, n * hop)
-        float32, on the CPU. Raises ValueError for other shapes.
+        vocoder clips them. draws (batch, n, hop) float32; pitches are for the guide. Returns
+        samples (batch, n * hop) float32, on the CPU. Raises ValueError for other shapes.
         """
         shape = (len(state.before), frames.shape[1], self.hop)
         check_shapes(("draws", draws, shape))
         draws = send(draws, self.drawing.device)
-        conditioning, levels = self.condition(frames, state)
+        conditioning, levels = self.condition(frames, state, pitches)
         drawn = self.drawing.draw(conditioning, state.wavenet, draws.flatten(1))
         classes = fetch(drawn.to(torch.uint8))
         return self._sound(classes, levels, state), state
 
-    def condition(self, frames: Tensor, state: GuidedState) -> tuple[Tensor, Tensor]:
+    def condition(
+        self, frames: Tensor, state: GuidedState, pitches: Pitches | None = None
+    ) -> tuple[Tensor, Tensor]:
         """What the WaveNet is told of the hops `lookahead` before the next frames, on the
         sampler's device, and the levels of the frames where they begin and end.
 
@@ -122,7 +131,7 @@ class GuidedVocoder:
         check_shapes(("frames", frames, (batch, n, analysis.bands)))
         heard = frames.detach().to("cpu", torch.float32)
         heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING).contiguous()
-        guide, state.spectral = self._spectral.step(heard, state.spectral, heard[:, :, :0])
+        guide, state.spectral = self._spectral.step(heard, state.spectral, heard[:, :, :0], pitches)
         mels, levels = self._describe(heard)
         mels, levels = torch.cat([state.mels, mels], 1), torch.cat([state.levels, levels], 1)
         # The guide's hops are one later than those to be drawn.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from synth.mel import Analysis, Head
+from synth.vocoders.contract import Pitches
 from synth.vocoders.wavenet.conditioning import WaveNetState
 from synth.vocoders.wavenet.drawing import Drawing, check_shapes, fetch, send
 from synth.vocoders.wavenet.guided import GuidedVocoder
@@ -43,12 +44,16 @@ class WaveNetVocoder:
 
     @torch.no_grad()
     def step(
-        self, frames: Tensor, state: WaveNetState, draws: Tensor
+        self,
+        frames: Tensor,
+        state: WaveNetState,
+        draws: Tensor,
+        pitches: Pitches | None = None,
     ) -> tuple[Tensor, WaveNetState]:
         """Sound for the next frames; see `Vocoder.step`. Overwrites the state.
 
-        frames (batch, n, mels); draws (batch, n, hop) float32. Returns samples
-        (batch, n * hop) float32, on the CPU. Raises ValueError for other shapes.
+        frames (batch, n, mels); draws (batch, n, hop) float32; pitches are not read. Returns
+        samples (batch, n * hop) float32, on the CPU. Raises ValueError for other shapes.
         """
         batch, n = len(state.started), frames.shape[1]
         check_shapes(
