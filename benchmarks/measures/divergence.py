@@ -124,12 +124,12 @@ def _hear_guided(
 ) -> tuple[Tensor, Tensor]:
     """The same, but for the last few frames, whose guide is never heard."""
     frames, state = log_magnitudes(original, analysis)[None], vocoder.initial_state(1)
-    told, levels = vocoder.condition(frames, state)
-    first, count = vocoder.lookahead, frames.shape[1] - vocoder.lookahead
+    told = vocoder.condition(frames, state)
+    first, count = vocoder.drawn_behind, frames.shape[1] - vocoder.drawn_behind
     classes = np.empty(count * vocoder.hop, np.int64)
     heard = original[: len(classes)].numpy()
-    to_classes(heard, 0.0, levels[0, first:].numpy(), vocoder.config.emphasis, classes)
-    return told[:, first * vocoder.hop :], torch.from_numpy(classes)[None]
+    to_classes(heard, 0.0, told.levels[0, first:].numpy(), vocoder.config.emphasis, classes)
+    return told.conditioning[:, first * vocoder.hop :], torch.from_numpy(classes)[None]
 
 
 def _compare(truth: Tensor, logits: Tensor, classes: Tensor, draws: Tensor) -> Compared:

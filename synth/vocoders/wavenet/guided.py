@@ -3,7 +3,8 @@
 The spectral vocoder plays the frames first, and its sound is the guide. The WaveNet then draws
 the hop of which it knows the guide `config.guide` samples ahead: one hop behind the guide, which
 itself runs some frames behind. What it draws are classes of a domain of their own (levels.py),
-whose levels, like the mel bands, come from the frames.
+whose levels, like the mel bands, come from the frames. What is played of them stays within the
+guide's spectrum (within.py), two hops later.
 
 Hop k lies between frames k and k + 1: its level goes from one's to the other's, and its
 conditioning is upsampled from both. Before a stream's first frame all was silent.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +34,7 @@ from synth.vocoders.wavenet.levels import (
 )
 from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE, decode
 from synth.vocoders.wavenet.network import WaveNet
+from synth.vocoders.wavenet.within import Within, WithinState
 
 
 @dataclass(slots=True)
@@ -39,8 +42,8 @@ class GuidedState:
     """The moment of `batch` parts; what waits until the guide is known far enough, oldest first.
 
     mels (batch, lookahead - 1, mels) float32 and levels (batch, lookahead) float64: of frames;
-    classes (batch, hop + config.guide) uint8: of the guide. before_guide, before (batch,) float64:
-    the guide's last sample, and the last that was played.
+    classes (batch, hop + config.guide) uint8 and guide (batch, hop) float32: of the guide.
+    before_guide, before (batch,) float64: the guide's last sample, and the last that was drawn.
     """
 
     wavenet: WaveNetState
@@ -48,8 +51,20 @@ class GuidedState:
     mels: Tensor
     levels: Tensor
     classes: Tensor
+    guide: Tensor
     before_guide: Tensor
     before: Tensor
+    within: WithinState
+
+
+class Told(NamedTuple):
+    """What is known of some hops before they are drawn: conditioning (batch, n * hop, channels)
+    float32, on the sampler's device; levels (batch, n + 1) float64, of the frames where they begin
+    and end; guide (batch, n * hop) float32, the sound to be followed."""
+
+    conditioning: Tensor
+    levels: Tensor
+    guide: Tensor
 
 
 class GuidedVocoder:
@@ -81,19 +96,23 @@ class GuidedVocoder:
         self._emphasis = float(config.emphasis)
         self._tables = frame_tables(analysis, self._emphasis)
         self._waves = decode(torch.arange(CLASSES)).numpy()
-        self.lookahead = self._spectral.lookahead + 1
+        self._within = Within(self.hop, analysis.rate)
+        self.drawn_behind = self._spectral.lookahead + 1
+        self.lookahead = self.drawn_behind + self._within.lookahead
 
     def initial_state(self, batch: int) -> GuidedState:
         """The state of `batch` silent parts."""
-        wait, config = self.lookahead, self.config
+        wait, config = self.drawn_behind, self.config
         return GuidedState(
             self.drawing.initial_state(batch),
             self._spectral.initial_state(batch),
             torch.full((batch, wait - 1, config.mels), math.log(FLOOR)),
             torch.full((batch, wait), QUIETEST, dtype=torch.float64),
             torch.full((batch, self.hop + config.guide), SILENCE, dtype=torch.uint8),
+            torch.zeros(batch, self.hop),
             torch.zeros(batch, dtype=torch.float64),
             torch.zeros(batch, dtype=torch.float64),
+            self._within.initial_state(batch),
         )
 
     @torch.no_grad()
@@ -110,23 +129,25 @@ class GuidedVocoder:
         vocoder clips them. draws (batch, n, hop) float32; pitches are for the guide. Returns
         samples (batch, n * hop) float32, on the CPU. Raises ValueError for other shapes.
         """
-        shape = (len(state.before), frames.shape[1], self.hop)
-        check_shapes(("draws", draws, shape))
-        draws = send(draws, self.drawing.device)
-        conditioning, levels = self.condition(frames, state, pitches)
-        drawn = self.drawing.draw(conditioning, state.wavenet, draws.flatten(1))
-        classes = fetch(drawn.to(torch.uint8))
-        return self._sound(classes, levels, state), state
+        sound, guide = self.draw(frames, state, draws, pitches)
+        played, state.within = self._within.step(guide, sound, state.within)
+        return played, state
 
-    def condition(
-        self, frames: Tensor, state: GuidedState, pitches: Pitches | None = None
+    def draw(
+        self, frames: Tensor, state: GuidedState, draws: Tensor, pitches: Pitches | None
     ) -> tuple[Tensor, Tensor]:
-        """What the WaveNet is told of the hops `lookahead` before the next frames, on the
-        sampler's device, and the levels of the frames where they begin and end.
+        """What the WaveNet draws, `drawn_behind` frames before these, and its guide: (batch,
+        n * hop) float32 on the CPU. Moves the state on, but for what keeps the one within the
+        other."""
+        check_shapes(("draws", draws, (len(state.before), frames.shape[1], self.hop)))
+        draws = send(draws, self.drawing.device)
+        told = self.condition(frames, state, pitches)
+        drawn = self.drawing.draw(told.conditioning, state.wavenet, draws.flatten(1))
+        return self._sound(fetch(drawn.to(torch.uint8)), told.levels, state), told.guide
 
-        Returns (batch, n * hop, channels) float32 and (batch, n + 1) float64. The state is moved
-        on, but for the sampler's moment.
-        """
+    def condition(self, frames: Tensor, state: GuidedState, pitches: Pitches | None = None) -> Told:
+        """What is known of the hops to be drawn next. The state is moved on, but for the sampler's
+        moment and what is played."""
         analysis, (batch, n) = self._spectral.analysis, (len(state.before), frames.shape[1])
         check_shapes(("frames", frames, (batch, n, analysis.bands)))
         heard = frames.detach().to("cpu", torch.float32)
@@ -143,7 +164,9 @@ class GuidedVocoder:
         told = self.drawing.condition(
             mels[:, :n], state.wavenet, classes[:, : n * self.hop + reach]
         )
-        return told, levels[:, : n + 1]
+        sounds = torch.cat([state.guide, guide], 1)
+        state.guide = sounds[:, n * self.hop :]
+        return Told(told, levels[:, : n + 1], sounds[:, : n * self.hop])
 
     def _describe(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Mel bands (batch, n, mels) and levels (batch, n) of frames (batch, n, bins)."""

@@ -41,6 +41,14 @@ def played(vocoder: GuidedVocoder, frames: Tensor, draws: Tensor, block: int) ->
     return torch.cat(heard, 1)
 
 
+def drawn(vocoder: GuidedVocoder, frames: Tensor, draws: Tensor, block: int) -> Tensor:
+    """What the WaveNet draws, before it is kept within its guide."""
+    state, heard = vocoder.initial_state(len(frames)), []
+    for part, some in zip(frames.split(block, 1), draws.split(block, 1), strict=True):
+        heard.append(vocoder.draw(part, state, some, None)[0])
+    return torch.cat(heard, 1)
+
+
 def described(frames: Tensor, emphasis: float) -> tuple[Tensor, Tensor]:
     """Mel bands and levels of frames (batch, n, bins), as the network learnt them."""
     heard = torch.where(frames > QUIET + 1e-4, frames.double().exp(), 0)
@@ -62,9 +70,10 @@ def scaled(sound: Tensor, levels: Tensor, emphasis: float) -> Tensor:
 def test_says_what_it_takes():
     vocoder = GuidedVocoder(lively(GUIDED), "reference", ANALYSIS)
     assert (vocoder.head, vocoder.hop, vocoder.draws_per_frame) == ("fine", 128, 128)
-    assert vocoder.lookahead == SpectralVocoder(ANALYSIS).lookahead + 1
+    assert vocoder.drawn_behind == SpectralVocoder(ANALYSIS).lookahead + 1
+    assert vocoder.lookahead == vocoder.drawn_behind + 2
     vocoder = GuidedVocoder(lively(FULL_GUIDED), "reference", Analysis())
-    assert (vocoder.lookahead, vocoder.sampler) == (4, "reference")
+    assert (vocoder.lookahead, vocoder.sampler) == (6, "reference")
 
 
 @pytest.mark.parametrize("sampler", ["reference", "cpu"])
@@ -73,9 +82,9 @@ def test_a_live_take_is_what_forward_would_draw(sampler):
     net, frames, emphasis = lively(GUIDED), tones(2, 9), GUIDED.emphasis
     vocoder = GuidedVocoder(net, sampler, ANALYSIS)
     draws = torch.rand(2, 9, HOP, generator=torch.Generator().manual_seed(3))
-    heard = played(vocoder, frames, draws, 2)
+    heard = drawn(vocoder, frames, draws, 2)
     # The first hop that is heard is `behind` frames before the first frame.
-    behind = vocoder.lookahead
+    behind = vocoder.drawn_behind
     silent = torch.full((2, behind, ANALYSIS.bands), QUIET)
     mel, levels = described(torch.cat([silent, frames], 1), emphasis)
     spectral = SpectralVocoder(ANALYSIS)
@@ -102,7 +111,7 @@ def test_a_network_that_follows_its_guide_plays_it_one_frame_later(monkeypatch):
         return ((conditioning[:, :, now] + 1) * 127.5).round().long()
 
     monkeypatch.setattr(vocoder.drawing, "draw", follow)
-    heard = played(vocoder, frames, torch.zeros(2, 60, HOP), 7)
+    heard = drawn(vocoder, frames, torch.zeros(2, 60, HOP), 7)
     spectral = SpectralVocoder(Analysis())
     guide, _ = spectral.step(frames, spectral.initial_state(2), torch.empty(2, 60, 0))
     wanted, heard = guide[:, :-HOP], heard[:, HOP:]
