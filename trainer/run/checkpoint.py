@@ -25,6 +25,8 @@ from synth.mel import Analysis
 from trainer.run.weights import one_line, read_config, read_history, read_taught
 
 LAST, LATEST, BEST = "last.pt", "weights.safetensors", "best.safetensors"
+FREE = {"sharpness"}
+"""What a config says of playing alone: weights may go on with another."""
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ def check_config(weights: Path, config: Any, taught: Mapping[str, Any]) -> None:
     if "analysis" in stated:
         # Older ones do not state what there was no choice of.
         stated["analysis"] = asdict(Analysis(**stated["analysis"]))
-    pairs = [(name, value, own.get(name)) for name, value in stated.items()]
+    pairs = [(name, value, own.get(name)) for name, value in stated.items() if name not in FREE]
     if "loss_name" in before and "loss_name" in taught:
         pairs.append(("loss_name", before["loss_name"], taught["loss_name"]))
     for name, there, here in pairs:

@@ -52,7 +52,7 @@ class WaveNetSettings:
     """Steps until its own takes are worth learning from."""
     own_every: Count = 20
     """Steps between fresh takes of its own."""
-    sharpness: Annotated[float, Interval(ge=0.1, le=20)] = 3.0
+    sharpness: Annotated[float, Interval(ge=0.1, le=20)] = 20.0
     """What logits are multiplied by where a network with a guide draws, here and in play."""
     clip_every_minutes: Annotated[
         Positive | None, arg(metavar="MINUTES", help_behavior_hint="(default: never)")
