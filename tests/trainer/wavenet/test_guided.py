@@ -19,8 +19,9 @@ from tests.synth.lively_wavenet import SMALL, lively
 from tests.trainer.tiny_data import SIZES
 from trainer.mel2mel.settings import Mel2MelSettings
 from trainer.mel2mel.training import train
-from trainer.run.checkpoint import load_checkpoint
+from trainer.run.checkpoint import check_config, load_checkpoint
 from trainer.run.plan import TrainingPlan
+from trainer.run.weights import read_config
 from trainer.wavenet.guided_data import GuidedData
 from trainer.wavenet.guided_training import REACH, train_guided
 from trainer.wavenet.guides import make_guides, read_guides
@@ -143,6 +144,17 @@ def test_training_learns_and_resumes_exactly(guides, tmp_path):
     log = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
     assert {"take_db", "guide_db", "led", "own_share"} <= log[-1].keys()
     assert isinstance(log[-1]["validation"], float)
+
+
+def test_weights_may_go_on_with_another_sharpness(guides, tmp_path):
+    sizes = WaveNetSizes(layers=3, cycle=3, residual=8, skip=8)
+    blunt = WaveNetSettings(sizes=sizes, guides=guides, sharpness=1.0)
+    train_guided(plan_of(tmp_path / "blunt", 1), blunt)
+    weights = tmp_path / "blunt" / "weights.safetensors"
+    train_guided(plan_of(tmp_path / "sharp", 1, init=weights), replace(blunt, sharpness=9.0))
+    assert read_config(tmp_path / "sharp" / "weights.safetensors")["sharpness"] == 9
+    with pytest.raises(ValueError, match="of another configuration .guide: 16 there, 8 here"):
+        check_config(weights, WaveNetConfig(guide=8, emphasis=0.85, **asdict(sizes)), {})
 
 
 def test_a_guide_that_is_right_is_followed(guides, tmp_path):
