@@ -167,7 +167,7 @@ def test_a_guide_that_is_right_is_followed(guides, tmp_path):
     sizes = WaveNetSizes(layers=3, cycle=3, residual=16, skip=16)
     settings = WaveNetSettings(sizes=sizes, guides=right, own_share=0.0)
     run = tmp_path / "run"
-    train_guided(plan_of(run, 200, learning_rate=1e-2), settings)
+    train_guided(plan_of(run, 250, learning_rate=4e-3), settings)
     network = WaveNet(WaveNetConfig(guide=REACH, emphasis=0.85, **asdict(sizes)))
     network.load_state_dict(load_checkpoint(run)["network"])
     data = GuidedData(right, "val", 6, REACH, CPU)
@@ -176,7 +176,7 @@ def test_a_guide_that_is_right_is_followed(guides, tmp_path):
     with torch.no_grad():
         told = forcing.loss(network, cut.mel, cut.target, torch.float32, cut.guide)
         wrong = forcing.loss(network, cut.mel, cut.target, torch.float32, cut.guide.roll(1, 0))
-    assert told < wrong - 0.3
+    assert told < wrong - 0.2
 
 
 def test_flags_that_guides_leave_no_choice_of():
