@@ -135,6 +135,8 @@ def _part(settings: Settings, effective: tuple[float, ...]) -> Json:
         "level": level if math.isfinite(level) else LEAST_DB,
         "pan": settings.pan,
         "bend": settings.bend,
+        "muted": settings.muted,
+        "soloed": settings.soloed,
     }
 
 

@@ -184,6 +184,20 @@ SOUND = Group(
             lambda s, part: (s.desk.settings(part).pan,),
         ),
         _setting(
+            "mute",
+            "Silences the part: 1, or lets it be heard again: 0. Its notes go on meanwhile.",
+            (_whole("mute", 0, 1),),
+            lambda s, time, part, muted: s.desk.mute(part, bool(muted), time),
+            lambda s, part: (int(s.desk.settings(part).muted),),
+        ),
+        _setting(
+            "solo",
+            "Solos the part: 1, or no longer: 0. While any are soloed, only they are heard.",
+            (_whole("solo", 0, 1),),
+            lambda s, time, part, soloed: s.desk.solo(part, bool(soloed), time),
+            lambda s, part: (int(s.desk.settings(part).soloed),),
+        ),
+        _setting(
             "bend",
             "Bends every key of the part.",
             (_number("bend", -BEND, BEND, "semitones"),),

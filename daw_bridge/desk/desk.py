@@ -13,6 +13,7 @@ checked here, because patches are saved while we play.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -63,6 +64,8 @@ class Desk:
             self._log_if_beyond(name)
         first = self.fresh(book.names[0])
         self._settings = {part: first for part in PARTS}
+        self._soloing = False
+        """Whether any part is soloed: then the others are silent."""
         self._serial = 0
 
     @property
@@ -123,7 +126,7 @@ class Desk:
         self.turn(part, time, lambda s: s.between(start, end, amount))
 
     def patch(self, part: int, name: str, time: int | None = None) -> None:
-        """Take all of a patch: base, knobs, gain and pan; volume, expression and bend stay."""
+        """Take all of a patch: base, knobs, gain and pan; what belongs to the song stays."""
         fresh = self.fresh(name)
 
         def taken(s: Settings) -> Settings:
@@ -134,6 +137,8 @@ class Desk:
                 bend=s.bend,
                 bend_range=s.bend_range,
                 parameter=s.parameter,
+                muted=s.muted,
+                soloed=s.soloed,
             )
 
         self.turn(part, time, taken, post_all=True)
@@ -153,6 +158,14 @@ class Desk:
     def pan(self, part: int, pan: float, time: int | None = None) -> None:
         """Set the place: -1 left, 0 middle, 1 right."""
         self.turn(part, time, lambda s: replace(s, pan=pan))
+
+    def mute(self, part: int, muted: bool, time: int | None = None) -> None:
+        """Silence a part, or let it be heard again. Its notes go on meanwhile."""
+        self.turn(part, time, lambda s: replace(s, muted=muted))
+
+    def solo(self, part: int, soloed: bool, time: int | None = None) -> None:
+        """While any parts are soloed, only they are heard, as far as they are not muted."""
+        self.turn(part, time, lambda s: replace(s, soloed=soloed))
 
     def bend(self, part: int, semitones: float, time: int | None = None) -> None:
         """Bend every key of the part, -24..24 semitones."""
@@ -236,11 +249,29 @@ class Desk:
             self._serial += 1
             if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
                 self._post(Timbre(time, part, self._played(new), self._serial))
-            if post_all or (old.level_db, old.pan) != (new.level_db, new.pan):
-                self._post(Level(time, part, new.level_db, new.pan, self._serial))
+            was, soloing = self._heard_db(old), self._soloing
+            if old.soloed != new.soloed:
+                self._soloing = any(s.soloed for s in self._settings.values())
+            now = self._heard_db(new)
+            if post_all or (was, old.pan) != (now, new.pan):
+                self._post(Level(time, part, now, new.pan, self._serial))
+            if self._soloing != soloing:
+                self._post_others(part, time)
             # An engine that has just started is not bent.
             if old.bend != new.bend or (post_all and new.bend):
                 self._post(Bend(time, part, new.bend, self._serial))
+
+    def _post_others(self, part: int, time: int) -> None:
+        """Post the levels of all other parts, after the first solo has begun or the last ended."""
+        for other, s in self._settings.items():
+            if other != part and not (s.muted or s.soloed):
+                self._serial += 1
+                self._post(Level(time, other, self._heard_db(s), s.pan, self._serial))
+
+    def _heard_db(self, settings: Settings) -> float:
+        """The level of a part, with mute and solo: -inf..24 dB."""
+        silent = settings.muted or (self._soloing and not settings.soloed)
+        return -math.inf if silent else settings.level_db
 
     def _settle(self, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Let no part stand on a patch that is gone: it takes the first one's name, or the new one.

@@ -129,6 +129,21 @@ def test_a_controller_is_learnt_shown_and_freed(tabs: Tabs, server: PagedServer)
     assert server.ask("/midi/map") == []
 
 
+def test_mute_and_solo_of_a_strip(tabs: Tabs, server: PagedServer) -> None:
+    tab, other = tabs.open(server.url), tabs.open(server.url)
+    for page in (tab, other):
+        page.locator(".tabs [data-panel=mix]").click()
+    strips = other.locator("#panel-mix .strip")
+    tab.get_by_label("Mute part 2").click()
+    expect(strips.nth(1)).to_have_class("strip silent")
+    tab.get_by_label("Mute part 2").click()
+    tab.get_by_label("Solo part 3").click()
+    expect(other.locator(".strip.silent")).to_have_count(15)
+    assert server.ask("/part/2/mute") == [0] and server.ask("/part/3/solo") == [1]
+    server.send("/part/3/solo", 0)
+    expect(other.locator(".strip.silent")).to_have_count(0)
+
+
 def test_messages_of_a_daw_are_shown_with_what_was_wrong(tabs: Tabs, server: PagedServer) -> None:
     tab = tabs.open(server.url)
     tab.locator(".tabs [data-panel=monitor]").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
 
@@ -220,3 +221,39 @@ def test_what_is_scheduled_does_not_bring_back_what_was(desk, book):
     assert desk.settings(1).patch == "harp"
     assert window.embedding[0].tolist() == pytest.approx(desk.effective(1))
     assert window.gain[0] == pytest.approx(stereo_gain(0, desk.settings(1).pan))
+
+
+def test_a_muted_part_is_silent_and_a_patch_leaves_it_so(desk, posted):
+    desk.mute(2, True, 10)
+    desk.patch(2, "organ", 20)
+    desk.mute(2, False, 30)
+    levels = [event for event in posted if isinstance(event, Level)]
+    assert levels == [
+        Level(10, 2, -math.inf, 0.0),
+        Level(20, 2, -math.inf, 0.5),
+        Level(30, 2, -6.0, 0.5),
+    ]
+
+
+def test_while_parts_are_soloed_only_they_are_heard(desk, posted):
+    def heard() -> set[int]:
+        """The parts that a listener who took all events would hear."""
+        latest = {event.part: event.gain_db for event in posted if isinstance(event, Level)}
+        return {part for part in PARTS if latest.get(part, 0.0) > -math.inf}
+
+    desk.mute(4, True)
+    desk.solo(2, True)
+    assert heard() == {2}
+    desk.solo(3, True)
+    desk.solo(4, True)  # mute is stronger
+    assert heard() == {2, 3}
+    desk.patch(2, "harp")
+    desk.patch(5, "harp")
+    assert heard() == {2, 3}
+    desk.solo(2, False)
+    assert heard() == {3}
+    for part in (3, 4):
+        desk.solo(part, False)
+    assert heard() == {*PARTS} - {4}
+    serials = [event.serial for event in posted]
+    assert serials == sorted(serials)
