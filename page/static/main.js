@@ -9,6 +9,7 @@ import "./monitor.js";
 import "./patches.js";
 import "./scope.js";
 import "./shape.js";
+import "./song.js";
 import { link } from "./link.js";
 import { store } from "./store.js";
 import { toast } from "./toast.js";

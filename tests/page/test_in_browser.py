@@ -15,6 +15,7 @@ from tests.page.browser import (
     hear,
     needs_chromium,
 )
+from tests.page.test_server import midi_file
 from trainer.bank.check import in_tune
 
 pytestmark = needs_chromium
@@ -142,6 +143,29 @@ def test_mute_and_solo_of_a_strip(tabs: Tabs, server: PagedServer) -> None:
     assert server.ask("/part/2/mute") == [0] and server.ask("/part/3/solo") == [1]
     server.send("/part/3/solo", 0)
     expect(other.locator(".strip.silent")).to_have_count(0)
+
+
+def test_a_midi_file_that_is_dropped_is_played(tabs: Tabs, server: PagedServer) -> None:
+    server.send("/part/1/patch", "church-organ")
+    tab, other = tabs.open(server.url), tabs.open(server.url)
+    dropped = tab.evaluate_handle(
+        """bytes => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], "one.mid"));
+          return transfer;
+        }""",
+        list(midi_file((0.0, 69), (60.0, 69))),
+    )
+    tab.dispatch_event("main", "drop", {"dataTransfer": dropped})
+    rate, heard = hear(tab)
+    assert in_tune(heard, 69, rate)
+    expect(other.locator("#song")).to_have_attribute("title", "Stop one.mid (1:00)")
+    other.locator("#song").click()
+    expect(tab.locator("#song")).to_have_text("File")
+    tab.locator("#file").set_input_files(
+        {"name": "bad.mid", "mimeType": "audio/midi", "buffer": b"none"}
+    )
+    expect(tab.locator("#toast")).to_contain_text("bad.mid: not a MIDI file")
 
 
 def test_messages_of_a_daw_are_shown_with_what_was_wrong(tabs: Tabs, server: PagedServer) -> None:
