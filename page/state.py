@@ -59,6 +59,7 @@ class Follower:
         self._bound: Mapping[int, str] | None = None
         self._waiting: str | None = None
         self._logged = 0
+        self._desks: tuple[str, ...] | None = None
         self._song: Song | None = None
 
     def greeting(self) -> Json:
@@ -82,7 +83,7 @@ class Follower:
         }
 
     def changes(self) -> Json:
-        """What has changed since the last call: patches, parts, MIDI learn, song, messages."""
+        """What has changed since the last call: patches, parts, snapshots, MIDI learn and so on."""
         told: Json = {}
         desk = self._desk
         patches, own = self._patches_now(), set(desk.book.own_names)
@@ -98,6 +99,9 @@ class Follower:
         if (bound, waiting) != (self._bound, self._waiting):
             told["learnt"] = {"bound": dict(bound), "waiting": waiting}
             self._bound, self._waiting = bound, waiting
+        if desk.snapshots.names is not self._desks:
+            self._desks = desk.snapshots.names
+            told["desks"] = list(self._desks)
         if self._songs.playing is not self._song:
             self._song = self._songs.playing
             told["song"] = self._song and _song(self._song, self._clock)

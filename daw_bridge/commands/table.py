@@ -49,6 +49,7 @@ def _patch(name: str) -> Argument:
 
 
 OWN_PATCH = Argument("patch", Kind.TEXT)
+SNAPSHOT = Argument("name", Kind.TEXT)
 CHANNEL = _whole("channel", PARTS[0], PARTS[-1])
 ANY_CHANNEL = _whole("channel", 0, PARTS[-1])
 KEY = _whole("key", 0, 127)
@@ -263,6 +264,45 @@ PATCHES = Group(
     ),
 )
 
+SNAPSHOTS = Group(
+    "Snapshots of the desk",
+    (
+        _question(
+            "/desk/list",
+            "Answers the names of all snapshots.",
+            lambda s: tuple(s.desk.snapshots.names),
+        ),
+        Command(
+            "/desk/save",
+            "Saves all parts as they stand: patch, timbre, knobs, morph, gain, pan, volume, "
+            "expression, mute and solo.",
+            Access.WRITE,
+            arguments=(
+                Argument("name", Kind.TEXT),
+                Argument("overwrite", Kind.WHOLE, 0, 1, optional=True, default=0),
+            ),
+            act=actions.keep_desk,
+            reply="/desk/save.reply",
+        ),
+        Command(
+            "/desk/recall",
+            "Lets all parts stand as in a snapshot. Notes sound on.",
+            Access.WRITE,
+            arguments=(SNAPSHOT,),
+            act=actions.recall_desk,
+            reply="/desk/recall.reply",
+        ),
+        Command(
+            "/desk/delete",
+            "Deletes a snapshot.",
+            Access.WRITE,
+            arguments=(SNAPSHOT,),
+            act=actions.delete_desk,
+            reply="/desk/delete.reply",
+        ),
+    ),
+)
+
 SERVER = Group(
     "The server",
     (
@@ -371,5 +411,5 @@ ALIASES = Group(
     ),
 )
 
-GROUPS = (NOTES, SOUND, PATCHES, SERVER, MIDI_LEARN, ALIASES)
+GROUPS = (NOTES, SOUND, PATCHES, SNAPSHOTS, SERVER, MIDI_LEARN, ALIASES)
 COMMANDS = tuple(command for group in GROUPS for command in group.commands)

@@ -25,6 +25,7 @@ from common.window import PARTS
 from daw_bridge.desk.learn import MidiMap, knobs_of
 from daw_bridge.desk.patch_book import PatchBook
 from daw_bridge.desk.settings import Embedding, Range, Settings
+from daw_bridge.desk.snapshots import KeptPart, Snapshots
 from daw_bridge.events import Bend, Event, Level, Timbre
 
 MARGIN = 0.25
@@ -41,9 +42,10 @@ class Desk:
 
     book: the bank; post: where events go, in the order of the changes; now: the time in samples
     for changes without one; midi_map: the file of learnt controllers, None if they are not to be
-    kept. Parts start on the first patch of the book; `announce` tells the engine so. A method that
-    raises ValueError, in one line, has changed nothing. reach: the range of each coordinate;
-    patches beyond it are logged when the desk is made.
+    kept; snapshots: the folder of snapshots, likewise. Parts start on the first patch of the book;
+    `announce` tells the engine so. A method that raises ValueError, in one line, has changed
+    nothing. reach: the range of each coordinate; patches beyond it are logged when the desk is
+    made.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class Desk:
         post: Callable[[Event], object],
         now: Callable[[], int],
         midi_map: Path | None = None,
+        snapshots: Path | None = None,
     ) -> None:
         self.book = book
         self.learnt = MidiMap(midi_map, self._has_knob)
+        self.snapshots = Snapshots(snapshots)
         self.reach = tuple(map(_wider, book.span))
         self._post = post
         self._now = now
@@ -76,6 +80,27 @@ class Desk:
     def settings(self, part: int) -> Settings:
         """The knobs of a part as they are now; later changes do not alter the answer."""
         return self._settings[part]
+
+    def parts(self) -> Mapping[int, Settings]:
+        """The knobs of all parts as they are now."""
+        return dict(self._settings)
+
+    def recall(self, parts: Mapping[int, KeptPart], time: int | None = None) -> None:
+        """Let parts stand as in a snapshot. A patch that is gone is called by the first one's name.
+
+        ValueError if a part has not as many coordinates as the bank; then nothing has changed.
+        """
+        size = self.book.embedding_size
+        for part, kept in parts.items():
+            if len(kept.embedding) != size:
+                raise ValueError(
+                    f"snapshot: part {part}: embedding: expected {size} numbers, "
+                    f"got {len(kept.embedding)}"
+                )
+        for part, kept in parts.items():
+            stood = replace(kept, embedding=self._within(kept.embedding))
+            self.turn(part, time, stood.over, post_all=True)
+        self._settle()
 
     def effective(self, part: int) -> Embedding:
         """The embedding that the part plays: its base, moved by its knobs, within reach."""

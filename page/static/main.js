@@ -4,6 +4,7 @@ import "./theme.js";
 import "./keyboard.js";
 import "./listen.js";
 import "./map.js";
+import "./desks.js";
 import "./mixer.js";
 import "./monitor.js";
 import "./patches.js";

@@ -218,6 +218,34 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
         assert server.ask("/part/1/timbre") == pytest.approx([0.25, 0.5])
 
 
+def test_the_desk_is_saved_recalled_and_stands_again_after_a_restart(
+    tabs: Tabs, tmp_path: Path
+) -> None:
+    folder = tmp_path / "desks"
+    with PagedServer("--desk", str(folder)) as server:
+        tab, other = tabs.open(server.url), tabs.open(server.url)
+        for page in (tab, other):
+            page.locator(".tabs [data-panel=mix]").click()
+        server.send("/part/3/patch", "trumpet")
+        server.send("/part/3/pan", -1)
+        expect(tab.get_by_label("Patch of part 3")).to_have_value("trumpet")
+        tab.locator("#desk-name").fill("two trumpets")
+        tab.locator("#desk button", has_text="Save").click()
+        expect(other.locator("#desks option")).to_have_count(2)
+        server.send("/part/3/patch", "orchestral-harp")
+        other.locator("#desks").select_option("two trumpets")
+        expect(tab.get_by_label("Patch of part 3")).to_have_value("trumpet")
+        assert server.ask("/part/3/pan") == [-1]
+        server.send("/part/3/patch", "orchestral-harp")
+        assert server.stop()[0] == 0
+    with PagedServer("--desk", str(folder)) as server:
+        assert server.ask("/part/3/patch") == ["orchestral-harp"]
+        assert server.ask("/desk/list") == ["two trumpets"]
+        assert any(line.startswith("desk ") and "as it stood" in line for line in server.lines)
+    with PagedServer("--desk", str(folder), "--patch", "trumpet") as server:
+        assert server.ask("/part/3/patch") == ["trumpet"]
+
+
 def test_a_page_comes_back_after_the_server(tabs: Tabs) -> None:
     with PagedServer() as server:
         tab = tabs.open(server.url)
