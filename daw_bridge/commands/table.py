@@ -85,6 +85,19 @@ def _setting(
     return Command(address, help, access, (CHANNEL, *place), arguments, act, ask, timed=True)
 
 
+def _step(name: str, help: str, by: int) -> Command:
+    """A push button below /part/<channel>/patch that takes a neighbour of the patch."""
+    return Command(
+        f"/part/<channel>/patch/{name}",
+        help,
+        Access.TRIGGER,
+        (CHANNEL,),
+        (PRESS,),
+        act=lambda s, time, part: (s.desk.step(part, by, time),),
+        timed=True,
+    )
+
+
 def _question(address: str, help: str, ask: Ask) -> Command:
     """A command that only answers, also to a push button."""
     access = Access.READ | Access.TRIGGER
@@ -140,6 +153,8 @@ SOUND = Group(
             lambda s, time, part, name: s.desk.patch(part, name, time),
             lambda s, part: (s.desk.settings(part).patch,),
         ),
+        _step("next", "Chooses the next patch of /patch/list, and answers its name.", 1),
+        _step("previous", "Chooses the patch before, and answers its name.", -1),
         _setting(
             "timbre",
             "Moves the part in the timbre space of the bank.",
@@ -336,8 +351,8 @@ MIDI_LEARN = Group(
     (
         Command(
             "/midi/learn",
-            "Lets a controller turn a knob on every channel: this controller, or the next one that "
-            "moves. Without a knob, stops waiting for one.",
+            "Lets a controller turn a knob on every channel, or something else of a part: this "
+            "controller, or the next one that moves. Without a knob, stops waiting for one.",
             Access.WRITE,
             arguments=(
                 Argument("knob", Kind.TEXT, optional=True, from_bank=FromBank.TURNABLE),

@@ -168,6 +168,14 @@ class Desk:
 
         self.turn(part, time, taken, post_all=True)
 
+    def step(self, part: int, by: int, time: int | None = None) -> str:
+        """Take the patch some steps on from the part's own, from the last to the first."""
+        names = list(self.book.names)
+        now = self._settings[part].patch
+        name = names[(names.index(now) + by) % len(names)] if now in names else names[0]
+        self.patch(part, name, time)
+        return name
+
     def program(self, part: int, program: int, time: int | None = None) -> None:
         """Take the patch of a General MIDI program 0..127. ValueError if the bank has none."""
         name = self.book.programs.get(program)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +129,24 @@ def test_a_controller_is_learnt_shown_and_freed(tabs: Tabs, server: PagedServer)
     tab.locator("#knobs .badge").first.click()
     expect(other.locator("#knobs .badge").first).to_be_hidden()
     assert server.ask("/midi/map") == []
+
+
+def test_the_morph_and_the_next_patch_are_learnt(tabs: Tabs, server: PagedServer) -> None:
+    server.send("/part/1/patch", "grand-piano")
+    tab = tabs.open(server.url)
+    for place, controller in (("#morphing", 22), ("#next", 23)):
+        tab.locator("#learn").click()
+        tab.locator(place).click()
+        expect(tab.locator(place)).to_have_class(re.compile("waiting"))
+        for value in (127, 0):
+            server.send("/part/1/cc", controller, value)
+        expect(tab.locator(f"{place} .badge")).to_have_text(f"CC {controller}")
+    assert server.ask("/midi/map") == [22, "morph", 23, "patch/next"]
+    expect(tab.locator("#title")).to_have_text("grand piano")
+    server.send("/part/1/cc", 23, 127)
+    expect(tab.locator("#title")).to_have_text("electric piano")
+    for controller in (22, 23):
+        server.send("/midi/forget", controller)
 
 
 def test_mute_and_solo_of_a_strip(tabs: Tabs, server: PagedServer) -> None:

@@ -105,6 +105,13 @@ def test_controllers_are_learnt_and_forgotten(say):
     assert say("/midi/map") == ("/midi/map.reply", (22, "timbre/1"))
 
 
+def test_push_buttons_step_through_the_patches(say):
+    assert say("/part/3/patch/next") == ("/part/3/patch/next", ("organ",))
+    assert say("/part/3/patch/next", 0) is None
+    assert say("/part/3/patch/previous", 1) == ("/part/3/patch/previous", ("piano",))
+    assert say("/part/3/patch") == ("/part/3/patch", ("piano",))
+
+
 def test_panic_silences_every_part_now(say, inbox):
     say("/part/1/note", 60, 100)
     say("/panic")
