@@ -24,6 +24,7 @@ from common.checks import brief
 from common.window import PARTS
 from daw_bridge.desk.learn import MidiMap, knobs_of
 from daw_bridge.desk.patch_book import PatchBook
+from daw_bridge.desk.programs import family_of, nearest
 from daw_bridge.desk.settings import Embedding, Range, Settings
 from daw_bridge.desk.snapshots import KeptPart, Snapshots
 from daw_bridge.events import Bend, Event, Level, Timbre
@@ -68,6 +69,8 @@ class Desk:
             self._log_if_beyond(name)
         first = self.fresh(book.names[0])
         self._settings = {part: first for part in PARTS}
+        self._replaced: set[int] = set()
+        """Programs that another patch has been taken for."""
         self._soloing = False
         """Whether any part is soloed: then the others are silent."""
         self._serial = 0
@@ -177,12 +180,22 @@ class Desk:
         return name
 
     def program(self, part: int, program: int, time: int | None = None) -> None:
-        """Take the patch of a General MIDI program 0..127. ValueError if the bank has none."""
-        name = self.book.programs.get(program)
-        if name is None:
-            known = ", ".join(map(str, sorted(self.book.programs))) or "none"
+        """Take the patch of a General MIDI program 0..127, or the nearest; that is logged once.
+
+        ValueError if nothing is near it.
+        """
+        programs = self.book.programs
+        taken = nearest(program, programs)
+        if taken is None:
+            known = ", ".join(map(str, sorted(programs))) or "none"
             raise ValueError(f"program: no patch for {program}; this bank has: {known}")
-        self.patch(part, name, time)
+        if taken != program and program not in self._replaced:
+            self._replaced.add(program)
+            _log.warning(
+                "no patch for program %d (%s): %s is the nearest",
+                *(program, family_of(program), programs[taken]),
+            )
+        self.patch(part, programs[taken], time)
 
     def gain_db(self, part: int, gain_db: float, time: int | None = None) -> None:
         """Set the gain over the patch as trained, -120..24 dB."""

@@ -59,9 +59,19 @@ def test_a_patch_brings_knobs_gain_and_pan_but_not_the_mixers_level(desk, posted
 def test_programs_find_their_patches(desk):
     desk.program(1, 19)
     assert desk.settings(1).patch == "organ"
-    with pytest.raises(ValueError, match="program: no patch for 7; this bank has: 0, 19"):
-        desk.program(1, 7)
+    with pytest.raises(ValueError, match="program: no patch for 127; this bank has: 0, 19"):
+        desk.program(1, 127)
     assert desk.settings(1).patch == "organ"
+
+
+def test_a_program_without_a_patch_is_the_nearest_one_and_that_is_said_once(desk, caplog):
+    for program in (68, 68, 5):  # an oboe and an electric piano, to a piano and an organ
+        desk.program(3, program)
+    assert desk.settings(3).patch == "piano"
+    assert [record.getMessage() for record in caplog.records] == [
+        "no patch for program 68 (reed): organ is the nearest",
+        "no patch for program 5 (piano): piano is the nearest",
+    ]
 
 
 def test_a_morph_ends_on_its_patches(desk):
@@ -93,7 +103,7 @@ def test_a_part_stands_on_a_morph_until_its_base_is_moved(desk):
     [
         (lambda d: d.morph(1, "piano", "kazoo", 0.5), "no 'kazoo' in this bank; it has: piano"),
         (lambda d: d.patch(1, "../../etc/passwd"), "patch: no '../../etc/passwd'"),
-        (lambda d: d.program(1, 7), "program: no patch for 7; this bank has: 0, 19"),
+        (lambda d: d.program(1, 127), "program: no patch for 127; this bank has: 0, 19"),
         (lambda d: d.save(1, "../x"), "patch name '../x'"),
         (lambda d: d.save(1, "organ"), "taken"),
     ],
