@@ -94,6 +94,24 @@ def rename(session: Session, time: int, name: str, new: str) -> Answer:
     return name, new
 
 
+def keep_desk(session: Session, time: int, name: str, overwrite: int) -> Answer:
+    """Save a snapshot of the desk."""
+    session.desk.snapshots.save(name, session.desk.parts(), bool(overwrite))
+    return (name,)
+
+
+def recall_desk(session: Session, time: int, name: str) -> Answer:
+    """Let the desk stand as in a snapshot."""
+    session.desk.recall(session.desk.snapshots.read(name), time)
+    return (name,)
+
+
+def delete_desk(session: Session, time: int, name: str) -> Answer:
+    """Delete a snapshot."""
+    session.desk.snapshots.delete(name)
+    return (name,)
+
+
 def learn(session: Session, time: int, knob: str | None, controller: int | None) -> None:
     """Let a controller turn a knob: this controller, or the next one that moves."""
     if knob is None or controller is None:
