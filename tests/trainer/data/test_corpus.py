@@ -75,16 +75,18 @@ def pieces(count: int) -> list[Piece]:
 
 
 def test_files_are_found_at_any_depth_whatever_the_case_of_their_names(tmp_path):
-    for name in ("b.mid", "deep/er/a.MIDI", "a.Mid", "notes.txt", "deep/mid"):
+    for name in ("b.mid", "deep/er/a.MIDI", "a.Mid", "c.rmi", "d.KAR", "notes.txt", "deep/mid"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "folder.mid").mkdir()
-    assert find_files(tmp_path) == ["a.Mid", "b.mid", "deep/er/a.MIDI"]
+    assert find_files(tmp_path) == ["a.Mid", "b.mid", "c.rmi", "d.KAR", "deep/er/a.MIDI"]
 
 
 def test_a_folder_without_music_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"no MIDI files \(.mid, .midi\) in it or below"):
+    with pytest.raises(
+        ValueError, match=r"no MIDI files \(.mid, .midi, .kar, .rmi\) in it or below"
+    ):
         find_files(tmp_path)
     with pytest.raises(ValueError, match="absent: no such folder"):
         find_files(tmp_path / "absent")
