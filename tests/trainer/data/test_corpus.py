@@ -11,7 +11,8 @@ import mido
 import pytest
 
 from daw_bridge.events import SUSTAIN, NoteOff, NoteOn, Pedal
-from daw_bridge.midi.file import DRUMS, read_midi_file
+from daw_bridge.midi.file import read_midi_file
+from daw_bridge.midi.sysex import DRUMS
 from trainer.data.corpus import (
     Piece,
     corpus_digest,
@@ -187,7 +188,10 @@ def test_an_odd_file_keeps_every_note_and_every_pedal(tmp_path):
             mido.MetaMessage("set_tempo", tempo=1_000_000, time=480),
         ],
         [on(note=60, velocity=90), off(note=60, time=960)],
-        [on(note=60, velocity=50, time=240, channel=1), on(note=60, velocity=0, time=240)],
+        [
+            on(note=60, velocity=50, time=240, channel=1),
+            on(note=60, velocity=0, time=240, channel=1),
+        ],
         [cc(control=64, value=64, time=120), cc(control=64, value=63, time=1_080)],
         [on(note=36, velocity=99, channel=DRUMS - 1), off(note=36, time=100, channel=DRUMS - 1)],
     ]
