@@ -26,8 +26,25 @@ from dataclasses import replace
 
 from daw_bridge import events
 from daw_bridge.desk.desk import Desk
-from daw_bridge.desk.learn import COORDINATE_KNOB, GAIN, MORPH, NEXT, PAN, PREVIOUS
-from daw_bridge.desk.settings import BEND, BEND_RANGE, NO_PARAMETER, Settings, around
+from daw_bridge.desk.halves import Halves
+from daw_bridge.desk.learn import (
+    COORDINATE_KNOB,
+    GAIN,
+    MORPH,
+    NEXT,
+    NRPN,
+    PAN,
+    PREVIOUS,
+    Source,
+)
+from daw_bridge.desk.settings import (
+    BEND,
+    BEND_RANGE,
+    NO_PARAMETER,
+    OWN_PARAMETERS,
+    Settings,
+    around,
+)
 from daw_bridge.events import Event, Pedal
 
 BRIGHTNESS = "brightness"
@@ -41,18 +58,17 @@ GAIN_DOWN_DB, GAIN_UP_DB = 36.0, 12.0
 class Controllers:
     """Turns controllers and wheels into changes of a desk, and pedals into posts.
 
-    It keeps nothing itself. part is 1..16, time is in samples.
+    part is 1..16, time is in samples. One thread calls it.
     """
 
     def __init__(self, desk: Desk, post: Callable[[Event], object]) -> None:
         self._desk = desk
         self._post = post
+        self._halves = Halves()
 
     def control(self, part: int, controller: int, value: float, time: int) -> bool:
         """Act on a controller 0..127 at a value 0..127. False if it has no meaning here."""
-        knob = self._desk.learnt.knob_for(controller, value)
-        if knob is not None:
-            self._turn_learnt(part, knob, value, time)
+        if self._learnt(part, controller, value, time):
             return True
         match controller:
             case 1:
@@ -67,9 +83,9 @@ class Controllers:
                 self._post(Pedal(time, part, controller, value >= 64))
             case 6 | 38:
                 return self._enter(part, controller, round(value), time)
-            case 98 | 99:  # a parameter of some maker: none is known here
-                self._desk.turn(part, time, lambda s: replace(s, parameter=NO_PARAMETER))
-                return False
+            case 98 | 99:
+                msb = controller == 99
+                self._desk.turn(part, time, lambda s: s.with_parameter(msb, round(value), own=True))
             case 100 | 101:
                 msb = controller == 101
                 self._desk.turn(part, time, lambda s: s.with_parameter(msb, round(value)))
@@ -143,6 +159,26 @@ class Controllers:
             return False
         self._turn_coordinate(part, i, value, time)
         return True
+
+    def _learnt(self, part: int, controller: int, value: float, time: int) -> bool:
+        """Do what has been learnt; False if this controller has learnt nothing."""
+        source: Source = controller
+        upper, parameter = self._halves.upper_of(part, controller), self._own_parameter(part)
+        lower = controller == 38
+        if controller in (6, 38) and parameter is not None:
+            source = f"{NRPN}{parameter}"
+        elif upper is not None and controller not in self._desk.learnt.bound:
+            source, lower = upper, True
+        both = self._halves.take(part, source, value, lower)
+        knob = self._desk.learnt.knob_for(source, value, lower)
+        if knob is not None:
+            self._turn_learnt(part, knob, both, time)
+        return knob is not None
+
+    def _own_parameter(self, part: int) -> int | None:
+        """The number of the maker's own parameter that is chosen, None if none is."""
+        number = self._desk.settings(part).parameter - OWN_PARAMETERS
+        return number if 0 <= number < NO_PARAMETER else None
 
     def _turn_learnt(self, part: int, knob: str, value: float, time: int) -> None:
         if knob in self._desk.book.knobs:

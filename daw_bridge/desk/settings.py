@@ -26,6 +26,9 @@ CENTRE = 64
 BEND_RANGE, NO_PARAMETER = 0, 0x3FFF
 """Numbers of MIDI's registered parameters (RPN): the range of the pitch wheel, and none."""
 
+OWN_PARAMETERS = 0x4000
+"""What is added to the numbers of parameters that each maker has of its own (NRPN)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -35,8 +38,9 @@ class Settings:
     the base lies between the two after a morph, None if it does not; knobs: name -> 0..1; home,
     home_knobs: base and knobs as a patch, a morph or OSC set them last, where a controller at 64
     leaves them; pan: -1 left to 1 right; volume, expression and wheel: 0..127; bend: semitones;
-    bend_range: semitones that the pitch wheel bends at its end; parameter: number of the registered
-    parameter that data entry sets; muted, soloed: switches of the mixer, which patches leave alone.
+    bend_range: semitones that the pitch wheel bends at its end; parameter: number of the parameter
+    that data entry sets, see `OWN_PARAMETERS`; muted, soloed: switches of the mixer, which patches
+    leave alone.
     """
 
     patch: str
@@ -103,11 +107,16 @@ class Settings:
         moved = self._moved(i, around(min(ends[0], home), home, max(ends[1], home), value))
         return self if moved == self.embedding else replace(self, embedding=moved, morph=None)
 
-    def with_parameter(self, msb: bool, value: int) -> Settings:
-        """With other upper (msb) or lower 7 bits in the number of the registered parameter."""
-        high, low = divmod(self.parameter, 128)
+    def with_parameter(self, msb: bool, value: int, own: bool = False) -> Settings:
+        """With other upper (msb) or lower 7 bits in the number of the parameter.
+
+        own: whether it is one of a maker's own.
+        """
+        first = OWN_PARAMETERS if own else 0
+        number = self.parameter - first
+        high, low = divmod(number if 0 <= number <= NO_PARAMETER else NO_PARAMETER, 128)
         high, low = (value, low) if msb else (high, value)
-        return replace(self, parameter=128 * high + low)
+        return replace(self, parameter=first + 128 * high + low)
 
     def between(self, a: Settings, b: Settings, amount: float) -> Settings:
         """With base, knobs and gain on the line from a to b; the mod wheel then morphs so, too.
