@@ -22,6 +22,7 @@ from synth.bank.patch_file import Coordinate
 from synth.mel import Analysis, wide_edges
 from synth.mel2mel.network import KNOBS, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNetConfig
+from synth.vocoders.wavenet.vocoder import check_fits
 
 known_keys_only = with_config(ConfigDict(extra="forbid"))
 
@@ -108,15 +109,11 @@ def check_bank_content(where: str, content: Any) -> BankFile:
         wide_edges(file.mel2mel_config.analysis)
     except ValueError as error:
         raise ValueError(f"{where}: audio: {error}") from None
-    if wavenet and wavenet.hop != audio.hop:
-        raise ValueError(
-            f"{where}: audio: hop: expected {wavenet.hop} for a wavenet, got {audio.hop}"
-        )
-    if wavenet and wavenet.guide and audio.wide_bands:
-        raise ValueError(
-            f"{where}: audio: wide_bands: expected 0 for a wavenet with a guide, "
-            f"got {audio.wide_bands}"
-        )
+    if wavenet:
+        try:
+            check_fits(wavenet, file.mel2mel_config.analysis)
+        except ValueError as error:
+            raise ValueError(f"{where}: audio: {error}") from None
     if wavenet and wavenet.emphasis and not wavenet.guide:
         raise ValueError(
             f"{where}: wavenet: emphasis: expected 0 without a guide, got {wavenet.emphasis}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from synth.bank.patch_file import save_patch
 from synth.mel import Analysis
 from synth.mel2mel.network import KNOBS, Mel2Mel, Mel2MelConfig, config_of
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
+from synth.vocoders.wavenet.vocoder import check_fits
 from trainer.bank.embedding_map import draw_map
 from trainer.bank.levels import level_patches
 from trainer.bank.plan import BankPlan
@@ -77,7 +78,8 @@ def make_bank(plan: BankPlan) -> Path:
         file = _needed(plan.wavenet / FILES[plan.weights], advice)
         wavenet, wavenet_notes = _trained_wavenet(file, analysis), read_notes(file)
         usual = {"loss": WAVENET_LOSS}
-        about["wavenet"] = training(plan.wavenet, "sample", file, usual, analysis)
+        drawn = replace(analysis, rate=analysis.rate * wavenet.config.hop // analysis.hop)
+        about["wavenet"] = training(plan.wavenet, "sample", file, usual, drawn)
         if dtype == torch.float32:
             _refine(wavenet, plan.wavenet)
     credits = {"midi": plan.midi_credit, "soundfont": plan.soundfont_credit}
@@ -140,8 +142,15 @@ def _trained_wavenet(weights: Path, analysis: Analysis) -> WaveNet:
         config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights))
     except TypeError as error:
         raise ValueError(f"{weights}: states sizes that no WaveNet has ({error})") from None
-    if (config.mels, config.hop) != (analysis.mels, analysis.hop):
-        raise ValueError(f"{weights}: does not fit the mel2mel (other mels or another hop)")
+    if config.mels != analysis.mels:
+        raise ValueError(
+            f"{weights}: does not fit the mel2mel: expected {config.mels} mel bands, "
+            f"got {analysis.mels}"
+        )
+    try:
+        check_fits(config, analysis)
+    except ValueError as error:
+        raise ValueError(f"{weights}: does not fit the mel2mel: {error}") from None
     network = WaveNet(config)
     load_weights(network, weights)
     return network
