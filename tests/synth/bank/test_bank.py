@@ -18,6 +18,7 @@ from synth.mel import Analysis
 from synth.mel2mel.network import Mel2MelConfig
 from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNetConfig
+from synth.vocoders.wavenet.wide import WideVocoder
 from tests.toy_bank import (
     ANALYSIS,
     GUIDED,
@@ -147,11 +148,18 @@ def test_a_wavenet_may_have_a_guide(tmp_path):
     assert "tensor layers.0.gate.weight is" in refusal(load_bank(bank.path).wavenet)
 
 
-def test_a_guide_needs_a_band_for_every_bin(tmp_path):
+def test_a_wavenet_with_a_guide_plays_banks_of_16_khz_and_multiples(tmp_path):
     folder = make_toy_bank(tmp_path / "guided", GUIDED)
-    edit(folder, put("audio", value={"rate": 32_000, "hop": 128, "window": 512, "wide_bands": 4}))
-    told = refusal(lambda: load_bank(folder))
-    assert told.endswith("audio: wide_bands: expected 0 for a wavenet with a guide, got 4")
+    wide = {"rate": 48_000, "hop": 384, "window": 1_536, "wide_bands": 4}
+    edit(folder, put("audio", value=wide))
+    vocoder, _ = choose_vocoder(load_bank(folder), "wavenet", "cpu")
+    assert isinstance(vocoder, WideVocoder) and vocoder.hop == 384
+    for name, value, complaint in (
+        ("hop", 128, "hop: expected 384 for a wavenet with a guide, got 128"),
+        ("rate", 44_100, "rate: expected a multiple of 16000 for a wavenet with a guide, got"),
+    ):
+        edit(folder, put("audio", value=wide | {name: value}))
+        assert f"bank.yaml: audio: {complaint}" in refusal(lambda: load_bank(folder))
 
 
 def put(*path: str | int, value: object) -> Callable[[dict], None]:
