@@ -18,6 +18,7 @@ from daw_bridge.commands.actions import Session
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.learn import read_map
 from daw_bridge.desk.snapshots import Keeper
+from daw_bridge.desk.watch import PatchWatch
 from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
@@ -118,6 +119,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             if not sink.is_device:
                 notes.append("open it to hear the sound")
             lines["page"] = bound.url + (f" ({'; '.join(notes)})" if notes else "")
+        if bank.own:
+            stack.callback(PatchWatch(player.desk).close)
         if desks:
             keeper = Keeper(player.desk.snapshots, player.desk.parts)
             stack.callback(keeper.close)

@@ -49,6 +49,8 @@ def _patch(name: str) -> Argument:
 
 
 OWN_PATCH = Argument("patch", Kind.TEXT)
+AUTHOR = Argument("author", Kind.TEXT)
+TAGS = Argument("tags, with commas between them", Kind.TEXT)
 SNAPSHOT = Argument("name", Kind.TEXT)
 CHANNEL = _whole("channel", PARTS[0], PARTS[-1])
 ANY_CHANNEL = _whole("channel", 0, PARTS[-1])
@@ -260,6 +262,46 @@ PATCHES = Group(
             reply="/patch/rename.reply",
         ),
         Command(
+            "/patch/duplicate",
+            "Copies a patch to one of your own.",
+            Access.WRITE,
+            arguments=(_patch("patch"), Argument("new name", Kind.TEXT)),
+            act=actions.duplicate,
+            reply="/patch/duplicate.reply",
+        ),
+        Command(
+            "/patch/export",
+            "Answers the name of a patch and the content of its file.",
+            Access.WRITE,
+            arguments=(_patch("patch"),),
+            act=actions.export_patch,
+            reply="/patch/export.reply",
+        ),
+        Command(
+            "/patch/import",
+            "Adds a patch of your own from the content of its file.",
+            Access.WRITE,
+            arguments=(Argument("name", Kind.TEXT), Argument("content", Kind.TEXT)),
+            act=actions.import_patch,
+            reply="/patch/import.reply",
+        ),
+        Command(
+            "/patch/describe",
+            "States the author and the tags of one of your own patches.",
+            Access.WRITE,
+            arguments=(OWN_PATCH, AUTHOR, TAGS),
+            act=actions.describe,
+            reply="/patch/describe.reply",
+        ),
+        Command(
+            "/patch/favourite",
+            "Makes a patch one of your favourites: 1, or no longer: 0.",
+            Access.WRITE,
+            arguments=(_patch("patch"), _whole("favourite", 0, 1)),
+            act=actions.favourite,
+            reply="/patch/favourite.reply",
+        ),
+        Command(
             "/patch/undo",
             "Undoes the last save, deletion or renaming since the start; answers the patches that "
             "it was about.",
@@ -270,7 +312,8 @@ PATCHES = Group(
         ),
         Command(
             "/patch/reload",
-            "Reads your own patches again; answers why files were left out, if any were.",
+            "Reads your own patches again, as happens by itself when files come or go; answers why "
+            "files were left out, if any were.",
             Access.TRIGGER,
             arguments=(PRESS,),
             act=lambda s, time: tuple(s.desk.reload()),

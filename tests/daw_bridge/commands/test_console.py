@@ -105,6 +105,17 @@ def test_controllers_are_learnt_and_forgotten(say):
     assert say("/midi/map") == ("/midi/map.reply", (22, "timbre/1"))
 
 
+def test_patches_are_copied_described_sent_and_liked(say, book):
+    assert say("/patch/duplicate", "organ", "mine") == ("/patch/duplicate.reply", ("organ", "mine"))
+    say("/patch/describe", "mine", " Ann ", "warm, pad,, warm")
+    assert (book.patch("mine").author, book.patch("mine").tags) == ("Ann", ("warm", "pad"))
+    assert say("/patch/export", "mine") == ("/patch/export.reply", ("mine", "2.0 -1.0"))
+    say("/patch/import", "sent", "3 4")
+    assert book.patch("sent").embedding == (3.0, 4.0)
+    say("/patch/favourite", "piano", 1)
+    assert book.favourites == {"piano"}
+
+
 def test_push_buttons_step_through_the_patches(say):
     assert say("/part/3/patch/next") == ("/part/3/patch/next", ("organ",))
     assert say("/part/3/patch/next", 0) is None
