@@ -52,10 +52,15 @@ def read_yaml(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
+    return parsed_yaml(str(path), text)
+
+
+def parsed_yaml(where: str, text: str) -> Any:
+    """What YAML text holds. ValueError, in one line that begins with where, if it is none."""
     try:
         return yaml.safe_load(text)
     except Exception as error:  # PyYAML lets many kinds escape where a tag belies its value
-        raise ValueError(f"{path}: not valid YAML ({_reason(error)})") from None
+        raise ValueError(f"{where}: not valid YAML ({_reason(error)})") from None
 
 
 def fit(where: str, content: Any, shape: type[T]) -> T:

@@ -32,12 +32,21 @@ def user_patches(bank: str) -> Path:
     It lies in the system's folder for data, such as ~/.local/share/melstream/patches. One in
     ~/.melstream/patches is used where it lies. Raises ValueError when there is no home folder.
     """
+    return _user_data("patches", bank)
+
+
+def user_desks(bank: str) -> Path:
+    """The folder of the user's snapshots of the desk, likewise."""
+    return _user_data("desks", bank)
+
+
+def _user_data(kind: str, bank: str) -> Path:
     import platformdirs
 
     try:
-        earlier = Path.home() / f".{NAME}" / "patches" / bank
+        earlier = Path.home() / f".{NAME}" / kind / bank
     except RuntimeError:
         raise ValueError("there is no home folder") from None
     if earlier.exists():
         return earlier
-    return platformdirs.user_data_path(NAME, appauthor=False) / "patches" / bank
+    return platformdirs.user_data_path(NAME, appauthor=False) / kind / bank

@@ -29,13 +29,15 @@ class Inbox:
     """A bounded, time-ordered queue of events.
 
     late: events that came after their block and were moved to the start of a later one;
-    dropped: events refused because `limit` were waiting. Both counters only grow.
+    dropped: events refused because `limit` were waiting; panics: calls of `panic`. The counters
+    only grow.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.late = 0
         self.dropped = 0
+        self.panics = 0
         self._posting = threading.Lock()
         self._arrived: deque[Event | _Mark] = deque()
         self._waiting: list[tuple[int, int, Event]] = []
@@ -57,6 +59,7 @@ class Inbox:
         Timbres, levels and bends stay: they make no sound, and their senders rely on them.
         """
         with self._posting:
+            self.panics += 1
             kept = [event for event in self._drain() if isinstance(event, SETTINGS)]
             self._arrived.append(_Mark.PANIC)
             self._arrived.extend(kept)

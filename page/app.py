@@ -1,4 +1,4 @@
-"""The page's web application: static files, a socket for control and one for sound.
+"""The page's web application: static files, a socket for control and one for sound, and /song.
 
 Control, /control. The page sends a command as a JSON array, its address first, then its arguments:
 ["/part/1/note", 60, 100]. It gets JSON objects: {"hello": ...} first, then whatever changes
@@ -8,6 +8,9 @@ binary messages of columns (`Column.packed`), each with its length before it.
 Sound, /sound. The page gets binary messages: the number of the first sample, then 16-bit samples,
 left and right in turn. Where there is only silence, one message without samples says so, and the
 next one with samples says where the sound goes on.
+
+Song, /song. POST with a MIDI file as its body and ?name=NAME plays it, DELETE stops it. The answer
+is a JSON object, {"error": reason} if it cannot be played.
 
 A page that is slow or stalled gets less, and delays nobody: each has its own place in the trails,
 and what it misses is counted.
@@ -25,7 +28,9 @@ from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
-from starlette.routing import Mount, WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -37,6 +42,7 @@ from daw_bridge.events import SUSTAIN, NoteOff, Pedal
 from page.columns import SILENT, Columns
 from page.guard import Guard
 from page.messages import MessageLog, brief_text
+from page.song import MOST_BYTES, Songs
 from page.state import About, Follower
 from page.tap import Tap
 
@@ -80,12 +86,15 @@ class Application:
         self._about, self._session, self._clock = about, session, clock
         self._tap, self._columns, self._log = tap, columns, log
         self._console = Console(session)
+        self._songs = Songs(session, clock)
 
     def guarded(self, token: str) -> ASGIApp:
         """As an ASGI application that answers only its own page; token: see `Guard`."""
         routes = [
             WebSocketRoute("/control", self._control),
             WebSocketRoute("/sound", self._sound),
+            Route("/song", self._play_song, methods=["POST"]),
+            Route("/song", self._stop_song, methods=["DELETE"]),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ]
         return Guard(Starlette(routes=routes), token)
@@ -109,6 +118,19 @@ class Application:
                 return await socket.close(TRY_LATER)
             await socket.accept()
             await _until_one_ends(_until_gone(socket), self._play(socket, begun))
+
+    async def _play_song(self, request: Request) -> Response:
+        name = brief_text(request.query_params.get("name", "")) or "MIDI file"
+        try:
+            song = await self._songs.play(name, await _body(request, MOST_BYTES))
+        except ValueError as error:
+            self.refused += 1
+            return JSONResponse({"error": brief_text(str(error))}, 400)
+        return JSONResponse({"notes": song.notes, "drums": song.drums})
+
+    async def _stop_song(self, request: Request) -> Response:
+        self._songs.stop()
+        return JSONResponse({})
 
     @contextmanager
     def _watching(self) -> Iterator[int | None]:
@@ -156,7 +178,7 @@ class Application:
 
     async def _tell(self, socket: WebSocket) -> None:
         """Keep a page in step."""
-        follower = Follower(self._about, self._session.desk, self._log, self._session.status)
+        follower = Follower(self._about, self._session, self._log, self._songs, self._clock)
         held = [(p, k, v) for p, keys in self._columns.held.items() for k, v in keys.items()]
         greeting = follower.greeting() | follower.changes() | {"held": held}
         await socket.send_text(json.dumps(greeting))
@@ -234,6 +256,16 @@ def _command(text: str) -> list[Any]:
     if len(words) > MOST_ARGUMENTS or not all(isinstance(w, str | int | float) for w in words):
         raise ValueError(f"expected at most {MOST_ARGUMENTS} texts and numbers")
     return words
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """What a request brings. ValueError if that is more than so many bytes."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > most:
+            raise ValueError(f"expected a file of at most {most / 2**20:g} MiB")
+    return bytes(content)
 
 
 async def _next_text(socket: WebSocket) -> str | None:

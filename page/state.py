@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from common.patch import Patch
 from common.window import HIGHEST_KEY, LOWEST_KEY, PARTS
-from daw_bridge.desk.desk import Desk
+from daw_bridge.clock import AudioClock
+from daw_bridge.commands.actions import Session
 from daw_bridge.desk.settings import Settings
 from page.messages import Heard, MessageLog
+from page.song import Song, Songs
 
 Json = dict[str, Any]
 LEAST_DB = -120.0
@@ -41,19 +43,25 @@ class About:
 class Follower:
     """Keeps one page in step: `changes` tells what it has not been told yet.
 
-    status: the server's counters. Its caller's thread must not be the one that renders.
+    songs, clock: the piece that plays, and how far it is. Its caller's thread must not be the one
+    that renders.
     """
 
     def __init__(
-        self, about: About, desk: Desk, log: MessageLog, status: Callable[[], Mapping[str, Any]]
+        self, about: About, session: Session, log: MessageLog, songs: Songs, clock: AudioClock
     ) -> None:
-        self._about, self._desk, self._log, self._status = about, desk, log, status
+        self._about, self._session, self._log = about, session, log
+        self._songs, self._clock = songs, clock
+        self._desk = session.desk
         self._parts: dict[int, Settings] = {}
         self._patches: dict[str, Patch] = {}
         self._own: set[str] = set()
+        self._liked: set[str] = set()
         self._bound: Mapping[int, str] | None = None
         self._waiting: str | None = None
         self._logged = 0
+        self._desks: tuple[str, ...] | None = None
+        self._song: Song | None = None
 
     def greeting(self) -> Json:
         """What does not change: the server, its bank, and what its timbre space is like."""
@@ -76,13 +84,14 @@ class Follower:
         }
 
     def changes(self) -> Json:
-        """What has changed since the last call: patches, parts, learnt controllers, messages."""
+        """What has changed since the last call: patches, parts, snapshots, MIDI learn and so on."""
         told: Json = {}
         desk = self._desk
-        patches, own = self._patches_now(), set(desk.book.own_names)
-        if (patches, own) != (self._patches, self._own):
-            told["patches"] = [_patch(patch, name in own) for name, patch in patches.items()]
-            self._patches, self._own = patches, own
+        patches, book = self._patches_now(), desk.book
+        own, liked = set(book.own_names), set(book.favourites)
+        if (patches, own, liked) != (self._patches, self._own, self._liked):
+            told["patches"] = [_patch(p, n in own, n in liked) for n, p in patches.items()]
+            self._patches, self._own, self._liked = patches, own, liked
         for part in PARTS:
             settings = desk.settings(part)
             if settings is not self._parts.get(part):
@@ -92,6 +101,12 @@ class Follower:
         if (bound, waiting) != (self._bound, self._waiting):
             told["learnt"] = {"bound": dict(bound), "waiting": waiting}
             self._bound, self._waiting = bound, waiting
+        if desk.snapshots.names is not self._desks:
+            self._desks = desk.snapshots.names
+            told["desks"] = list(self._desks)
+        if self._songs.playing is not self._song:
+            self._song = self._songs.playing
+            told["song"] = self._song and _song(self._song, self._clock)
         if self._log.count != self._logged:
             heard = self._log.after(self._logged)
             told["messages"] = [_message(one) for one in heard]
@@ -107,13 +122,17 @@ class Follower:
 
     def status(self) -> Json:
         """The counters and latency terms of now."""
-        return {"status": dict(self._status())}
+        return {"status": dict(self._session.status())}
 
 
-def _patch(patch: Patch, own: bool) -> Json:
+def _patch(patch: Patch, own: bool, favourite: bool) -> Json:
     return {
         "name": patch.name,
         "own": own,
+        "favourite": favourite,
+        "author": patch.author,
+        "tags": list(patch.tags),
+        "date": patch.date,
         "embedding": list(patch.embedding),
         "knobs": dict(patch.knobs),
         "gain": patch.gain_db,
@@ -135,7 +154,14 @@ def _part(settings: Settings, effective: tuple[float, ...]) -> Json:
         "level": level if math.isfinite(level) else LEAST_DB,
         "pan": settings.pan,
         "bend": settings.bend,
+        "muted": settings.muted,
+        "soloed": settings.soloed,
     }
+
+
+def _song(song: Song, clock: AudioClock) -> Json:
+    elapsed = (clock.now() - song.start) / clock.rate
+    return {"name": song.name, "seconds": song.seconds, "elapsed": elapsed}
 
 
 def _message(heard: Heard) -> Json:

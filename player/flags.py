@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +12,7 @@ from annotated_types import Interval
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from common.checks import whole
-from common.folders import user_file, user_patches
+from common.folders import user_desks, user_file, user_patches
 from common.names import SamplerName, VocoderName
 from common.window import PARTS
 from page.address import HttpAddress
@@ -51,15 +52,7 @@ class CommonFlags:
 
     def patches_path(self) -> Path | None:
         """The folder of the user's patches, or None. ValueError where there is no place for it."""
-        if self.patches == "none":
-            return None
-        try:
-            if self.patches == "auto":
-                return user_patches(self.bank.resolve().name)
-            return Path(self.patches).expanduser()
-        except (RuntimeError, ValueError) as error:
-            reason = f"{error}; name a folder, or none".replace("..", ".")
-            raise ValueError(f"--patches {self.patches}: {reason}") from None
+        return _folder("--patches", self.patches, self.bank, user_patches)
 
     def midi_map_path(self) -> Path | None:
         """The file of learnt controllers, or None. ValueError where there is no place for it."""
@@ -81,6 +74,9 @@ class LiveFlags(CommonFlags):
 
     patch: Annotated[str | None, arg(metavar="NAME")] = None
     """Patch that every part starts with; by default the bank's first."""
+    desk: Annotated[str, arg(metavar="FOLDER")] = "auto"
+    """Folder of snapshots of the desk. The server starts with the desk as it stood at the last end,
+    unless there is a --patch. none: keeps no snapshots, and always starts anew."""
     lookahead: Annotated[Frames, arg(metavar="FRAMES")] = 0
     """Frames of 8 ms that the network may look ahead; the sound is that much later."""
     midi: Annotated[str, arg(metavar="PORT")] = "auto"
@@ -101,6 +97,10 @@ class LiveFlags(CommonFlags):
     """List the audio outputs and stop."""
     version: Annotated[bool, FlagCreatePairsOff] = False
     """Print the version and stop."""
+
+    def desk_path(self) -> Path | None:
+        """The folder of snapshots, or None. ValueError where there is no place for it."""
+        return _folder("--desk", self.desk, self.bank, user_desks)
 
     def osc_address(self) -> tuple[str, int] | None:
         """Host and port, or None for none. ValueError if it is no address."""
@@ -136,6 +136,19 @@ class RenderFlags(CommonFlags):
     def patches_of_parts(self) -> dict[int, str]:
         """Part -> patch, as --part says. ValueError names what is no channel and patch."""
         return dict(map(_part, self.part))
+
+
+def _folder(flag: str, asked: str, bank: Path, default: Callable[[str], Path]) -> Path | None:
+    """A folder of the user's for a bank, None for none. ValueError where there is no place."""
+    if asked == "none":
+        return None
+    try:
+        if asked == "auto":
+            return default(bank.resolve().name)
+        return Path(asked).expanduser()
+    except (RuntimeError, ValueError) as error:
+        reason = f"{error}; name a folder, or none".replace("..", ".")
+        raise ValueError(f"{flag} {asked}: {reason}") from None
 
 
 def _address(expected: str, text: str) -> tuple[str, int] | None:

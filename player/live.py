@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import time
 import webbrowser
@@ -16,6 +17,8 @@ from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.learn import read_map
+from daw_bridge.desk.snapshots import Keeper
+from daw_bridge.desk.watch import PatchWatch
 from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
@@ -40,6 +43,8 @@ from synth.limiter import KNEE, Limiter
 from synth.output.choice import open_sink, quiet_libraries
 from synth.output.sinks import Sink
 
+_log = logging.getLogger(__name__)
+
 BLOCK_FRAMES = 1
 """Frames rendered at once: 8 ms, the finest step there is."""
 
@@ -54,7 +59,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     first = bank.names[0] if flags.patch is None else flags.patch
     bank.patch(first)
     osc_address, midi_map = flags.osc_address(), flags.midi_map_path()
-    http_address = flags.http_address()
+    http_address, desks = flags.http_address(), flags.desk_path()
     if midi_map:
         read_map(midi_map)
     block_ms = 1000 * BLOCK_FRAMES / bank.analysis.frame_rate
@@ -71,9 +76,10 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         sink, found = open_sink(flags.audio, bank.analysis.rate, spare_ms, flags.record)
         sink = around(sink)
         engine = instrument.engine(flags.lookahead, flags.seed, Limiter(flags.gain))
-        player = Player(bank, engine, sink, midi_map)
+        player = Player(bank, engine, sink, midi_map, desks)
         for part in PARTS:
             player.desk.patch(part, first, 0)
+        stood = flags.patch is None and desks is not None and _as_it_stood(player.desk)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: player.stop())
         # Threads inherit it from the one that starts them.
@@ -102,6 +108,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             "sound": f"{found}{sink.describe()}",
             "midi": midi.summary.removeprefix("MIDI: "),
             "osc": _osc_line(player.osc),
+            "desk": f"as it stood ({desks}); --patch starts anew" if stood else "new",
             "latency": player.telemetry().latency_line(),
         }
         if bound:
@@ -112,6 +119,11 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             if not sink.is_device:
                 notes.append("open it to hear the sound")
             lines["page"] = bound.url + (f" ({'; '.join(notes)})" if notes else "")
+        if bank.own:
+            stack.callback(PatchWatch(player.desk).close)
+        if desks:
+            keeper = Keeper(player.desk.snapshots, player.desk.parts)
+            stack.callback(keeper.close)
         go_before_others(RENDERER)
         _print_banner(lines, player, midi_map)
         if not first_served:
@@ -131,11 +143,16 @@ class Player:
     """
 
     def __init__(
-        self, bank: Bank, engine: Engine, sink: Sink, midi_map: Path | None = None
+        self,
+        bank: Bank,
+        engine: Engine,
+        sink: Sink,
+        midi_map: Path | None = None,
+        snapshots: Path | None = None,
     ) -> None:
         self.inbox = Inbox()
         self.clock = AudioClock(bank.analysis.rate)
-        self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map)
+        self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map, snapshots)
         self.translator = MidiTranslator(self.desk, self.inbox.post)
         self.osc: OscServer | None = None
         self.page: PageServer | None = None
@@ -234,6 +251,17 @@ def open_page(
     session = Session(player.desk, player.inbox, player.status, version())
     columns = Columns(player.tap, analysis, float(KNEE))
     return PageServer(Application(about, session, player.clock, player.tap, columns, log), bound)
+
+
+def _as_it_stood(desk: Desk) -> bool:
+    """Let the desk stand as it did when the server ended; whether that is known."""
+    try:
+        last = desk.snapshots.last()
+        desk.recall(last, 0)
+    except ValueError as error:
+        _log.warning("%s; the desk starts anew", error)
+        return False
+    return bool(last)
 
 
 def _osc_line(osc: OscServer | None) -> str:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from common.files import whole_file
 from common.window import HIGHEST_KEY, LOWEST_KEY, PARTS
+from daw_bridge.desk.programs import nearest
 from daw_bridge.midi.file import DRUMS, TimedMessage, read_midi_file
 from player.bounce import bounce
 from player.flags import RenderFlags
@@ -118,7 +119,7 @@ def _playable(
             outside += 1
         elif kind != "program_change" or part not in chosen:
             playable.append(timed)
-            if kind == "program_change" and timed.message.program not in bank.programs:
+            if kind == "program_change" and nearest(timed.message.program, bank.programs) is None:
                 unknown.add(timed.message.program)
     if drums:
         notes = _notes(drums)

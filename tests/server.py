@@ -90,6 +90,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
             "none",
             "--patches",
             "none",
+            *(() if command else ("--desk", "none")),
             *rest,
         ],
         cwd=ROOT,

@@ -21,7 +21,10 @@ REPLY_S = 10.0
 STOP_S = 60.0
 MAX_PACKET = 65_535
 """Bytes of the largest UDP packet."""
-ALONE = "--audio none --midi none --midi-map none --patches none --osc 127.0.0.1:0 --http none"
+ALONE = (
+    "--audio none --midi none --midi-map none --patches none --desk none --osc 127.0.0.1:0 "
+    "--http none"
+)
 """Flags of a server that uses nothing of the machine but a free port."""
 
 

@@ -32,7 +32,10 @@ class FromBank(Enum):
 
     PATCH = "a patch of the bank"
     KNOB = "a knob of the bank"
-    TURNABLE = "a knob of the bank, or timbre/0, timbre/1 and so on for a coordinate"
+    TURNABLE = (
+        "a knob of the bank, timbre/0, timbre/1 and so on for a coordinate, gain_db, pan, morph, "
+        "patch/next or patch/previous"
+    )
     COORDINATE = "a coordinate of the bank's timbre space, counted from 0"
     EMBEDDING = (
         "one for each coordinate of the bank's timbre space, within the range of its instruments "

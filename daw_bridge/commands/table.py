@@ -49,6 +49,9 @@ def _patch(name: str) -> Argument:
 
 
 OWN_PATCH = Argument("patch", Kind.TEXT)
+AUTHOR = Argument("author", Kind.TEXT)
+TAGS = Argument("tags, with commas between them", Kind.TEXT)
+SNAPSHOT = Argument("name", Kind.TEXT)
 CHANNEL = _whole("channel", PARTS[0], PARTS[-1])
 ANY_CHANNEL = _whole("channel", 0, PARTS[-1])
 KEY = _whole("key", 0, 127)
@@ -82,6 +85,19 @@ def _setting(
     access = Access.READ | Access.WRITE
     address = f"/part/<channel>/{name}"
     return Command(address, help, access, (CHANNEL, *place), arguments, act, ask, timed=True)
+
+
+def _step(name: str, help: str, by: int) -> Command:
+    """A push button below /part/<channel>/patch that takes a neighbour of the patch."""
+    return Command(
+        f"/part/<channel>/patch/{name}",
+        help,
+        Access.TRIGGER,
+        (CHANNEL,),
+        (PRESS,),
+        act=lambda s, time, part: (s.desk.step(part, by, time),),
+        timed=True,
+    )
 
 
 def _question(address: str, help: str, ask: Ask) -> Command:
@@ -139,6 +155,8 @@ SOUND = Group(
             lambda s, time, part, name: s.desk.patch(part, name, time),
             lambda s, part: (s.desk.settings(part).patch,),
         ),
+        _step("next", "Chooses the next patch of /patch/list, and answers its name.", 1),
+        _step("previous", "Chooses the patch before, and answers its name.", -1),
         _setting(
             "timbre",
             "Moves the part in the timbre space of the bank.",
@@ -182,6 +200,20 @@ SOUND = Group(
             (_number("pan", -1, 1),),
             lambda s, time, part, pan: s.desk.pan(part, pan, time),
             lambda s, part: (s.desk.settings(part).pan,),
+        ),
+        _setting(
+            "mute",
+            "Silences the part: 1, or lets it be heard again: 0. Its notes go on meanwhile.",
+            (_whole("mute", 0, 1),),
+            lambda s, time, part, muted: s.desk.mute(part, bool(muted), time),
+            lambda s, part: (int(s.desk.settings(part).muted),),
+        ),
+        _setting(
+            "solo",
+            "Solos the part: 1, or no longer: 0. While any are soloed, only they are heard.",
+            (_whole("solo", 0, 1),),
+            lambda s, time, part, soloed: s.desk.solo(part, bool(soloed), time),
+            lambda s, part: (int(s.desk.settings(part).soloed),),
         ),
         _setting(
             "bend",
@@ -230,6 +262,46 @@ PATCHES = Group(
             reply="/patch/rename.reply",
         ),
         Command(
+            "/patch/duplicate",
+            "Copies a patch to one of your own.",
+            Access.WRITE,
+            arguments=(_patch("patch"), Argument("new name", Kind.TEXT)),
+            act=actions.duplicate,
+            reply="/patch/duplicate.reply",
+        ),
+        Command(
+            "/patch/export",
+            "Answers the name of a patch and the content of its file.",
+            Access.WRITE,
+            arguments=(_patch("patch"),),
+            act=actions.export_patch,
+            reply="/patch/export.reply",
+        ),
+        Command(
+            "/patch/import",
+            "Adds a patch of your own from the content of its file.",
+            Access.WRITE,
+            arguments=(Argument("name", Kind.TEXT), Argument("content", Kind.TEXT)),
+            act=actions.import_patch,
+            reply="/patch/import.reply",
+        ),
+        Command(
+            "/patch/describe",
+            "States the author and the tags of one of your own patches.",
+            Access.WRITE,
+            arguments=(OWN_PATCH, AUTHOR, TAGS),
+            act=actions.describe,
+            reply="/patch/describe.reply",
+        ),
+        Command(
+            "/patch/favourite",
+            "Makes a patch one of your favourites: 1, or no longer: 0.",
+            Access.WRITE,
+            arguments=(_patch("patch"), _whole("favourite", 0, 1)),
+            act=actions.favourite,
+            reply="/patch/favourite.reply",
+        ),
+        Command(
             "/patch/undo",
             "Undoes the last save, deletion or renaming since the start; answers the patches that "
             "it was about.",
@@ -240,11 +312,51 @@ PATCHES = Group(
         ),
         Command(
             "/patch/reload",
-            "Reads your own patches again; answers why files were left out, if any were.",
+            "Reads your own patches again, as happens by itself when files come or go; answers why "
+            "files were left out, if any were.",
             Access.TRIGGER,
             arguments=(PRESS,),
             act=lambda s, time: tuple(s.desk.reload()),
             reply="/patch/reload.reply",
+        ),
+    ),
+)
+
+SNAPSHOTS = Group(
+    "Snapshots of the desk",
+    (
+        _question(
+            "/desk/list",
+            "Answers the names of all snapshots.",
+            lambda s: tuple(s.desk.snapshots.names),
+        ),
+        Command(
+            "/desk/save",
+            "Saves all parts as they stand: patch, timbre, knobs, morph, gain, pan, volume, "
+            "expression, mute and solo.",
+            Access.WRITE,
+            arguments=(
+                Argument("name", Kind.TEXT),
+                Argument("overwrite", Kind.WHOLE, 0, 1, optional=True, default=0),
+            ),
+            act=actions.keep_desk,
+            reply="/desk/save.reply",
+        ),
+        Command(
+            "/desk/recall",
+            "Lets all parts stand as in a snapshot. Notes sound on.",
+            Access.WRITE,
+            arguments=(SNAPSHOT,),
+            act=actions.recall_desk,
+            reply="/desk/recall.reply",
+        ),
+        Command(
+            "/desk/delete",
+            "Deletes a snapshot.",
+            Access.WRITE,
+            arguments=(SNAPSHOT,),
+            act=actions.delete_desk,
+            reply="/desk/delete.reply",
         ),
     ),
 )
@@ -282,8 +394,8 @@ MIDI_LEARN = Group(
     (
         Command(
             "/midi/learn",
-            "Lets a controller turn a knob on every channel: this controller, or the next one that "
-            "moves. Without a knob, stops waiting for one.",
+            "Lets a controller turn a knob on every channel, or something else of a part: this "
+            "controller, or the next one that moves. Without a knob, stops waiting for one.",
             Access.WRITE,
             arguments=(
                 Argument("knob", Kind.TEXT, optional=True, from_bank=FromBank.TURNABLE),
@@ -357,5 +469,5 @@ ALIASES = Group(
     ),
 )
 
-GROUPS = (NOTES, SOUND, PATCHES, SERVER, MIDI_LEARN, ALIASES)
+GROUPS = (NOTES, SOUND, PATCHES, SNAPSHOTS, SERVER, MIDI_LEARN, ALIASES)
 COMMANDS = tuple(command for group in GROUPS for command in group.commands)

@@ -13,7 +13,10 @@
 - 120, all sound off. 123, all notes off: a pedal still holds them.
 - 121, reset: pedals up, expression full, wheels at rest, no parameter chosen.
 
-A controller that has learnt a knob (learn.py) turns that knob instead, in the same way.
+A controller that has learnt something (learn.py) does that instead. It turns a knob or a coordinate
+in the same way. The gain goes from -36 dB over that of the patch (64) to +12 dB, pan as controller
+10, a morph as the mod wheel. The next and the previous patch are taken at each value of 64 or more,
+as buttons send it when they are pressed.
 """
 
 from __future__ import annotations
@@ -23,12 +26,16 @@ from dataclasses import replace
 
 from daw_bridge import events
 from daw_bridge.desk.desk import Desk
-from daw_bridge.desk.learn import COORDINATE_KNOB
-from daw_bridge.desk.settings import BEND, BEND_RANGE, NO_PARAMETER, Settings
+from daw_bridge.desk.learn import COORDINATE_KNOB, GAIN, MORPH, NEXT, PAN, PREVIOUS
+from daw_bridge.desk.settings import BEND, BEND_RANGE, NO_PARAMETER, Settings, around
 from daw_bridge.events import Event, Pedal
 
 BRIGHTNESS = "brightness"
 """The knob that controller 74 turns, if the bank has one of that name, as MIDI calls it."""
+
+
+GAIN_DOWN_DB, GAIN_UP_DB = 36.0, 12.0
+"""How far a learnt controller turns the gain, below and above the patch's."""
 
 
 class Controllers:
@@ -53,8 +60,7 @@ class Controllers:
             case 7:
                 self._desk.turn(part, time, lambda s: replace(s, volume=round(value)))
             case 10:
-                # As MIDI defines it: 0 and 1 are both hard left, so that 64 is the middle.
-                self._desk.pan(part, max(value - 1, 0) / 63 - 1, time)
+                self._desk.pan(part, _panned(value), time)
             case 11:
                 self._desk.turn(part, time, lambda s: replace(s, expression=round(value)))
             case events.SUSTAIN | events.SOSTENUTO | events.SOFT:
@@ -141,8 +147,33 @@ class Controllers:
     def _turn_learnt(self, part: int, knob: str, value: float, time: int) -> None:
         if knob in self._desk.book.knobs:
             self._turn_knob(part, knob, value, time)
+        elif knob == GAIN:
+            self._turn_gain(part, value, time)
+        elif knob == PAN:
+            self._desk.pan(part, _panned(value), time)
+        elif knob == MORPH:
+            self._morph(part, value / 127, time)
+        elif knob in (NEXT, PREVIOUS):
+            if value >= 64:
+                self._desk.step(part, 1 if knob == NEXT else -1, time)
         else:
             self._turn_coordinate(part, int(knob.removeprefix(COORDINATE_KNOB)), value, time)
+
+    def _turn_gain(self, part: int, value: float, time: int) -> None:
+        def turned(s: Settings) -> Settings:
+            home = self._desk.fresh(s.patch).gain_db
+            return replace(s, gain_db=around(home - GAIN_DOWN_DB, home, home + GAIN_UP_DB, value))
+
+        self._desk.turn(part, time, turned)
+
+    def _morph(self, part: int, amount: float, time: int) -> None:
+        """Morph between the two patches of a part, as its mod wheel would."""
+
+        def morphed(s: Settings) -> Settings:
+            start, end = self._desk.fresh(s.patch), self._desk.fresh(s.towards)
+            return s.between(start, end, amount)
+
+        self._desk.turn(part, time, morphed)
 
     def _turn_knob(self, part: int, knob: str, value: float, time: int) -> None:
         self._desk.turn(part, time, lambda s: s.with_knob_turned(knob, value))
@@ -150,3 +181,11 @@ class Controllers:
     def _turn_coordinate(self, part: int, i: int, value: float, time: int) -> None:
         ends = self._desk.book.span[i]
         self._desk.turn(part, time, lambda s: s.with_coordinate_turned(i, value, ends))
+
+
+def _panned(value: float) -> float:
+    """The place that a controller at 0..127 means.
+
+    As MIDI defines it: 0 and 1 are both hard left, so that 64 is the middle.
+    """
+    return max(value - 1, 0) / 63 - 1

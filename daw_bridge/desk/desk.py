@@ -13,6 +13,7 @@ checked here, because patches are saved while we play.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,7 +24,9 @@ from common.checks import brief
 from common.window import PARTS
 from daw_bridge.desk.learn import MidiMap, knobs_of
 from daw_bridge.desk.patch_book import PatchBook
+from daw_bridge.desk.programs import family_of, nearest
 from daw_bridge.desk.settings import Embedding, Range, Settings
+from daw_bridge.desk.snapshots import KeptPart, Snapshots
 from daw_bridge.events import Bend, Event, Level, Timbre
 
 MARGIN = 0.25
@@ -40,9 +43,10 @@ class Desk:
 
     book: the bank; post: where events go, in the order of the changes; now: the time in samples
     for changes without one; midi_map: the file of learnt controllers, None if they are not to be
-    kept. Parts start on the first patch of the book; `announce` tells the engine so. A method that
-    raises ValueError, in one line, has changed nothing. reach: the range of each coordinate;
-    patches beyond it are logged when the desk is made.
+    kept; snapshots: the folder of snapshots, likewise. Parts start on the first patch of the book;
+    `announce` tells the engine so. A method that raises ValueError, in one line, has changed
+    nothing. reach: the range of each coordinate; patches beyond it are logged when the desk is
+    made.
     """
 
     def __init__(
@@ -51,9 +55,11 @@ class Desk:
         post: Callable[[Event], object],
         now: Callable[[], int],
         midi_map: Path | None = None,
+        snapshots: Path | None = None,
     ) -> None:
         self.book = book
         self.learnt = MidiMap(midi_map, self._has_knob)
+        self.snapshots = Snapshots(snapshots)
         self.reach = tuple(map(_wider, book.span))
         self._post = post
         self._now = now
@@ -63,6 +69,10 @@ class Desk:
             self._log_if_beyond(name)
         first = self.fresh(book.names[0])
         self._settings = {part: first for part in PARTS}
+        self._replaced: set[int] = set()
+        """Programs that another patch has been taken for."""
+        self._soloing = False
+        """Whether any part is soloed: then the others are silent."""
         self._serial = 0
 
     @property
@@ -73,6 +83,27 @@ class Desk:
     def settings(self, part: int) -> Settings:
         """The knobs of a part as they are now; later changes do not alter the answer."""
         return self._settings[part]
+
+    def parts(self) -> Mapping[int, Settings]:
+        """The knobs of all parts as they are now."""
+        return dict(self._settings)
+
+    def recall(self, parts: Mapping[int, KeptPart], time: int | None = None) -> None:
+        """Let parts stand as in a snapshot. A patch that is gone is called by the first one's name.
+
+        ValueError if a part has not as many coordinates as the bank; then nothing has changed.
+        """
+        size = self.book.embedding_size
+        for part, kept in parts.items():
+            if len(kept.embedding) != size:
+                raise ValueError(
+                    f"snapshot: part {part}: embedding: expected {size} numbers, "
+                    f"got {len(kept.embedding)}"
+                )
+        for part, kept in parts.items():
+            stood = replace(kept, embedding=self._within(kept.embedding))
+            self.turn(part, time, stood.over, post_all=True)
+        self._settle()
 
     def effective(self, part: int) -> Embedding:
         """The embedding that the part plays: its base, moved by its knobs, within reach."""
@@ -123,7 +154,7 @@ class Desk:
         self.turn(part, time, lambda s: s.between(start, end, amount))
 
     def patch(self, part: int, name: str, time: int | None = None) -> None:
-        """Take all of a patch: base, knobs, gain and pan; volume, expression and bend stay."""
+        """Take all of a patch: base, knobs, gain and pan; what belongs to the song stays."""
         fresh = self.fresh(name)
 
         def taken(s: Settings) -> Settings:
@@ -134,17 +165,37 @@ class Desk:
                 bend=s.bend,
                 bend_range=s.bend_range,
                 parameter=s.parameter,
+                muted=s.muted,
+                soloed=s.soloed,
             )
 
         self.turn(part, time, taken, post_all=True)
 
-    def program(self, part: int, program: int, time: int | None = None) -> None:
-        """Take the patch of a General MIDI program 0..127. ValueError if the bank has none."""
-        name = self.book.programs.get(program)
-        if name is None:
-            known = ", ".join(map(str, sorted(self.book.programs))) or "none"
-            raise ValueError(f"program: no patch for {program}; this bank has: {known}")
+    def step(self, part: int, by: int, time: int | None = None) -> str:
+        """Take the patch some steps on from the part's own, from the last to the first."""
+        names = list(self.book.names)
+        now = self._settings[part].patch
+        name = names[(names.index(now) + by) % len(names)] if now in names else names[0]
         self.patch(part, name, time)
+        return name
+
+    def program(self, part: int, program: int, time: int | None = None) -> None:
+        """Take the patch of a General MIDI program 0..127, or the nearest; that is logged once.
+
+        ValueError if nothing is near it.
+        """
+        programs = self.book.programs
+        taken = nearest(program, programs)
+        if taken is None:
+            known = ", ".join(map(str, sorted(programs))) or "none"
+            raise ValueError(f"program: no patch for {program}; this bank has: {known}")
+        if taken != program and program not in self._replaced:
+            self._replaced.add(program)
+            _log.warning(
+                "no patch for program %d (%s): %s is the nearest",
+                *(program, family_of(program), programs[taken]),
+            )
+        self.patch(part, programs[taken], time)
 
     def gain_db(self, part: int, gain_db: float, time: int | None = None) -> None:
         """Set the gain over the patch as trained, -120..24 dB."""
@@ -153,6 +204,14 @@ class Desk:
     def pan(self, part: int, pan: float, time: int | None = None) -> None:
         """Set the place: -1 left, 0 middle, 1 right."""
         self.turn(part, time, lambda s: replace(s, pan=pan))
+
+    def mute(self, part: int, muted: bool, time: int | None = None) -> None:
+        """Silence a part, or let it be heard again. Its notes go on meanwhile."""
+        self.turn(part, time, lambda s: replace(s, muted=muted))
+
+    def solo(self, part: int, soloed: bool, time: int | None = None) -> None:
+        """While any parts are soloed, only they are heard, as far as they are not muted."""
+        self.turn(part, time, lambda s: replace(s, soloed=soloed))
 
     def bend(self, part: int, semitones: float, time: int | None = None) -> None:
         """Bend every key of the part, -24..24 semitones."""
@@ -236,11 +295,29 @@ class Desk:
             self._serial += 1
             if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
                 self._post(Timbre(time, part, self._played(new), self._serial))
-            if post_all or (old.level_db, old.pan) != (new.level_db, new.pan):
-                self._post(Level(time, part, new.level_db, new.pan, self._serial))
+            was, soloing = self._heard_db(old), self._soloing
+            if old.soloed != new.soloed:
+                self._soloing = any(s.soloed for s in self._settings.values())
+            now = self._heard_db(new)
+            if post_all or (was, old.pan) != (now, new.pan):
+                self._post(Level(time, part, now, new.pan, self._serial))
+            if self._soloing != soloing:
+                self._post_others(part, time)
             # An engine that has just started is not bent.
             if old.bend != new.bend or (post_all and new.bend):
                 self._post(Bend(time, part, new.bend, self._serial))
+
+    def _post_others(self, part: int, time: int) -> None:
+        """Post the levels of all other parts, after the first solo has begun or the last ended."""
+        for other, s in self._settings.items():
+            if other != part and not (s.muted or s.soloed):
+                self._serial += 1
+                self._post(Level(time, other, self._heard_db(s), s.pan, self._serial))
+
+    def _heard_db(self, settings: Settings) -> float:
+        """The level of a part, with mute and solo: -inf..24 dB."""
+        silent = settings.muted or (self._soloing and not settings.soloed)
+        return -math.inf if silent else settings.level_db
 
     def _settle(self, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Let no part stand on a patch that is gone: it takes the first one's name, or the new one.

@@ -3,7 +3,8 @@
 21: brightness
 22: timbre/0
 
-timbre/0 is a coordinate of the embedding, over the span of the bank's patches. The file may also
+timbre/0 is a coordinate of the embedding, over the span of the bank's patches. gain_db, pan, morph,
+patch/next and patch/previous can be learnt, too. The file may also
 be written by hand; comments in it are lost when something is learnt.
 """
 
@@ -27,13 +28,20 @@ COORDINATE_KNOB = "timbre/"
 """A coordinate of the embedding can be learnt like a knob: timbre/0, timbre/1 and so on."""
 
 
+GAIN, PAN, MORPH = "gain_db", "pan", "morph"
+NEXT, PREVIOUS = "patch/next", "patch/previous"
+OTHERS = (GAIN, PAN, MORPH, NEXT, PREVIOUS)
+"""What else can be learnt, in any bank."""
+
+
 def knobs_of(knobs: Iterable[str], size: int) -> tuple[str, ...]:
     """What a controller can turn in a bank with these knobs and an embedding of that size.
 
-    >>> knobs_of(["brightness"], 2)
-    ('brightness', 'timbre/0', 'timbre/1')
+    >>> knobs_of(["brightness"], 2)[:4]
+    ('brightness', 'timbre/0', 'timbre/1', 'gain_db')
     """
-    return (*knobs, *(f"{COORDINATE_KNOB}{i}" for i in range(size)))
+    known = (*knobs, *(f"{COORDINATE_KNOB}{i}" for i in range(size)))
+    return (*known, *(name for name in OTHERS if name not in known))
 
 
 class MidiMap:

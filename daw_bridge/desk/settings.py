@@ -36,7 +36,7 @@ class Settings:
     home_knobs: base and knobs as a patch, a morph or OSC set them last, where a controller at 64
     leaves them; pan: -1 left to 1 right; volume, expression and wheel: 0..127; bend: semitones;
     bend_range: semitones that the pitch wheel bends at its end; parameter: number of the registered
-    parameter that data entry sets.
+    parameter that data entry sets; muted, soloed: switches of the mixer, which patches leave alone.
     """
 
     patch: str
@@ -54,6 +54,8 @@ class Settings:
     bend: float = 0.0
     bend_range: float = 2.0
     parameter: int = NO_PARAMETER
+    muted: bool = False
+    soloed: bool = False
 
     @property
     def level_db(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,17 @@ def read_midi_file(path: str | Path) -> list[TimedMessage]:
     """
     check_file(Path(path), MOST_BYTES)
     try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    return midi_messages(content, str(path))
+
+
+def midi_messages(content: bytes, name: str) -> list[TimedMessage]:
+    """Like `read_midi_file`, for a file's content; name: what messages call it."""
+    try:
         # clip: there are files with data bytes over 127, and they can still be played.
-        file = mido.MidiFile(path, clip=True)
+        file = mido.MidiFile(file=io.BytesIO(content), clip=True)
         if file.ticks_per_beat <= 0:
             # Below 0 is SMPTE time, which mido would play backwards.
             raise ValueError(f"division {file.ticks_per_beat}: must be 1 to 32767 ticks a beat")
@@ -43,5 +53,5 @@ def read_midi_file(path: str | Path) -> list[TimedMessage]:
                 messages.append(TimedMessage(seconds, message))
     except (OSError, EOFError, LookupError, TypeError, ValueError, KeySignatureError) as error:
         reason = str(error) or "the file ends too early"
-        raise ValueError(f"{path}: not a MIDI file of type 0 or 1 ({reason})") from None
+        raise ValueError(f"{name}: not a MIDI file of type 0 or 1 ({reason})") from None
     return messages

@@ -10,31 +10,36 @@ const places = new Map();
 
 const choosing = () => button.getAttribute("aria-pressed") === "true";
 
-/** Let a knob be learnt: its element, and its name in /midi/learn. */
-export function canLearn(element, name) {
-  const badge = document.createElement("button");
+/** Let a knob be learnt: its element, its name in /midi/learn, and in a sentence. */
+export function canLearn(element, name, words = name) {
+  // No button within a button.
+  const badge = document.createElement(element.matches("button") ? "span" : "button");
   badge.className = "badge";
   element.append(badge);
-  places.set(name, { element, badge });
+  places.set(name, { element, badge, words });
   element.addEventListener("click", (event) => {
     if (!choosing()) return;
     event.preventDefault();
+    event.stopImmediatePropagation();
     if (event.target === badge) free(name);
     else ask(name);
-  });
+  }, { capture: true });
   element.addEventListener("keydown", (event) => {
     if (choosing() && event.key === "Enter" && event.target !== badge) ask(name);
   });
   show();
 }
 
-export function forgetAll() {
-  places.clear();
+/** Forget what has left the page. */
+export function forgetGone() {
+  for (const [name, { element }] of places) if (!element.isConnected) places.delete(name);
 }
+
+const worded = (name) => places.get(name)?.words ?? name;
 
 function ask(name) {
   link.send("/midi/learn", name);
-  toast(`Now move the controller that is to turn ${name}. Escape cancels.`);
+  toast(`Now move the controller that is to turn ${worded(name)}. Escape cancels.`);
 }
 
 function free(name) {
@@ -48,7 +53,7 @@ function boundTo(name) {
 function choose(on) {
   button.setAttribute("aria-pressed", on);
   document.body.classList.toggle("learning", on);
-  if (on) toast("Choose the knob that a MIDI controller is to turn.");
+  if (on) toast("Choose what a MIDI controller is to turn.");
   else if (learnt.waiting) link.send("/midi/learn");
 }
 
@@ -58,7 +63,7 @@ function show() {
     element.classList.toggle("waiting", learnt.waiting === name);
     badge.hidden = !controllers.length;
     badge.textContent = controllers.map((controller) => `CC ${controller}`).join(", ");
-    badge.title = choosing() ? "Free it" : "This MIDI controller turns the knob";
+    badge.title = choosing() ? "Free it" : "This MIDI controller turns it";
   }
 }
 
@@ -76,6 +81,6 @@ link.on("learnt", (now) => {
   show();
   if (done && choosing()) {
     choose(false);
-    toast(`Learnt: CC ${boundTo(name).join(", ")} turns ${name}.`);
+    toast(`Learnt: CC ${boundTo(name).join(", ")} turns ${worded(name)}.`);
   }
 });

@@ -1,4 +1,4 @@
-// Mix: sixteen strips with patch, gain, pan and level.
+// Mix: sixteen strips with patch, gain, pan, mute, solo and level.
 
 import { css, theme } from "./colour.js";
 import { decibels, panned } from "./shape.js";
@@ -24,8 +24,10 @@ function build() {
     strip.ariaLabel = `Part ${part}`;
     strip.innerHTML = `<button class="number">${part}</button><select aria-label="Patch of part ${part}"></select>
       <div class="fader"><i></i><input type="range" class="gain" min="${GAIN[0]}" max="${GAIN[1]}" step="0.1" aria-label="Gain of part ${part}"></div>
+      <div class="switches"><button class="mute" aria-label="Mute part ${part}" title="Mute">M</button><button class="solo" aria-label="Solo part ${part}" title="Solo: only soloed parts are heard">S</button></div>
       <input type="range" class="pan" min="-1" max="1" step="0.01" aria-label="Pan of part ${part}"><output></output>`;
     const [patch, gain, pan] = ["select", ".gain", ".pan"].map((s) => strip.querySelector(s));
+    const [mute, solo] = [".mute", ".solo"].map((s) => strip.querySelector(s));
     patch.addEventListener("change", () => {
       link.send(`/part/${part}/patch`, patch.value);
       patch.blur();
@@ -34,6 +36,8 @@ function build() {
     gain.addEventListener("dblclick", () => link.turn(`/part/${part}/gain_db`, 0));
     pan.addEventListener("input", () => link.turn(`/part/${part}/pan`, Number(pan.value)));
     pan.addEventListener("dblclick", () => link.turn(`/part/${part}/pan`, 0));
+    mute.addEventListener("click", () => link.send(`/part/${part}/mute`, store.parts[part].muted ? 0 : 1));
+    solo.addEventListener("click", () => link.send(`/part/${part}/solo`, store.parts[part].soloed ? 0 : 1));
     strip.querySelector(".number").addEventListener("click", () => store.choosePart(part));
     panel.append(strip);
     const chip = document.createElement("button");
@@ -42,7 +46,7 @@ function build() {
     chip.ariaLabel = `Part ${part}`;
     chip.addEventListener("click", () => store.choosePart(part));
     choice.append(chip);
-    strips.set(part, { strip, patch, gain, pan, chip, output: strip.querySelector("output"), light: strip.querySelector("i") });
+    strips.set(part, { strip, patch, gain, pan, mute, solo, chip, output: strip.querySelector("output"), light: strip.querySelector("i") });
   }
 }
 
@@ -57,12 +61,18 @@ choice.addEventListener("keydown", (event) => {
 
 function show() {
   const look = theme();
-  for (const [part, { strip, patch, gain, pan, chip, output }] of strips) {
+  const soloing = Object.values(store.parts).some((now) => now.soloed);
+  for (const [part, { strip, patch, gain, pan, mute, solo, chip, output }] of strips) {
     const now = store.parts[part];
     if (!now) continue;
     if (document.activeElement !== patch) patch.value = now.patch;
     if (!gain.matches(":active")) gain.value = now.gain;
     if (!pan.matches(":active")) pan.value = now.pan;
+    mute.ariaPressed = now.muted;
+    solo.ariaPressed = now.soloed;
+    const silent = now.muted || (soloing && !now.soloed);
+    strip.classList.toggle("silent", silent);
+    chip.classList.toggle("silent", silent);
     gain.ariaValueText = decibels(now.gain);
     pan.ariaValueText = panned(now.pan);
     output.textContent = decibels(now.gain).replace(" dB", "");

@@ -1,11 +1,17 @@
 // Shape: knobs of the bank, gain and pan, and the morph between two patches.
 
 import { link } from "./link.js";
-import { canLearn, forgetAll } from "./learn.js";
+import { canLearn, forgetGone } from "./learn.js";
 import { makeKnob } from "./knob.js";
 import { store } from "./store.js";
 
 const GAIN = [-36, 12];
+// What can be learnt beside knobs: element, target of /midi/learn, and its name in a sentence.
+const OTHERS = [
+  ["morphing", "morph", "the morph"],
+  ["next", "patch/next", "to the next patch"],
+  ["previous", "patch/previous", "to the previous patch"],
+];
 
 const place = document.getElementById("knobs");
 const title = document.getElementById("title");
@@ -31,9 +37,11 @@ function build() {
     turn: (v) => link.turn(store.of("gain_db"), v) });
   pan = makeKnob({ name: "pan", low: -1, high: 1, home: 0, text: panned,
     turn: (v) => link.turn(store.of("pan"), v) });
-  forgetAll();
   for (const [name, { element }] of Object.entries(knobs)) canLearn(element, name);
+  canLearn(gain.element, "gain_db", "gain");
+  canLearn(pan.element, "pan");
   place.replaceChildren(...Object.values(knobs).map((k) => k.element), gain.element, pan.element);
+  forgetGone();
 }
 
 function names() {
@@ -82,6 +90,7 @@ for (const end of ends) {
     end.blur();
   });
 }
+for (const [id, target, words] of OTHERS) canLearn(document.getElementById(id), target, words);
 store.addEventListener("hello", build);
 store.when(["patches"], names);
 store.when(["patches", "part"], show);

@@ -6,6 +6,7 @@ const LEAST_MS = 20;
 const MOST_MS = 400;
 const GROW = 1.4;
 const WATCH_S = 5; // how long the buffer is watched before it is made shorter
+const LONGEST_WATCH_S = 80; // each drop-out doubles that time, each watch without one halves it
 const SPARE_MS = 8; // what it must never have fallen below in that time
 const FADE = 64;
 const REPORT_S = 0.25;
@@ -19,6 +20,7 @@ class Stream extends AudioWorkletProcessor {
     this.target = this.samples(LEAST_MS);
     this.least = Infinity;
     this.watched = this.told = 0;
+    this.watch = WATCH_S;
     this.dropouts = this.lately = this.missed = 0;
     this.expected = null;
     this.last = [0, 0];
@@ -82,20 +84,22 @@ class Stream extends AudioWorkletProcessor {
       if (!this.ended) {
         this.dropouts++;
         this.lately++;
+        this.watch = Math.min(2 * this.watch, LONGEST_WATCH_S);
         this.target = Math.min(this.target * GROW, this.samples(MOST_MS));
       }
       this.least = Infinity;
-      this.watched = 0;
+      if (!this.ended) this.watched = 0;
       return;
     }
     this.least = Math.min(this.least, this.buffered);
     this.watched += count;
-    if (this.watched > WATCH_S * sampleRate) {
+    if (this.watched > this.watch * sampleRate) {
       const spare = this.least - this.samples(SPARE_MS);
       if (spare > this.samples(SPARE_MS)) {
         this.skip(spare);
         this.target = Math.max(this.target - spare, this.samples(LEAST_MS));
       }
+      this.watch = Math.max(this.watch / 2, WATCH_S);
       this.least = Infinity;
       this.watched = this.lately = 0;
     }

@@ -51,6 +51,24 @@ class MemoryBook:
         self._patches[name] = Patch(name, embedding, dict(knobs), gain_db, pan)
         return self._patches[name]
 
+    favourites: frozenset[str] = frozenset()
+    stale = False
+
+    def duplicate(self, name, new) -> None:
+        self.add(replace(self._patches[name], name=new))
+
+    def import_text(self, name, text) -> None:
+        self.add(Patch(name, tuple(map(float, text.split())), {}))
+
+    def export_text(self, name) -> str:
+        return " ".join(map(str, self._patches[name].embedding))
+
+    def describe(self, name, author, tags) -> None:
+        self.add(replace(self._patches[name], author=author, tags=tags))
+
+    def favour(self, name, on) -> None:
+        self.favourites = self.favourites | {name} if on else self.favourites - {name}
+
     def delete(self, name) -> None:
         if name not in self._patches:
             raise ValueError(f"patch {name!r} is not one of your own")

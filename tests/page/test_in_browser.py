@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page as Tab
 
 from tests.page.browser import (
     PagedServer,
@@ -15,6 +17,7 @@ from tests.page.browser import (
     hear,
     needs_chromium,
 )
+from tests.page.test_server import midi_file
 from trainer.bank.check import in_tune
 
 pytestmark = needs_chromium
@@ -129,6 +132,62 @@ def test_a_controller_is_learnt_shown_and_freed(tabs: Tabs, server: PagedServer)
     assert server.ask("/midi/map") == []
 
 
+def test_the_morph_and_the_next_patch_are_learnt(tabs: Tabs, server: PagedServer) -> None:
+    server.send("/part/1/patch", "grand-piano")
+    tab = tabs.open(server.url)
+    for place, controller in (("#morphing", 22), ("#next", 23)):
+        tab.locator("#learn").click()
+        tab.locator(place).click()
+        expect(tab.locator(place)).to_have_class(re.compile("waiting"))
+        for value in (127, 0):
+            server.send("/part/1/cc", controller, value)
+        expect(tab.locator(f"{place} .badge")).to_have_text(f"CC {controller}")
+    assert server.ask("/midi/map") == [22, "morph", 23, "patch/next"]
+    expect(tab.locator("#title")).to_have_text("grand piano")
+    server.send("/part/1/cc", 23, 127)
+    expect(tab.locator("#title")).to_have_text("electric piano")
+    for controller in (22, 23):
+        server.send("/midi/forget", controller)
+
+
+def test_mute_and_solo_of_a_strip(tabs: Tabs, server: PagedServer) -> None:
+    tab, other = tabs.open(server.url), tabs.open(server.url)
+    for page in (tab, other):
+        page.locator(".tabs [data-panel=mix]").click()
+    strips = other.locator("#panel-mix .strip")
+    tab.get_by_label("Mute part 2").click()
+    expect(strips.nth(1)).to_have_class("strip silent")
+    tab.get_by_label("Mute part 2").click()
+    tab.get_by_label("Solo part 3").click()
+    expect(other.locator(".strip.silent")).to_have_count(15)
+    assert server.ask("/part/2/mute") == [0] and server.ask("/part/3/solo") == [1]
+    server.send("/part/3/solo", 0)
+    expect(other.locator(".strip.silent")).to_have_count(0)
+
+
+def test_a_midi_file_that_is_dropped_is_played(tabs: Tabs, server: PagedServer) -> None:
+    server.send("/part/1/patch", "church-organ")
+    tab, other = tabs.open(server.url), tabs.open(server.url)
+    dropped = tab.evaluate_handle(
+        """bytes => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], "one.mid"));
+          return transfer;
+        }""",
+        list(midi_file((0.0, 69), (60.0, 69))),
+    )
+    tab.dispatch_event("main", "drop", {"dataTransfer": dropped})
+    rate, heard = hear(tab)
+    assert in_tune(heard, 69, rate)
+    expect(other.locator("#song")).to_have_attribute("title", "Stop one.mid (1:00)")
+    other.locator("#song").click()
+    expect(tab.locator("#song")).to_have_text("File")
+    tab.locator("#file").set_input_files(
+        {"name": "bad.mid", "mimeType": "audio/midi", "buffer": b"none"}
+    )
+    expect(tab.locator("#toast")).to_contain_text("bad.mid: not a MIDI file")
+
+
 def test_messages_of_a_daw_are_shown_with_what_was_wrong(tabs: Tabs, server: PagedServer) -> None:
     tab = tabs.open(server.url)
     tab.locator(".tabs [data-panel=monitor]").click()
@@ -147,6 +206,41 @@ def test_on_a_phone_every_view_fits(tabs: Tabs, server: PagedServer) -> None:
         expect(tab.locator("#keys")).to_be_visible()
 
 
+def edit(tab: Tab, what: str) -> None:
+    """Choose from the menu of the patch."""
+    tab.locator("#more").click()
+    tab.locator(f"#{what}").click()
+
+
+def test_patches_are_copied_described_found_sent_and_dropped_in(tabs: Tabs, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    with PagedServer("--patches", str(folder)) as server:
+        tab, other = tabs.open(server.url), tabs.open(server.url)
+        answers = iter(["my piano", "Ann", "warm, keys"])
+        tab.on("dialog", lambda dialog: dialog.accept(next(answers)))
+        edit(tab, "duplicate")
+        expect(other.locator("#title")).to_have_text("my piano")
+        edit(tab, "describe")
+        other.locator("#search").fill("ann warm")
+        expect(other.locator("#patches li")).to_have_text(["my piano"])
+        edit(tab, "like")
+        other.locator("#search").fill("")
+        other.locator("#liked").click()
+        expect(other.locator("#patches li")).to_have_text(["my piano★"])
+        with tab.expect_download() as sent:
+            edit(tab, "export")
+        assert sent.value.suggested_filename == "my piano.yaml"
+        sent.value.save_as(tmp_path / "a friend's.yaml")
+        content = (tmp_path / "a friend's.yaml").read_bytes()
+        assert content == (folder / "my piano.yaml").read_bytes()
+        tab.locator("#import-file").set_input_files(
+            {"name": "sent.yaml", "mimeType": "application/yaml", "buffer": content}
+        )
+        expect(tab.locator("#title")).to_have_text("sent")
+        (folder / "dropped in.yaml").write_bytes(content)
+        expect(tab.locator("#patches li", has_text="dropped in")).to_be_visible()
+
+
 def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
     tabs: Tabs, tmp_path: Path
 ) -> None:
@@ -154,13 +248,13 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
     with PagedServer("--patches", str(folder)) as server:
         tab, other = tabs.open(server.url), tabs.open(server.url)
         server.send("/part/1/timbre", 0.25, 0.5)
-        expect(tab.locator("#own")).to_be_hidden()
+        expect(tab.locator("#delete")).to_be_disabled()
         tab.locator("#name").fill("kept by hand")
         tab.locator("#save button").click()
         kept = [page.locator("#patches li", has_text="kept by hand") for page in (tab, other)]
         for item in kept:
             expect(item).to_be_visible()
-        tab.locator("#delete").click()
+        edit(tab, "delete")
         for item in kept:
             expect(item).to_have_count(0)
         assert not (folder / "kept by hand.yaml").exists()
@@ -169,7 +263,7 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
             expect(item).to_be_visible()
         kept[0].click()
         tab.once("dialog", lambda dialog: dialog.accept("renamed"))
-        tab.locator("#rename").click()
+        edit(tab, "rename")
         expect(other.locator("#title")).to_have_text("renamed")
         assert server.stop()[0] == 0
     with PagedServer("--patches", str(folder)) as server:
@@ -177,6 +271,34 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
         tab.locator("#patches li", has_text="renamed").click()
         expect(tab.locator("#map-hint")).to_have_text("0.25, 0.50")
         assert server.ask("/part/1/timbre") == pytest.approx([0.25, 0.5])
+
+
+def test_the_desk_is_saved_recalled_and_stands_again_after_a_restart(
+    tabs: Tabs, tmp_path: Path
+) -> None:
+    folder = tmp_path / "desks"
+    with PagedServer("--desk", str(folder)) as server:
+        tab, other = tabs.open(server.url), tabs.open(server.url)
+        for page in (tab, other):
+            page.locator(".tabs [data-panel=mix]").click()
+        server.send("/part/3/patch", "trumpet")
+        server.send("/part/3/pan", -1)
+        expect(tab.get_by_label("Patch of part 3")).to_have_value("trumpet")
+        tab.locator("#desk-name").fill("two trumpets")
+        tab.locator("#desk button", has_text="Save").click()
+        expect(other.locator("#desks option")).to_have_count(2)
+        server.send("/part/3/patch", "orchestral-harp")
+        other.locator("#desks").select_option("two trumpets")
+        expect(tab.get_by_label("Patch of part 3")).to_have_value("trumpet")
+        assert server.ask("/part/3/pan") == [-1]
+        server.send("/part/3/patch", "orchestral-harp")
+        assert server.stop()[0] == 0
+    with PagedServer("--desk", str(folder)) as server:
+        assert server.ask("/part/3/patch") == ["orchestral-harp"]
+        assert server.ask("/desk/list") == ["two trumpets"]
+        assert any(line.startswith("desk ") and "as it stood" in line for line in server.lines)
+    with PagedServer("--desk", str(folder), "--patch", "trumpet") as server:
+        assert server.ask("/part/3/patch") == ["trumpet"]
 
 
 def test_a_page_comes_back_after_the_server(tabs: Tabs) -> None:

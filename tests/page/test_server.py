@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,6 +14,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -20,7 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
 from daw_bridge.desk.desk import Desk
-from daw_bridge.events import SETTINGS, AllSoundOff, NoteOff, NoteOn, Pedal
+from daw_bridge.events import SETTINGS, AllSoundOff, Event, NoteOff, NoteOn, Pedal
 from daw_bridge.inbox import Inbox
 from page.address import HttpAddress, listen
 from page.app import MOST_PAGES, Application
@@ -50,6 +53,7 @@ class Instrument:
         self.server = PageServer(self.application, listen(HttpAddress(host, 0, fixed=True)))
         self.port = self.server.bound.port
         self.hop = analysis.hop
+        self.begun = time.perf_counter()
 
     def socket(self, path: str = "control", **options: Any) -> ClientConnection:
         return connect(f"ws://127.0.0.1:{self.port}/{path}", open_timeout=PATIENCE_S, **options)
@@ -61,6 +65,29 @@ class Instrument:
         said = answer.read().decode()
         connection.close()
         return answer.status, said, {k.lower(): v for k, v in answer.getheaders()}
+
+    def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:
+        """The status and the answer to a request, JSON where it is."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        said = answer.read()
+        connection.close()
+        return answer.status, json.loads(said) if answer.status != 403 else said.decode()
+
+    def go_on(self, socket: ClientConnection | None = None) -> Any:
+        """Let the clock go on, as the render thread would, a few milliseconds; what a page is then
+        told of the song, else ""."""
+        wall = time.perf_counter()
+        self.clock.tick(round((wall - self.begun) * self.clock.rate), wall)
+        if socket is None:
+            time.sleep(0.005)
+            return ""
+        try:
+            message = socket.recv(0.005)
+        except TimeoutError:
+            return ""
+        return json.loads(message).get("song", "") if isinstance(message, str) else ""
 
     def events(self) -> list[object]:
         """Notes and the like that came since the last call, as if at time 0."""
@@ -151,6 +178,89 @@ def test_what_a_page_holds_is_released_when_it_is_gone(instrument: Instrument) -
     while not (released := instrument.events()):
         threading.Event().wait(0.01)
     assert released == [NoteOff(0, 1, 62), Pedal(0, 2, 64, False)]
+
+
+def midi_file(*notes: tuple[float, int], channel: int = 0) -> bytes:
+    """A MIDI file of notes (seconds, key), each half a second long."""
+    track = mido.MidiTrack()
+    events = [(s, key, 100) for s, key in notes] + [(s + 0.5, key, 0) for s, key in notes]
+    before = 0.0
+    for seconds, key, velocity in sorted(events):
+        ticks = round((seconds - before) * 960)
+        track.append(
+            mido.Message("note_on", note=key, velocity=velocity, channel=channel, time=ticks)
+        )
+        before = seconds
+    out = io.BytesIO()
+    mido.MidiFile(ticks_per_beat=480, tracks=[track]).save(file=out)
+    return out.getvalue()
+
+
+def test_a_midi_file_is_played_in_time(instrument: Instrument) -> None:
+    rate = instrument.clock.rate
+    content = midi_file((0.0, 60), (0.1, 64), (0.3, 67))
+    with instrument.socket() as socket:
+        told(socket, "hello")
+        instrument.go_on()
+        assert instrument.send("POST", "/song?name=three.mid", content) == (
+            200,
+            {"notes": 3, "drums": 0},
+        )
+        song = told(socket, "song")
+        assert (song["name"], song["seconds"]) == ("three.mid", pytest.approx(0.8, abs=1e-3))
+        taken: list[Event] = []
+        while len(taken) < 6:
+            instrument.go_on()
+            taken += instrument.inbox.take_until(instrument.clock.now())
+        first = taken[0].time
+        assert [(type(e), e.key, round((e.time - first) / rate, 2)) for e in taken] == [
+            (NoteOn, 60, 0.0),
+            (NoteOn, 64, 0.1),
+            (NoteOn, 67, 0.3),
+            (NoteOff, 60, 0.5),
+            (NoteOff, 64, 0.6),
+            (NoteOff, 67, 0.8),
+        ]
+        while (song := instrument.go_on(socket)) is not None:
+            pass
+
+
+def test_a_song_stops_when_asked_or_at_a_panic(instrument: Instrument) -> None:
+    content = midi_file((0.0, 60), (100.0, 64))
+    with instrument.socket() as socket:
+        told(socket, "hello")
+        for stop in (
+            lambda: instrument.send("DELETE", "/song"),
+            lambda: instrument.inbox.panic(instrument.clock.now()),  # as OSC would
+        ):
+            instrument.go_on()
+            instrument.send("POST", "/song?name=long.mid", content)
+            assert told(socket, "song")["name"] == "long.mid"
+            while not instrument.inbox.take_until(2**40):
+                instrument.go_on()
+            stop()
+            assert told(socket, "song") is None
+        taken = instrument.inbox.take_until(2**40)
+        assert not any(isinstance(event, NoteOn) for event in taken)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"MThd nonsense", "x.mid: not a MIDI file of type 0 or 1"),
+        (b"", "x.mid: not a MIDI file of type 0 or 1"),
+        (midi_file((0.0, 60), channel=9), "x.mid: no note to play but drums"),
+        (bytes(4 * 2**20 + 1), "expected a file of at most 4 MiB"),
+    ],
+)
+def test_what_is_no_song_is_refused(instrument: Instrument, content: bytes, reason: str) -> None:
+    status, said = instrument.send("POST", "/song?name=x.mid", content)
+    assert status == 400 and said["error"].startswith(reason)
+
+
+def test_another_site_cannot_play_a_song(instrument: Instrument) -> None:
+    other = {"Origin": "http://example.org"}
+    assert instrument.send("POST", "/song", midi_file((0.0, 60)), **other)[0] == 403
 
 
 def test_panic_goes_through(instrument: Instrument) -> None:

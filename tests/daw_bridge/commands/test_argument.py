@@ -7,6 +7,7 @@ import math
 import pytest
 
 from daw_bridge.commands.argument import Argument, FromBank, Kind, check_all
+from daw_bridge.desk.learn import OTHERS
 
 KEY = Argument("key", Kind.WHOLE, 0, 127)
 PAN = Argument("pan", Kind.NUMBER, -1, 1)
@@ -72,7 +73,7 @@ def test_the_bank_says_what_knobs_and_coordinates_there_are():
     with pytest.raises(ValueError, match="no 'bite' in this bank; it has: brightness, breath$"):
         knob.check("bite")
     (turnable,) = Argument("knob", Kind.TEXT, from_bank=FromBank.TURNABLE).for_bank(knobs, REACH)
-    assert turnable.names == (*knobs, "timbre/0", "timbre/1")
+    assert turnable.names == (*knobs, "timbre/0", "timbre/1", *OTHERS)
     (index,) = Argument("i", Kind.WHOLE, from_bank=FromBank.COORDINATE).for_bank(knobs, REACH)
     assert (index.low, index.high) == (0, 1)
     embedding = Argument("timbre", Kind.NUMBER, clipped=True, from_bank=FromBank.EMBEDDING)

@@ -105,6 +105,24 @@ def test_controllers_are_learnt_and_forgotten(say):
     assert say("/midi/map") == ("/midi/map.reply", (22, "timbre/1"))
 
 
+def test_patches_are_copied_described_sent_and_liked(say, book):
+    assert say("/patch/duplicate", "organ", "mine") == ("/patch/duplicate.reply", ("organ", "mine"))
+    say("/patch/describe", "mine", " Ann ", "warm, pad,, warm")
+    assert (book.patch("mine").author, book.patch("mine").tags) == ("Ann", ("warm", "pad"))
+    assert say("/patch/export", "mine") == ("/patch/export.reply", ("mine", "2.0 -1.0"))
+    say("/patch/import", "sent", "3 4")
+    assert book.patch("sent").embedding == (3.0, 4.0)
+    say("/patch/favourite", "piano", 1)
+    assert book.favourites == {"piano"}
+
+
+def test_push_buttons_step_through_the_patches(say):
+    assert say("/part/3/patch/next") == ("/part/3/patch/next", ("organ",))
+    assert say("/part/3/patch/next", 0) is None
+    assert say("/part/3/patch/previous", 1) == ("/part/3/patch/previous", ("piano",))
+    assert say("/part/3/patch") == ("/part/3/patch", ("piano",))
+
+
 def test_panic_silences_every_part_now(say, inbox):
     say("/part/1/note", 60, 100)
     say("/panic")
@@ -122,6 +140,8 @@ def test_panic_silences_every_part_now(say, inbox):
         ("/part/2/gain_db", (-6.5,)),
         ("/part/2/pan", (0.5,)),
         ("/part/2/bend", (-1.5,)),
+        ("/part/2/mute", (1,)),
+        ("/part/2/solo", (1,)),
     ],
 )
 def test_a_setting_without_arguments_answers_its_value(say, inbox, address, given):
@@ -135,7 +155,7 @@ def test_every_setting_can_be_asked_for(say):
     """Those that stand on a morph say so; the others say what they are."""
     say("/part/1/morph", "piano", "harp", 0)
     settings = [c for c in COMMANDS if c.ask and c.address.startswith("/part/")]
-    assert len(settings) == 8
+    assert len(settings) == 10
     for command in settings:
         address = command.address.replace("<channel>", "1").replace("<coordinate>", "0")
         assert say(address.replace("<knob>", "breath"))

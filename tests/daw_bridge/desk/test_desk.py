@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
 
@@ -58,9 +59,19 @@ def test_a_patch_brings_knobs_gain_and_pan_but_not_the_mixers_level(desk, posted
 def test_programs_find_their_patches(desk):
     desk.program(1, 19)
     assert desk.settings(1).patch == "organ"
-    with pytest.raises(ValueError, match="program: no patch for 7; this bank has: 0, 19"):
-        desk.program(1, 7)
+    with pytest.raises(ValueError, match="program: no patch for 127; this bank has: 0, 19"):
+        desk.program(1, 127)
     assert desk.settings(1).patch == "organ"
+
+
+def test_a_program_without_a_patch_is_the_nearest_one_and_that_is_said_once(desk, caplog):
+    for program in (68, 68, 5):  # an oboe and an electric piano, to a piano and an organ
+        desk.program(3, program)
+    assert desk.settings(3).patch == "piano"
+    assert [record.getMessage() for record in caplog.records] == [
+        "no patch for program 68 (reed): organ is the nearest",
+        "no patch for program 5 (piano): piano is the nearest",
+    ]
 
 
 def test_a_morph_ends_on_its_patches(desk):
@@ -92,7 +103,7 @@ def test_a_part_stands_on_a_morph_until_its_base_is_moved(desk):
     [
         (lambda d: d.morph(1, "piano", "kazoo", 0.5), "no 'kazoo' in this bank; it has: piano"),
         (lambda d: d.patch(1, "../../etc/passwd"), "patch: no '../../etc/passwd'"),
-        (lambda d: d.program(1, 7), "program: no patch for 7; this bank has: 0, 19"),
+        (lambda d: d.program(1, 127), "program: no patch for 127; this bank has: 0, 19"),
         (lambda d: d.save(1, "../x"), "patch name '../x'"),
         (lambda d: d.save(1, "organ"), "taken"),
     ],
@@ -220,3 +231,39 @@ def test_what_is_scheduled_does_not_bring_back_what_was(desk, book):
     assert desk.settings(1).patch == "harp"
     assert window.embedding[0].tolist() == pytest.approx(desk.effective(1))
     assert window.gain[0] == pytest.approx(stereo_gain(0, desk.settings(1).pan))
+
+
+def test_a_muted_part_is_silent_and_a_patch_leaves_it_so(desk, posted):
+    desk.mute(2, True, 10)
+    desk.patch(2, "organ", 20)
+    desk.mute(2, False, 30)
+    levels = [event for event in posted if isinstance(event, Level)]
+    assert levels == [
+        Level(10, 2, -math.inf, 0.0),
+        Level(20, 2, -math.inf, 0.5),
+        Level(30, 2, -6.0, 0.5),
+    ]
+
+
+def test_while_parts_are_soloed_only_they_are_heard(desk, posted):
+    def heard() -> set[int]:
+        """The parts that a listener who took all events would hear."""
+        latest = {event.part: event.gain_db for event in posted if isinstance(event, Level)}
+        return {part for part in PARTS if latest.get(part, 0.0) > -math.inf}
+
+    desk.mute(4, True)
+    desk.solo(2, True)
+    assert heard() == {2}
+    desk.solo(3, True)
+    desk.solo(4, True)  # mute is stronger
+    assert heard() == {2, 3}
+    desk.patch(2, "harp")
+    desk.patch(5, "harp")
+    assert heard() == {2, 3}
+    desk.solo(2, False)
+    assert heard() == {3}
+    for part in (3, 4):
+        desk.solo(part, False)
+    assert heard() == {*PARTS} - {4}
+    serials = [event.serial for event in posted]
+    assert serials == sorted(serials)

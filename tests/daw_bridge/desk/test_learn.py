@@ -173,3 +173,28 @@ def test_a_terminal_that_is_gone_stops_nobody(desk):
     learnt = MidiMap(None, lambda knob: True, gone)
     learnt.learn("breath")
     assert [learnt.knob_for(21, value) for value in (1, 2)] == [None, "breath"]
+
+
+def test_gain_pan_and_morph_are_learnt_like_knobs(learning):
+    for controller, target in ((20, "gain_db"), (21, "pan"), (22, "morph")):
+        learning.learnt.bind(controller, target)
+    learning.patch(1, "organ")  # its gain is -6 dB, and the next patch is harp
+    for value, gain_db, pan, morph in ((0, -42, -1, 0), (64, -6, 0, 64 / 127), (127, 6, 1, 1)):
+        move(learning, 20, value)
+        move(learning, 21, value)
+        now = learning.settings(1)
+        assert (now.gain_db, now.pan) == (gain_db, pan)
+        move(learning, 22, value)
+        assert learning.settings(1).morph == pytest.approx(morph)
+        learning.patch(1, "organ")
+
+
+def test_buttons_step_through_the_patches_when_they_are_pressed(learning):
+    learning.learnt.bind(20, "patch/next")
+    learning.learnt.bind(21, "patch/previous")
+    seen = []
+    for controller in (20, 20, 20, 21):
+        for value in (127, 0):
+            move(learning, controller, value, channel=1)
+            seen.append(learning.settings(2).patch)
+    assert seen == ["organ", "organ", "harp", "harp", "piano", "piano", "harp", "harp"]
