@@ -6,6 +6,8 @@ import contextlib
 import queue
 import shutil
 import subprocess
+import threading
+from collections import deque
 from collections.abc import Sequence
 
 import mido
@@ -14,7 +16,7 @@ import pytest
 from daw_bridge.clock import AudioClock
 from daw_bridge.events import NoteOff, NoteOn
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.port import open_input
+from daw_bridge.midi.port import QUEUE, open_input
 
 SERVER = "melmidi"
 JACK = ("UNIX_JACK",)
@@ -102,11 +104,98 @@ def test_a_message_that_fails_does_not_end_the_input(jack, heard, caplog):
             raise RuntimeError("a mistake")
         heard.put(data)
 
-    with contextlib.closing(open_input("auto", hear, int, JACK)), sender("melstream") as out:
+    with (
+        contextlib.closing(open_input("auto", hear, int, JACK)) as opened,
+        sender("melstream") as out,
+    ):
         for key in (60, 61):
             out.send_message([0x90, key, 100])
         assert wait_for(heard, 1) == [[0x90, 61, 100]]
+        assert opened.faults == 1
     assert "a MIDI message was dropped: 90 3c 64" in caplog.text
+
+
+class Raw:
+    """Sends any bytes over JACK, also those that are no message."""
+
+    def __init__(self, client) -> None:
+        self._out = client.midi_outports.register("out")
+        self._waiting: deque[bytes] = deque()
+        client.set_process_callback(self._process)
+
+    def __call__(self, text: str) -> None:
+        self._waiting.append(bytes.fromhex(text))
+
+    def sent_all(self) -> bool:
+        return not self._waiting
+
+    def _process(self, frames: int) -> None:
+        self._out.clear_buffer()
+        for n in range(min(len(self._waiting), 2 * frames)):
+            self._out.write_midi_event(n // 2, self._waiting.popleft())
+
+
+@contextlib.contextmanager
+def raw_sender():
+    client = pytest.importorskip("jack").Client("raw", no_start_server=True, servername=SERVER)
+    send = Raw(client)
+    with client:
+        (target,) = [port for port in client.get_ports(is_midi=True) if "melstream" in port.name]
+        client.connect("raw:out", target)
+        yield send
+
+
+def test_malformed_messages_end_nothing(jack, desk, posted):
+    translator, done = MidiTranslator(desk, posted.append), queue.Queue()
+
+    def hear(data, time):
+        translator.hear_bytes(data, time)
+        done.put(data)
+
+    with contextlib.closing(open_input("auto", hear, int, JACK)) as opened, raw_sender() as send:
+        for text in ("90 3c 64", "e0", "e0 00", "f2", "80 3c 00"):
+            send(text)
+        wait_for(done, 5)
+        assert opened.faults == 0
+    assert posted == [NoteOn(0, 1, 60, 100), NoteOff(0, 1, 60)]
+    assert translator.malformed == 3
+
+
+def test_what_an_unfinished_sysex_has_swallowed_is_heard(jack, heard):
+    with listen("auto", heard), raw_sender() as send:
+        for text in ("90 3c 64", "f0 7e 01", "80 3c 00", "90 40 64", "f0 7e f7", "90 41 64"):
+            send(text)
+        notes = [message for message, _ in wait_for(heard, 4)]
+    assert [(m.type, m.note) for m in notes] == [
+        ("note_on", 60),
+        ("note_off", 60),
+        ("note_on", 64),
+        ("note_on", 65),
+    ]
+
+
+@pytest.mark.parametrize(("count", "lost"), [(5_000, 0), (QUEUE + 1_000, 1)])
+def test_a_flood_is_heard_or_all_keys_are_let_go(jack, count, lost):
+    heard, may_go_on, key_is_up = [], threading.Event(), threading.Event()
+
+    def hear(data, time):
+        heard.append(bytes(data))
+        may_go_on.wait(WAIT_S)  # at the first message, while the others come
+        if data[0] == 0x80:
+            key_is_up.set()
+
+    with contextlib.closing(open_input("auto", hear, int, JACK)) as opened, raw_sender() as send:
+        for n in range(count):
+            send(f"90 {n % 96:02x} 64")
+        send("80 60 00")  # lost in the flood, if any is
+        while not send.sent_all():
+            wait_for_port("melstream")  # some milliseconds
+        wait_for_port("melstream")
+        may_go_on.set()
+        assert key_is_up.wait(WAIT_S)
+    assert opened.lost == lost
+    ups = [data for data in heard if data[0] == 0x80]
+    assert len(ups) == (96 if lost else 1)
 
 
 def test_a_sequencer_of_jacks_own_is_heard(jack, heard):
