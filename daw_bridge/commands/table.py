@@ -33,7 +33,8 @@ def _help(session: Session, time: int, address: str | None) -> Answer:
         return tuple(command.address for command in COMMANDS)
     command, _ = find(address)
     desk = session.desk
-    return command.address, *described(command.for_bank(list(desk.book.knobs), desk.reach))
+    of_bank = command.for_bank(list(desk.book.knobs), desk.reach, desk.book.axes)
+    return command.address, *described(of_bank)
 
 
 def _number(name: str, low: float, high: float, unit: str = "") -> Argument:

@@ -1,4 +1,4 @@
-"""What the desk needs of a bank: names, patches, knobs. A bank fits by having these."""
+"""What the desk needs of a bank: names, patches, axes, knobs. A bank fits by having these."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ class PatchBook(Protocol):
     @property
     def span(self) -> Sequence[Range]:
         """Of each coordinate, the least and the greatest value that it was trained on."""
+        ...
+
+    @property
+    def axes(self) -> Sequence[str]:
+        """A name for each coordinate; empty if they have none."""
         ...
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,7 +49,8 @@ _log = logging.getLogger(__name__)
 class Bank:
     """A loaded bank. Any thread may look up and save its patches.
 
-    ring_out_s: seconds after a part's last key within which it has died away. knobs: name ->
+    ring_out_s: seconds after a part's last key within which it has died away. axes: a
+    name for each coordinate, what it changes most; empty where none are stated. knobs: name ->
     direction in the embedding space; if one has more numbers than an embedding, all have: those are
     the first of `KNOBS` (synth/mel2mel/knobs.py), which knobs alone reach. fidelity:
     vocoder -> mean correlation with the original, as measured when the bank was made. about:
@@ -61,6 +62,7 @@ class Bank:
     mel2mel_config: Mel2MelConfig
     wavenet_config: WaveNetConfig | None
     ring_out_s: float
+    axes: Sequence[str]
     knobs: Mapping[str, tuple[float, ...]]
     fidelity: Mapping[VocoderName, float]
     about: Mapping[str, Any]
@@ -313,6 +315,7 @@ def load_bank(path: str | Path, own: Path | None = None) -> Bank:
         mel2mel,
         file.wavenet_config,
         file.ring_out_s,
+        file.axes or (),
         knobs,
         file.fidelity or {},
         file.about or {},

@@ -17,6 +17,7 @@ class MemoryBook:
 
     embedding_size = 2
     span = ((-8.0, 8.0), (-8.0, 8.0))
+    axes = ("brightness", "sustain")
 
     def __init__(self) -> None:
         self.knobs = {"brightness": (1.0, 0.0), "breath": (0.0, -2.0)}

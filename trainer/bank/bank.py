@@ -21,6 +21,7 @@ from synth.mel import Analysis
 from synth.mel2mel.network import KNOBS, Mel2Mel, Mel2MelConfig, config_of
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import check_fits
+from trainer.bank.axes import name_axes
 from trainer.bank.embedding_map import draw_map
 from trainer.bank.levels import level_patches
 from trainer.bank.plan import BankPlan
@@ -89,8 +90,15 @@ def make_bank(plan: BankPlan) -> Path:
         if name not in vocoders:
             raise ValueError(f"--fidelity: expected one of {', '.join(vocoders)}, got {name!r}")
     knobs = _knobs(config)
-    wavenet_config = wavenet.config if wavenet else None
-    content = bank_content(config, wavenet_config, RING_OUT_S, knobs, dict(plan.fidelity), about)
+    content = bank_content(
+        config,
+        wavenet.config if wavenet else None,
+        RING_OUT_S,
+        name_axes(mel2mel),
+        knobs,
+        dict(plan.fidelity),
+        about,
+    )
     out = plan.out
     out.mkdir(parents=True, exist_ok=True)
     remove_partials(out)  # of a command that was killed

@@ -234,10 +234,11 @@ def test_a_timbre_out_of_reach_is_taken_at_the_edge_and_answered(say, inbox):
 def test_help_counts_the_coordinates_of_the_bank(say):
     _, lines = say("/help", "/part/1/timbre")
     assert [line for line in lines if line.startswith("timbre")] == [
-        "timbre 0: number, -12 to 12; beyond it, the nearest is taken and answered",
-        "timbre 1: number, -12 to 12; beyond it, the nearest is taken and answered",
+        "timbre 0 (brightness): number, -12 to 12; beyond it, the nearest is taken and answered",
+        "timbre 1 (sustain): number, -12 to 12; beyond it, the nearest is taken and answered",
     ]
-    assert "coordinate: whole number, 0 to 1" in say("/help", "/part/1/timbre/0")[1]
+    counted = "coordinate: whole number, 0 to 1 (0 is brightness, 1 is sustain)"
+    assert counted in say("/help", "/part/1/timbre/0")[1]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,13 @@ def test_what_may_be_left_out(folder):
     other.mkdir()
     (other / "wavenet.safetensors").touch()
     assert refusal(bank.wavenet).endswith(f"spectral, or --bank {other}, which has one")
+    assert bank.axes == ()
     bank.mel2mel()
+
+
+def test_axes_have_names(folder):
+    edit(folder, put("axes", value=["brightness", "sustain"]))
+    assert load_bank(folder).axes == ("brightness", "sustain")
 
 
 def test_a_bank_that_moves_may_have_a_knob_for_it(folder):
@@ -240,6 +246,11 @@ def without(*path: str) -> Callable[[dict], None]:
         ),
         (put("knobs", "../x", value=[1, 2]), "knobs: expected a name of letters, digits"),
         (put("knobs", 7, value=[1, 2]), "knobs: expected a name of letters, digits, - or _, got 7"),
+        (put("axes", value=5), "axes: expected a list, got 5"),
+        (put("axes", value=["bright"]), "axes: expected 2 different names, got ['bright']"),
+        (put("axes", value=["a", "a"]), "axes: expected 2 different names, got ['a', 'a']"),
+        (put("axes", value=["a", "b c"]), "axes: 1: expected a name of letters, digits, - or _"),
+        (put("axes", value=[["a"], 7]), "axes: 0: expected a name of letters, digits, - or _"),
         (put("fidelity", value=0.6), "fidelity: expected a mapping, got 0.6"),
         (put("fidelity", "spectral", value=2), "fidelity: spectral: expected at most 1, got 2"),
         (
