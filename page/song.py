@@ -14,7 +14,7 @@ from mido import Message
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
 from daw_bridge.events import SUSTAIN, AllNotesOff, Pedal
-from daw_bridge.midi.file import DRUMS, TimedMessage, midi_messages
+from daw_bridge.midi.file import TimedMessage, midi_messages, sounding_end
 from daw_bridge.midi.messages import MidiTranslator
 
 MOST_BYTES = 4 * 2**20
@@ -60,13 +60,13 @@ class Songs:
         ValueError, in one line that begins with name, if it is none, or has no notes.
         """
         messages = await asyncio.to_thread(midi_messages, content, name)
-        kept = [timed for timed in messages if timed.message.channel + 1 != DRUMS]
+        kept = [timed for timed in messages if not timed.drums]
         notes, all_notes = _notes(kept), _notes(messages)
         if not notes:
             raise ValueError(f"{name}: no note to play" + " but drums" * bool(all_notes))
         self.stop()
         start = self._clock.now() + round(AHEAD_S * self._clock.rate)
-        song = Song(name, kept[-1].seconds, start, notes, all_notes - notes)
+        song = Song(name, sounding_end(kept), start, notes, all_notes - notes)
         self.playing, self._fed = song, start
         self._task = asyncio.create_task(self._feed(song, kept))
         return song
@@ -96,7 +96,8 @@ class Songs:
             count = sum(time < now + AHEAD_S * rate for time in due)
             for time, timed in zip(due[:count], messages[at : at + count], strict=False):
                 translator.hear(timed.message, time)
-                self._parts.add(timed.message.channel + 1)
+                if timed.message.type != "sysex":
+                    self._parts.add(timed.message.channel + 1)
                 self._fed = time
             at += count
             if at == len(messages) and now > self._fed + END_S * rate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from pathlib import Path
 
 from mido import Message
@@ -12,7 +13,8 @@ from tqdm import tqdm
 from common.files import whole_file
 from common.window import HIGHEST_KEY, LOWEST_KEY, PARTS
 from daw_bridge.desk.programs import nearest
-from daw_bridge.midi.file import DRUMS, TimedMessage, read_midi_file
+from daw_bridge.midi.file import TimedMessage, read_midi_file, sounding_end
+from daw_bridge.midi.sysex import DRUMS
 from player.bounce import bounce
 from player.flags import RenderFlags
 from player.telemetry import limited
@@ -34,14 +36,15 @@ def render(flags: RenderFlags) -> None:
     bank = load_bank(flags.bank, flags.patches_path())
     out, limiter = _target(flags.out), _limiter(flags)
     chosen = _chosen_patches(flags, bank)
-    messages = _playable(read_midi_file(flags.midi), chosen, bank, flags.midi)
-    hours = messages[-1].seconds / 3600
+    messages = _playable(read_midi_file(flags.midi, print), chosen, bank, flags.midi)
+    end = sounding_end(messages)
+    hours = end / 3600
     if hours > MOST_HOURS:
         raise ValueError(f"{flags.midi}: expected at most {MOST_HOURS} hours, got {hours:,.0f}")
     instrument = make_instrument(bank, flags.vocoder, flags.sampler)
     print(f"vocoder  {instrument.reason}")
     rate, hop = bank.analysis.rate, bank.analysis.hop
-    frames = round(messages[-1].seconds * rate) // hop + instrument.ring_out_frames
+    frames = round(end * rate) // hop + instrument.ring_out_frames
     played = bounce(
         instrument,
         messages,
@@ -110,20 +113,26 @@ def _playable(
 
     Prints what is left out; ValueError where nothing is left.
     """
-    playable, drums, unknown, outside = [], 0, set(), 0
+    playable, unknown, outside = [], set(), 0
+    drums: Counter[int] = Counter()
     for timed in messages:
-        part, kind = timed.message.channel + 1, timed.message.type
-        if part == DRUMS and part not in chosen:
-            drums += _strikes(timed.message)
+        kind = timed.message.type
+        if kind == "sysex":
+            playable.append(timed)
+            continue
+        part = timed.message.channel + 1
+        if timed.drums and part not in chosen:
+            drums[part] += _strikes(timed.message)
         elif _strikes(timed.message) and not _has_key(timed.message):
             outside += 1
         elif kind != "program_change" or part not in chosen:
             playable.append(timed)
             if kind == "program_change" and nearest(timed.message.program, bank.programs) is None:
                 unknown.add(timed.message.program)
-    if drums:
-        notes = _notes(drums)
-        print(f"{notes} on channel {DRUMS} (drums) left out; --part {DRUMS}=PATCH plays them")
+    for part, count in sorted(drums.items()):
+        if count:
+            told = f"{_notes(count)} on channel {part} (drums) left out"
+            print(f"{told}; --part {part}=PATCH plays them")
     if outside:
         print(f"{_notes(outside)} outside keys {LOWEST_KEY}..{HIGHEST_KEY} left out")
     if unknown:

@@ -29,7 +29,9 @@ that a message came from.
   `/help /part/1/timbre` answers the numbers. Beyond it, the nearest value within is taken, and
   answered on the same address.
 - **Help.** `/help` answers all addresses; `/help /part/1/pan` answers what this one takes.
-- Address patterns (`*`, `?`) are not supported.
+- **Patterns** as in OSC 1.0 (`*`, `?`, `[1-3]`, `[!a]`, `{1,2}`) reach every address of a part
+  that takes their arguments: `/part/*/note 60 100`, `/part/{1,2}/pan`. One packet may hold 64 of
+  them and reach 1,024 addresses in all.
 """
 
 

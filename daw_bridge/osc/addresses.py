@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+
 from daw_bridge.clock import AudioClock, seconds_until
 from daw_bridge.commands.actions import Answer, Session
 from daw_bridge.commands.console import Console
+from daw_bridge.commands.table import COMMANDS
 from daw_bridge.osc.packet import Message
+from daw_bridge.osc.patterns import is_pattern, matches
 
 HORIZON_S = 60.0
 """How far ahead a timetag may be: further ahead, it is a clock that is wrong."""
@@ -13,16 +19,44 @@ HORIZON_S = 60.0
 REMEMBERED = 4_096
 """How many timetags are kept with their times."""
 
+MOST_PATTERNS, MOST_MATCHES = 64, 1_024
+"""In one packet: address patterns, and the addresses that they may reach in all."""
+
 
 class Addresses:
     """Runs messages as commands of a session."""
 
     def __init__(self, session: Session, clock: AudioClock) -> None:
         self._console = Console(session)
+        self._session = session
+        self._reached = lru_cache(MOST_PATTERNS)(self._reach)
         self._clock = clock
         self._times: dict[int, int] = {}
         """Timetag -> samples, the latest last. A DAW may send many packets for one moment: they
         must stay in order, but the clock's answer moves by some samples from one to the next."""
+
+    def spread(self, packet: Iterable[Message]) -> Iterator[Message]:
+        """The messages of a packet, with one for each address that a pattern in it reaches.
+
+        A pattern reaches the addresses that take its arguments. Where it reaches none, or too many,
+        it stays one message with a problem.
+        """
+        patterns = used = 0
+        for message in packet:
+            if message.problem or not is_pattern(message.address):
+                yield message
+                continue
+            patterns += 1
+            try:
+                if patterns > MOST_PATTERNS:
+                    raise ValueError(f"at most {MOST_PATTERNS} address patterns in one packet")
+                reached = self._taking(message, MOST_MATCHES - used)
+            except ValueError as error:
+                yield message._replace(args=(), problem=str(error))
+                continue
+            used += len(reached)
+            for address in reached:
+                yield message._replace(address=address)
 
     def act(self, message: Message, arrival: int) -> tuple[str, Answer] | None:
         """Do what a message says. Returns the address and the values of an answer, if any.
@@ -34,6 +68,32 @@ class Addresses:
             raise ValueError(message.problem)
         call = self._console.read(message.address, message.args)
         return self._console.run(call, self._time(message.timetag, arrival, call.timed))
+
+    def _taking(self, message: Message, most: int) -> list[str]:
+        """The addresses that a pattern fits and that take its arguments, at least one.
+
+        ValueError if there are none, or more than most.
+        """
+        reached = self._reached(message.address)
+        if len(reached) > most:
+            raise ValueError(f"address pattern: one packet may reach {MOST_MATCHES} addresses")
+        taking, problem = [], "address pattern: fits no address of a part; /help lists them all"
+        for address in reached:
+            try:
+                self._console.read(address, message.args)
+            except ValueError as error:
+                problem = f"{address}: {error}"
+            else:
+                taking.append(address)
+        if not taking:
+            raise ValueError(problem)
+        return taking
+
+    def _reach(self, pattern: str) -> tuple[str, ...]:
+        """The addresses that a pattern fits; one more than may be, if there are more."""
+        desk = self._session.desk
+        commands = (command.for_bank(list(desk.book.knobs), desk.reach) for command in COMMANDS)
+        return tuple(islice(matches(pattern, commands), MOST_MATCHES + 1))
 
     def _time(self, timetag: int | None, arrival: int, timed: bool) -> int:
         """When a message acts, in samples."""

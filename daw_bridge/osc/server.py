@@ -86,7 +86,7 @@ class OscServer:
             except ValueError:
                 self.malformed += 1
                 continue
-            for message in received:
+            for message in self._addresses.spread(received):
                 self._answer(message, arrival, sender)
 
     def _answer(self, message: Message, arrival: int, sender: tuple) -> None:

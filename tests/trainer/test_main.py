@@ -74,7 +74,7 @@ def test_the_module_itself_exits_with_2_and_one_line(tmp_path):
     command = [sys.executable, "-m", "trainer", "render", "--midi", str(tmp_path)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stdout == ""
-    message = f"trainer: {tmp_path}: no MIDI files (.mid, .midi) in it or below"
+    message = f"trainer: {tmp_path}: no MIDI files (.mid, .midi, .kar, .rmi) in it or below"
     assert done.stderr.splitlines() == [message]
 
 

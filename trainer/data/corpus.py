@@ -16,12 +16,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from daw_bridge.midi.file import DRUMS, read_midi_file
+from daw_bridge.midi.file import read_midi_file
 
 COLUMNS = ("path", "seconds", "split")
 """What a corpus's manifest.csv must state for each piece."""
 SPLITS = ("train", "val", "test")
-SUFFIXES = (".mid", ".midi")
+SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 LONGEST_S = 24 * 3600.0
 """A file that claims to last longer has a broken time stamp."""
 
@@ -88,7 +88,7 @@ def measure(midi: Path, path: str, before: Piece | None) -> Piece:
     notes = [
         timed.seconds
         for timed in messages
-        if timed.message.type in ("note_on", "note_off") and timed.message.channel + 1 != DRUMS
+        if timed.message.type in ("note_on", "note_off") and not timed.drums
     ]
     if not notes or notes[-1] <= 0:
         return Piece(path, sha256, 0.0, f"{midi / path}: holds no notes to play")

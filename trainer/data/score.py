@@ -13,7 +13,7 @@ import mido
 import numpy as np
 
 from daw_bridge.events import SUSTAIN, Event, NoteOff, NoteOn, Pedal
-from daw_bridge.midi.file import DRUMS, TimedMessage
+from daw_bridge.midi.file import TimedMessage
 from trainer.data.programs import KEYS
 
 PART = 1
@@ -30,7 +30,7 @@ def score_events(messages: list[TimedMessage], rate: int) -> list[Event]:
     events: list[Event] = []
     for timed in messages:
         time, message = round(timed.seconds * rate), timed.message
-        if message.channel + 1 == DRUMS:
+        if timed.drums:
             continue
         if message.type == "note_on" and message.velocity:
             events.append(NoteOn(time, PART, message.note, message.velocity))

@@ -11,7 +11,8 @@ import mido
 import pytest
 
 from daw_bridge.events import SUSTAIN, NoteOff, NoteOn, Pedal
-from daw_bridge.midi.file import DRUMS, read_midi_file
+from daw_bridge.midi.file import read_midi_file
+from daw_bridge.midi.sysex import DRUMS
 from trainer.data.corpus import (
     Piece,
     corpus_digest,
@@ -75,16 +76,18 @@ def pieces(count: int) -> list[Piece]:
 
 
 def test_files_are_found_at_any_depth_whatever_the_case_of_their_names(tmp_path):
-    for name in ("b.mid", "deep/er/a.MIDI", "a.Mid", "notes.txt", "deep/mid"):
+    for name in ("b.mid", "deep/er/a.MIDI", "a.Mid", "c.rmi", "d.KAR", "notes.txt", "deep/mid"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "folder.mid").mkdir()
-    assert find_files(tmp_path) == ["a.Mid", "b.mid", "deep/er/a.MIDI"]
+    assert find_files(tmp_path) == ["a.Mid", "b.mid", "c.rmi", "d.KAR", "deep/er/a.MIDI"]
 
 
 def test_a_folder_without_music_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"no MIDI files \(.mid, .midi\) in it or below"):
+    with pytest.raises(
+        ValueError, match=r"no MIDI files \(.mid, .midi, .kar, .rmi\) in it or below"
+    ):
         find_files(tmp_path)
     with pytest.raises(ValueError, match="absent: no such folder"):
         find_files(tmp_path / "absent")
@@ -185,7 +188,10 @@ def test_an_odd_file_keeps_every_note_and_every_pedal(tmp_path):
             mido.MetaMessage("set_tempo", tempo=1_000_000, time=480),
         ],
         [on(note=60, velocity=90), off(note=60, time=960)],
-        [on(note=60, velocity=50, time=240, channel=1), on(note=60, velocity=0, time=240)],
+        [
+            on(note=60, velocity=50, time=240, channel=1),
+            on(note=60, velocity=0, time=240, channel=1),
+        ],
         [cc(control=64, value=64, time=120), cc(control=64, value=63, time=1_080)],
         [on(note=36, velocity=99, channel=DRUMS - 1), off(note=36, time=100, channel=DRUMS - 1)],
     ]

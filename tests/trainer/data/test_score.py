@@ -89,9 +89,9 @@ def test_notes_outside_a_range_are_left_out_and_the_pedal_is_not():
 
 def test_drums_are_no_notes():
     messages = [
-        TimedMessage(0.0, mido.Message("note_on", channel=9, note=36, velocity=90)),
-        TimedMessage(0.0, mido.Message("control_change", channel=9, control=64, value=127)),
-        TimedMessage(0.5, mido.Message("note_off", channel=9, note=36)),
+        TimedMessage(0.0, mido.Message("note_on", channel=9, note=36, velocity=90), True),
+        TimedMessage(0.0, mido.Message("control_change", channel=9, control=64, value=127), True),
+        TimedMessage(0.5, mido.Message("note_off", channel=9, note=36), True),
     ]
     assert score_events(messages, RATE) == []
 
