@@ -77,7 +77,8 @@ def make_bank(plan: BankPlan) -> Path:
     if plan.wavenet is not None:
         advice = "; train one, or make do with --wavenet none"
         file = _needed(plan.wavenet / FILES[plan.weights], advice)
-        wavenet, wavenet_notes = _trained_wavenet(file, analysis), read_notes(file)
+        wavenet = _trained_wavenet(file, analysis, plan.sharpness)
+        wavenet_notes = read_notes(file) | {"config": json.dumps(asdict(wavenet.config))}
         usual = {"loss": WAVENET_LOSS}
         drawn = replace(analysis, rate=analysis.rate * wavenet.config.hop // analysis.hop)
         about["wavenet"] = training(plan.wavenet, "sample", file, usual, drawn)
@@ -145,9 +146,10 @@ def _trained_mel2mel(weights: Path, data: Path, manifest: Manifest) -> Mel2Mel:
     return network
 
 
-def _trained_wavenet(weights: Path, analysis: Analysis) -> WaveNet:
+def _trained_wavenet(weights: Path, analysis: Analysis, sharpness: float | None) -> WaveNet:
+    chosen = {} if sharpness is None else {"sharpness": sharpness}
     try:
-        config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights))
+        config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights) | chosen)
     except TypeError as error:
         raise ValueError(f"{weights}: states sizes that no WaveNet has ({error})") from None
     if config.mels != analysis.mels:

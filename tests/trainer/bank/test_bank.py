@@ -107,6 +107,9 @@ def test_a_wavenet_with_a_guide_is_stated_as_it_was_trained(runs, data, tmp_path
     told = {name: content["wavenet"][name] for name in ("guide", "sharpness", "emphasis")}
     assert told == {"guide": 4, "sharpness": 2.5, "emphasis": 0.85}
     assert load_bank(tmp_path / "bank").wavenet().config == network.config
+    content = make(tmp_path / "runs", data, tmp_path / "sharp", sharpness=8.0)
+    assert content["wavenet"]["sharpness"] == 8
+    assert read_config(tmp_path / "sharp" / "wavenet.safetensors")["sharpness"] == 8
     save_file(weights, path, notes | {"config": json.dumps(stated | {"voices": 2})})
     with pytest.raises(ValueError, match=r"weights.safetensors: states sizes that .* 'voices'"):
         make(tmp_path / "runs", data, tmp_path / "bank")
