@@ -94,7 +94,7 @@ class LiveFlags(CommonFlags):
     record: Annotated[Path | None, arg(metavar="WAV")] = None
     """Also record what is played to this file."""
     list_devices: Annotated[bool, FlagCreatePairsOff] = False
-    """List the audio outputs and stop."""
+    """List the audio outputs and MIDI inputs, as flags to paste, and stop."""
     version: Annotated[bool, FlagCreatePairsOff] = False
     """Print the version and stop."""
 
