@@ -39,8 +39,8 @@ def compiling_shown() -> Iterator[None]:
 def share(done: int) -> int:
     """Percent that so many functions are of all; 99 at most, for there may be more.
 
-    >>> share(0), share(FUNCTIONS // 2), share(2 * FUNCTIONS)
-    (0, 50, 99)
+    >>> share(0), share(FUNCTIONS), share(2 * FUNCTIONS)
+    (0, 99, 99)
     """
     return min(100 * done // FUNCTIONS, 99)
 
