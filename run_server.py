@@ -75,9 +75,9 @@ def _live(flags: LiveFlags, around: Callable[[Sink], Sink]) -> int:
         print(version())
         return DONE
     if flags.list_devices:
-        from synth.output.portaudio import list_devices
+        from player.devices import listed
 
-        print("\n".join(list_devices()) or "no audio outputs")
+        print("\n".join(listed()))
         return DONE
     _one_thread()
     from player.live import serve

@@ -32,6 +32,7 @@ from page.messages import MessageLog
 from page.server import PageServer
 from page.state import About
 from page.tap import Tap
+from player.demo import Demo
 from player.flags import LiveFlags
 from player.telemetry import Telemetry
 from player.version import version
@@ -131,6 +132,9 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         print("ready; Ctrl-C stops", flush=True)
         if bound and flags.open:
             webbrowser.open(bound.url)
+        if flags.demo:
+            session = Session(player.desk, player.inbox, player.status, version())
+            stack.callback(Demo(session, player.clock).close)
         player.run()
         print(f"stopped; {player.telemetry().counters_line()}", flush=True)
     return not sink.fault

@@ -174,6 +174,11 @@ def open_input(
     return MidiInput((port,), f"MIDI: virtual port {VIRTUAL!r} ({kind})", hear, now)
 
 
+def input_names(apis: Sequence[str] = APIS) -> list[str]:
+    """The inputs that there are to choose from. OSError where this machine has no MIDI."""
+    return _working_api(apis)[2]
+
+
 def _working_api(apis: Sequence[str]) -> tuple[ModuleType, str, list[str]]:
     """rtmidi, the first API that works, and its inputs; OSError says why none works."""
     try:
