@@ -19,7 +19,7 @@ from daw_bridge.desk.learn import read_map
 from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.port import open_input
+from daw_bridge.midi.port import MidiInput, open_input
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
 from page.address import Bound, listen
@@ -93,6 +93,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
         with quiet_libraries():
             midi = open_input(flags.midi, hear or player.translator.hear_bytes, player.clock.now)
+        player.midi = midi
         stack.callback(midi.close)
         go_before_others(DEVICE)
         stack.enter_context(sink)
@@ -127,7 +128,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
 class Player:
     """The live instrument: an inbox that listeners fill, and the loop that plays it.
 
-    osc: the server whose counts `telemetry` tells, if there is one; page: likewise.
+    osc: the server whose counts `telemetry` tells, if there is one; midi, page: likewise.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Player:
         self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map)
         self.translator = MidiTranslator(self.desk, self.inbox.post)
         self.osc: OscServer | None = None
+        self.midi: MidiInput | None = None
         self.page: PageServer | None = None
         self.tap = Tap()
         self.bank = bank
@@ -202,6 +204,8 @@ class Player:
             refused=self.osc.refused if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
+            midi_lost=self.midi.lost if self.midi else 0,
+            midi_faults=self.midi.faults if self.midi else 0,
             outside=self.translator.outside,
             page_dropped=self.page.dropped if self.page else 0,
             page_refused=self.page.refused if self.page else 0,
