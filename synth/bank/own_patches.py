@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from common.files import remove_partials, write_whole
+from common.documents import MOST_BYTES
+from common.files import read_file, remove_partials, write_whole
 from common.patch import Patch, check_name
 from synth.bank.patch_file import load_patch, save_patch
 
@@ -99,11 +100,9 @@ class OwnPatches:
 
     def _content(self, name: str) -> bytes | None:
         try:
-            return self._path(name).read_bytes()
+            return read_file(self._path(name), MOST_BYTES)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise ValueError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
 
     def _put(self, name: str, content: bytes | None) -> None:
         path = self._path(name)
