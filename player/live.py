@@ -40,12 +40,14 @@ from synth.limiter import KNEE, Limiter
 from synth.output.choice import open_sink, quiet_libraries
 from synth.output.sinks import Sink
 
+END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end it as Ctrl-C does. A terminal that is closed sends SIGHUP; Windows has none."""
 BLOCK_FRAMES = 1
 """Frames rendered at once: 8 ms, the finest step there is."""
 
 
 def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) -> bool:
-    """Play live until Ctrl-C or SIGTERM; whether the output and the recording held until then.
+    """Play live until Ctrl-C, SIGTERM or SIGHUP; whether the output and the recording held until then.
 
     around: puts a sink of the caller's around the one asked for, to watch it. Raises ValueError
     or OSError for what cannot be had.
@@ -74,7 +76,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         player = Player(bank, engine, sink, midi_map)
         for part in PARTS:
             player.desk.patch(part, first, 0)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, *END):
             signal.signal(number, lambda *_: player.stop())
         # Threads inherit it from the one that starts them.
         first_served = go_before_others(LISTENER)
@@ -134,7 +136,7 @@ class Player:
     def __init__(
         self, bank: Bank, engine: Engine, sink: Sink, midi_map: Path | None = None
     ) -> None:
-        self.inbox = Inbox()
+        self.inbox = Inbox(hop=engine.hop)
         self.clock = AudioClock(bank.analysis.rate)
         self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map)
         self.translator = MidiTranslator(self.desk, self.inbox.post)
@@ -209,6 +211,7 @@ class Player:
             outside=self.translator.outside,
             page_dropped=self.page.dropped if self.page else 0,
             page_refused=self.page.refused if self.page else 0,
+            fault=self._sink.fault or "",
             rate=self._sink.rate,
             # A note waits for the next block, and acts on the whole frame that it falls into:
             # half a frame early on average. How it got here is not counted: MIDI inputs are

@@ -25,6 +25,7 @@ MOMENT = Telemetry(
     outside=9,
     page_dropped=10,
     page_refused=11,
+    fault="recording take.wav: stopped: No space left on device",
     rate=48_000,
     block_ms=4.0,
     lookahead_ms=32.0,
