@@ -22,7 +22,7 @@ from daw_bridge.desk.watch import PatchWatch
 from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.port import open_input
+from daw_bridge.midi.port import MidiInput, open_input
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
 from page.address import Bound, listen
@@ -46,12 +46,14 @@ from synth.output.sinks import Sink
 
 _log = logging.getLogger(__name__)
 
+END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end it as Ctrl-C does. A terminal that is closed sends SIGHUP; Windows has none."""
 BLOCK_FRAMES = 1
 """Frames rendered at once: 8 ms, the finest step there is."""
 
 
 def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) -> bool:
-    """Play live until Ctrl-C or SIGTERM; whether the output and the recording held until then.
+    """Play live until Ctrl-C, SIGTERM or SIGHUP; whether the output and the recording held until then.
 
     around: puts a sink of the caller's around the one asked for, to watch it. Raises ValueError
     or OSError for what cannot be had.
@@ -81,7 +83,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         for part in PARTS:
             player.desk.patch(part, first, 0)
         stood = flags.patch is None and desks is not None and _as_it_stood(player.desk)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, *END):
             signal.signal(number, lambda *_: player.stop())
         # Threads inherit it from the one that starts them.
         first_served = go_before_others(LISTENER)
@@ -100,6 +102,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
         with quiet_libraries():
             midi = open_input(flags.midi, hear or player.translator.hear_bytes, player.clock.now)
+        player.midi = midi
         stack.callback(midi.close)
         go_before_others(DEVICE)
         stack.enter_context(sink)
@@ -143,7 +146,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
 class Player:
     """The live instrument: an inbox that listeners fill, and the loop that plays it.
 
-    osc: the server whose counts `telemetry` tells, if there is one; page: likewise.
+    osc: the server whose counts `telemetry` tells, if there is one; midi, page: likewise.
     """
 
     def __init__(
@@ -154,11 +157,12 @@ class Player:
         midi_map: Path | None = None,
         snapshots: Path | None = None,
     ) -> None:
-        self.inbox = Inbox()
+        self.inbox = Inbox(hop=engine.hop)
         self.clock = AudioClock(bank.analysis.rate)
         self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map, snapshots)
         self.translator = MidiTranslator(self.desk, self.inbox.post)
         self.osc: OscServer | None = None
+        self.midi: MidiInput | None = None
         self.page: PageServer | None = None
         self.tap = Tap()
         self.bank = bank
@@ -223,9 +227,12 @@ class Player:
             refused=self.osc.refused if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
+            midi_lost=self.midi.lost if self.midi else 0,
+            midi_faults=self.midi.faults if self.midi else 0,
             outside=self.translator.outside,
             page_dropped=self.page.dropped if self.page else 0,
             page_refused=self.page.refused if self.page else 0,
+            fault=self._sink.fault or "",
             rate=self._sink.rate,
             # A note waits for the next block, and acts on the whole frame that it falls into:
             # half a frame early on average. How it got here is not counted: MIDI inputs are

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from common.documents import read_document
-from common.files import remove_partials, write_whole
+from common.documents import MOST_BYTES, read_document
+from common.files import read_file, remove_partials, write_whole
 from common.patch import Patch, check_name
 from synth.bank.patch_file import load_patch, save_patch
 
@@ -154,11 +154,9 @@ class OwnPatches:
 
     def _content(self, name: str) -> bytes | None:
         try:
-            return self._path(name).read_bytes()
+            return read_file(self._path(name), MOST_BYTES)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise ValueError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
 
     def _put(self, name: str, content: bytes | None) -> None:
         path = self._path(name)

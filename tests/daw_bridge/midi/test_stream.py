@@ -43,15 +43,8 @@ def test_any_bytes_are_taken():
 
 def test_hands_let_go_of_what_is_held_and_no_more():
     hands = Hands()
-    for text in (
-        "90 3c 64",
-        "91 3c 64",
-        "91 3c 00",
-        "92 40 64",
-        "82 40 10",
-        "b0 40 7f",
-        "b1 40 00",
-    ):
+    notes = ("90 3c 64", "91 3c 64", "91 3c 00", "92 40 64", "82 40 10")
+    for text in (*notes, "b0 40 7f", "b1 40 00"):
         hands.note(list(bytes.fromhex(text)))
     hands.note([0x90])
     assert hands.let_go() == [[0x80, 60, 0], [0xB0, 64, 0]]
