@@ -56,7 +56,7 @@ def main(
 
 
 def _interrupt(*_: object) -> None:
-    """What SIGTERM and SIGHUP do until the server plays: as Ctrl-C, so that nothing is left half done."""
+    """What SIGTERM and SIGHUP do until the server plays: as Ctrl-C, nothing is left half done."""
     raise KeyboardInterrupt
 
 

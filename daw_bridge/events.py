@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
+OMNI_OFF, OMNI_ON, MONO, POLY = 124, 125, 126, 127
 
 
 @dataclass(frozen=True, slots=True)

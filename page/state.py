@@ -57,7 +57,7 @@ class Follower:
         self._patches: dict[str, Patch] = {}
         self._own: set[str] = set()
         self._liked: set[str] = set()
-        self._bound: Mapping[int, str] | None = None
+        self._bound: Mapping[int | str, str] | None = None
         self._waiting: str | None = None
         self._logged = 0
         self._desks: tuple[str, ...] | None = None

@@ -53,7 +53,7 @@ BLOCK_FRAMES = 1
 
 
 def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) -> bool:
-    """Play live until Ctrl-C, SIGTERM or SIGHUP; whether the output and the recording held until then.
+    """Play live until Ctrl-C, SIGTERM or SIGHUP; whether output and recording held until then.
 
     around: puts a sink of the caller's around the one asked for, to watch it. Raises ValueError
     or OSError for what cannot be had.

@@ -18,9 +18,10 @@ class Telemetry:
     came after their block, and that found the inbox full; malformed, refused: OSC packets that
     are none, and messages that were answered with an error; ignored: MIDI messages that mean
     nothing here; malformed_midi: bytes that are no whole MIDI message; midi_lost, midi_faults: as
-    `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound; fault: why
-    the recording or the device has ended, "" while all is well; rate: Hz of the output. A note waits block_ms for its block on average, and is heard lookahead_ms,
-    vocoder_ms and output_ms later.
+    `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound;
+    fault: why the recording or the device has ended, "" while all is well; rate: Hz of the output.
+    A note waits block_ms for its block on average, and is heard lookahead_ms, vocoder_ms and
+    output_ms later.
     """
 
     seconds: float

@@ -15,6 +15,7 @@ from common.window import HIGHEST_KEY, LOWEST_KEY
 from daw_bridge.commands.argument import Value
 from daw_bridge.desk.controllers import Controllers
 from daw_bridge.desk.desk import Desk
+from daw_bridge.desk.learn import Source
 from daw_bridge.events import NoteOff, NoteOn
 from daw_bridge.inbox import Inbox
 
@@ -142,7 +143,7 @@ def delete_desk(session: Session, time: int, name: str) -> Answer:
     return (name,)
 
 
-def learn(session: Session, time: int, knob: str | None, controller: int | None) -> None:
+def learn(session: Session, time: int, knob: str | None, controller: Source | None) -> None:
     """Let a controller turn a knob: this controller, or the next one that moves."""
     if knob is None or controller is None:
         session.desk.learnt.learn(knob)

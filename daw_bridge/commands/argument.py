@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from common.checks import brief, number, whole
-from daw_bridge.desk.learn import knobs_of
+from daw_bridge.desk.learn import knobs_of, read_source
 from daw_bridge.desk.settings import Range
 
 Value = int | float | str
@@ -25,6 +25,7 @@ class Kind(Enum):
     NUMBER = "number"
     TEXT = "text"
     SWITCH = "push button"
+    SOURCE = "number 0 to 127, or nrpn/0 to nrpn/16382"
 
 
 class FromBank(Enum):
@@ -93,7 +94,7 @@ class Argument:
     def check(self, value: object) -> Value:
         """value as this argument: int for WHOLE, float for NUMBER, str for TEXT.
 
-        SWITCH takes anything: False for 0 and false, else True.
+        SOURCE is an int or a text; SWITCH takes anything: False for 0 and false, else True.
 
         Raises ValueError, in one line that names the argument, what fits, and the value.
         """
@@ -106,6 +107,8 @@ class Argument:
                 return number(self.name, value, self.low, self.high)
             case Kind.SWITCH:
                 return not (isinstance(value, int | float) and value == 0)
+            case Kind.SOURCE:
+                return read_source(value)
             case Kind.TEXT:
                 return self._check_text(value)
 

@@ -6,6 +6,8 @@ is checked by the arguments stated here.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from common.patch import GAIN_DB
 from common.window import PARTS
 from daw_bridge.commands import actions
@@ -58,6 +60,7 @@ ANY_CHANNEL = _whole("channel", 0, PARTS[-1])
 KEY = _whole("key", 0, 127)
 VELOCITY = _number("velocity", 0, 127)
 CONTROLLER = _whole("controller", 0, 127)
+SOURCE = Argument("controller", Kind.SOURCE)
 CONTROL_VALUE = _number("value", 0, 127)
 NOTE_ID = Argument("id", Kind.NUMBER, optional=True)
 KNOB = Argument("knob", Kind.TEXT, from_bank=FromBank.KNOB)
@@ -400,7 +403,7 @@ MIDI_LEARN = Group(
             Access.WRITE,
             arguments=(
                 Argument("knob", Kind.TEXT, optional=True, from_bank=FromBank.TURNABLE),
-                Argument("controller", Kind.WHOLE, 0, 127, optional=True),
+                replace(SOURCE, optional=True),
             ),
             act=actions.learn,
         ),
@@ -408,7 +411,7 @@ MIDI_LEARN = Group(
             "/midi/forget",
             "Gives a controller back its meaning in MIDI.",
             Access.WRITE,
-            arguments=(CONTROLLER,),
+            arguments=(SOURCE,),
             act=lambda s, time, controller: s.desk.learnt.forget(controller),
         ),
         _question(

@@ -8,10 +8,14 @@
 - 74 and 71, timbre: 74 is the knob "brightness" if the bank has one, and 71 the first coordinate
   of the embedding; otherwise they are its first two. At 64 they leave them as the patch, a morph or
   OSC set them, at 0 and 127 at the ends: of a knob, or of what the bank was trained on.
-- 100 and 101 choose a registered parameter, 6 and 38 set it. Known is number 0, the range of the
-  pitch wheel: semitones (6) and cents (38).
-- 120, all sound off. 123, all notes off: a pedal still holds them.
+- 100 and 101 choose a registered parameter, 6 and 38 set it: 0 the range of the pitch wheel in
+  semitones (6) and cents (38), which counts at once; 1 tuning by cents, 2 by semitones; 6 on
+  channel 1 or 16 the number of members of an MPE zone (zones.py). 98 and 99 choose one that a maker
+  has of its own, which can be learnt.
+- 120, all sound off. 123 to 127, all notes off: a pedal still holds them. 126 makes the part play
+  one key at a time, 127 ends that.
 - 121, reset: pedals up, expression full, wheels at rest, no parameter chosen.
+- Pressure turns the knob "movement" upwards, or "brightness" where the bank has no such knob.
 
 A controller that has learnt something (learn.py) does that instead. It turns a knob or a coordinate
 in the same way. The gain goes from -36 dB over that of the patch (64) to +12 dB, pan as controller
@@ -23,15 +27,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
+from common.window import PARTS
 from daw_bridge import events
+from daw_bridge.desk import settings
 from daw_bridge.desk.desk import Desk
-from daw_bridge.desk.learn import COORDINATE_KNOB, GAIN, MORPH, NEXT, PAN, PREVIOUS
-from daw_bridge.desk.settings import BEND, BEND_RANGE, NO_PARAMETER, Settings, around
+from daw_bridge.desk.halves import Halves
+from daw_bridge.desk.learn import (
+    COORDINATE_KNOB,
+    GAIN,
+    MORPH,
+    NEXT,
+    NRPN,
+    PAN,
+    PREVIOUS,
+    Source,
+)
+from daw_bridge.desk.settings import CENTRE, NO_PARAMETER, OWN_PARAMETERS, Settings, around
+from daw_bridge.desk.zones import LOWER, MOST_MEMBERS, UPPER
 from daw_bridge.events import Event, Pedal
 
 BRIGHTNESS = "brightness"
 """The knob that controller 74 turns, if the bank has one of that name, as MIDI calls it."""
+
+PRESSED = ("movement", BRIGHTNESS)
+"""Knobs that pressure turns: the first that the bank has."""
 
 
 GAIN_DOWN_DB, GAIN_UP_DB = 36.0, 12.0
@@ -41,18 +62,19 @@ GAIN_DOWN_DB, GAIN_UP_DB = 36.0, 12.0
 class Controllers:
     """Turns controllers and wheels into changes of a desk, and pedals into posts.
 
-    It keeps nothing itself. part is 1..16, time is in samples.
+    part is 1..16, time is in samples. One thread calls it. mono: the parts that are to play one key
+    at a time.
     """
 
     def __init__(self, desk: Desk, post: Callable[[Event], object]) -> None:
         self._desk = desk
         self._post = post
+        self.mono: set[int] = set()
+        self._halves = Halves()
 
     def control(self, part: int, controller: int, value: float, time: int) -> bool:
         """Act on a controller 0..127 at a value 0..127. False if it has no meaning here."""
-        knob = self._desk.learnt.knob_for(controller, value)
-        if knob is not None:
-            self._turn_learnt(part, knob, value, time)
+        if self._learnt(part, controller, value, time):
             return True
         match controller:
             case 1:
@@ -64,40 +86,67 @@ class Controllers:
             case 11:
                 self._desk.turn(part, time, lambda s: replace(s, expression=round(value)))
             case events.SUSTAIN | events.SOSTENUTO | events.SOFT:
-                self._post(Pedal(time, part, controller, value >= 64))
+                for each in self._desk.reached(part):
+                    self._post(Pedal(time, each, controller, value >= 64))
             case 6 | 38:
                 return self._enter(part, controller, round(value), time)
-            case 98 | 99:  # a parameter of some maker: none is known here
-                self._desk.turn(part, time, lambda s: replace(s, parameter=NO_PARAMETER))
-                return False
+            case 98 | 99:
+                msb = controller == 99
+                self._choose(part, msb, round(value), time, own=True)
             case 100 | 101:
                 msb = controller == 101
-                self._desk.turn(part, time, lambda s: s.with_parameter(msb, round(value)))
+                self._choose(part, msb, round(value), time)
             case 71 | 74:
                 return self._turn_timbre(part, controller, value, time)
             case events.ALL_SOUND_OFF:
-                self._post(events.AllSoundOff(time, part))
+                for each in self._desk.reached(part):
+                    self._post(events.AllSoundOff(time, each))
             case events.RESET_CONTROLLERS:
-                self._reset(part, time)
-            case events.ALL_NOTES_OFF:
-                self._post(events.AllNotesOff(time, part))
+                for each in self._desk.reached(part):
+                    self._reset(each, time)
+            case (
+                events.ALL_NOTES_OFF | events.OMNI_OFF | events.OMNI_ON | events.MONO | events.POLY
+            ):
+                for each in self._desk.reached(part):
+                    self._post(events.AllNotesOff(time, each))
+                    if controller == events.MONO:
+                        self.mono.add(each)
+                    elif controller == events.POLY:
+                        self.mono.discard(each)
             case _:
                 return False
         return True
 
     def pitch_wheel(self, part: int, value: float, time: int) -> None:
-        """Bend by the range of the part (2 semitones unless set); value: -8192..8191.
+        """Bend by the range of the part (2 semitones unless set); value: -8192..8191."""
+        self._desk.bend_by(part, lambda s: s.with_pitch_wheel(value / 8192), time)
 
-        A new range counts from the next move of the wheel on.
-        """
-        way = value / 8192
+    def pressure(self, part: int, value: float, time: int) -> bool:
+        """Aftertouch of a whole channel, 0..127. False if the bank has no knob for it."""
+        knob = next((name for name in PRESSED if name in self._desk.book.knobs), None)
+        if knob is not None:
+            self._turn_knob(part, knob, CENTRE + value * (127 - CENTRE) / 127, time)
+        return knob is not None
 
-        def bent(s: Settings) -> Settings:
-            return replace(s, bend=min(max(way * s.bend_range, -BEND), BEND))
+    def reset_device(self, time: int) -> None:
+        """Put every part back as a reset of GM, GS or XG says; notes and patches stay."""
 
-        self._desk.turn(part, time, bent)
+        def fresh(s: Settings) -> Settings:
+            pan = self._desk.fresh(s.patch).pan
+            return replace(s, volume=100, pan=pan, cents=0.0, semitones=0).with_bend_range(2.0)
 
-    def _wheel(self, part: int, value: int, time: int) -> None:
+        for part in PARTS:
+            self._reset(part, time)
+            self.mono.discard(part)
+            if self._desk.zones.manager(part) is None:
+                self._desk.turn(part, time, fresh, alone=True)
+
+    def _choose(self, part: int, msb: bool, value: int, time: int, own: bool = False) -> None:
+        """Choose the parameter that data entry sets."""
+        change = partial(Settings.with_parameter, msb=msb, value=value, own=own)
+        self._desk.turn(part, time, change, alone=True)
+
+    def _wheel(self, part: int, value: int, time: int, alone: bool = False) -> None:
         """Morph by the mod wheel.
 
         A value equal to the last one changes nothing: DAWs send a 0 at every start, and it must
@@ -110,26 +159,36 @@ class Controllers:
             start, end = self._desk.fresh(s.patch), self._desk.fresh(s.towards)
             return replace(s.between(start, end, value / 127), wheel=value)
 
-        self._desk.turn(part, time, morphed)
+        self._desk.turn(part, time, morphed, alone=alone)
 
     def _reset(self, part: int, time: int) -> None:
         for pedal in (events.SUSTAIN, events.SOSTENUTO, events.SOFT):
             self._post(Pedal(time, part, pedal, False))
-        self._desk.turn(part, time, lambda s: replace(s, expression=127))
-        self._wheel(part, 0, time)
-        self._desk.turn(part, time, lambda s: replace(s, bend=0.0, parameter=NO_PARAMETER))
+        self._desk.turn(part, time, lambda s: replace(s, expression=127), alone=True)
+        self._wheel(part, 0, time, alone=True)
+        self._desk.bend_by(
+            part, lambda s: replace(s, bend=0.0, way=0.0, parameter=NO_PARAMETER), time
+        )
 
     def _enter(self, part: int, controller: int, value: int, time: int) -> bool:
         """Data entry; False if the parameter that was chosen is not known here."""
-        if self._desk.settings(part).parameter != BEND_RANGE:
-            return False
-
-        def entered(s: Settings) -> Settings:
-            semitones = value if controller == 6 else int(s.bend_range)
-            cents = min(value, 99) if controller == 38 else 0
-            return replace(s, bend_range=semitones + cents / 100)
-
-        self._desk.turn(part, time, entered)
+        upper, zones = controller == 6, self._desk.zones
+        match self._desk.settings(part).parameter:
+            case settings.BEND_RANGE:
+                # What one member is told counts for all of its zone.
+                manager = zones.manager(part)
+                for each in (part,) if manager is None else zones.members(manager):
+                    self._desk.bend_by(each, partial(_with_range, upper=upper, value=value), time)
+            case settings.FINE_TUNING:
+                self._desk.turn(part, time, partial(_tuned, upper=upper, value=value))
+            case settings.COARSE_TUNING:
+                if upper:
+                    self._desk.turn(part, time, lambda s: replace(s, semitones=value - CENTRE))
+            case settings.ZONE if part in (LOWER, UPPER):
+                if upper:
+                    self._desk.open_zone(part, min(value, MOST_MEMBERS), time)
+            case _:
+                return False
         return True
 
     def _turn_timbre(self, part: int, controller: int, value: float, time: int) -> bool:
@@ -143,6 +202,26 @@ class Controllers:
             return False
         self._turn_coordinate(part, i, value, time)
         return True
+
+    def _learnt(self, part: int, controller: int, value: float, time: int) -> bool:
+        """Do what has been learnt; False if this controller has learnt nothing."""
+        source: Source = controller
+        upper, parameter = self._halves.upper_of(part, controller), self._own_parameter(part)
+        lower = controller == 38
+        if controller in (6, 38) and parameter is not None:
+            source = f"{NRPN}{parameter}"
+        elif upper is not None and controller not in self._desk.learnt.bound:
+            source, lower = upper, True
+        both = self._halves.take(part, source, value, lower)
+        knob = self._desk.learnt.knob_for(source, value, lower)
+        if knob is not None:
+            self._turn_learnt(part, knob, both, time)
+        return knob is not None
+
+    def _own_parameter(self, part: int) -> int | None:
+        """The number of the maker's own parameter that is chosen, None if none is."""
+        number = self._desk.settings(part).parameter - OWN_PARAMETERS
+        return number if 0 <= number < NO_PARAMETER else None
 
     def _turn_learnt(self, part: int, knob: str, value: float, time: int) -> None:
         if knob in self._desk.book.knobs:
@@ -189,3 +268,17 @@ def _panned(value: float) -> float:
     As MIDI defines it: 0 and 1 are both hard left, so that 64 is the middle.
     """
     return max(value - 1, 0) / 63 - 1
+
+
+def _with_range(s: Settings, upper: bool, value: int) -> Settings:
+    """With other semitones (upper) or cents in the range of the pitch wheel."""
+    semitones = value if upper else int(s.bend_range)
+    cents = 0 if upper else min(value, 99)
+    return s.with_bend_range(semitones + cents / 100)
+
+
+def _tuned(s: Settings, upper: bool, value: int) -> Settings:
+    """With another half of the tuning by cents: 14 bits for -100..100, of which 8192 is 0."""
+    now = round(s.cents / 100 * 8192) + 8192
+    number = 128 * value if upper else now // 128 * 128 + value
+    return replace(s, cents=(number - 8192) / 8192 * 100)

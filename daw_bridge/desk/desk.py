@@ -27,6 +27,7 @@ from daw_bridge.desk.patch_book import PatchBook
 from daw_bridge.desk.programs import family_of, nearest
 from daw_bridge.desk.settings import Embedding, Range, Settings
 from daw_bridge.desk.snapshots import KeptPart, Snapshots
+from daw_bridge.desk.zones import MANAGER_BEND, MEMBER_BEND, Zones
 from daw_bridge.events import Bend, Event, Level, Timbre
 
 MARGIN = 0.25
@@ -58,6 +59,7 @@ class Desk:
         snapshots: Path | None = None,
     ) -> None:
         self.book = book
+        self.zones = Zones()
         self.learnt = MidiMap(midi_map, self._has_knob)
         self.snapshots = Snapshots(snapshots)
         self.reach = tuple(map(_wider, book.span))
@@ -102,7 +104,7 @@ class Desk:
                 )
         for part, kept in parts.items():
             stood = replace(kept, embedding=self._within(kept.embedding))
-            self.turn(part, time, stood.over, post_all=True)
+            self.turn(part, time, stood.over, post_all=True, alone=True)
         self._settle()
 
     def effective(self, part: int) -> Embedding:
@@ -127,7 +129,7 @@ class Desk:
         time: samples, like everywhere here; None is now.
         """
         for part in PARTS:
-            self.turn(part, time, lambda s: s, post_all=True)
+            self.turn(part, time, lambda s: s, post_all=True, alone=True)
 
     def timbre(self, part: int, embedding: Embedding, time: int | None = None) -> Embedding:
         """Move the base; the knobs stay. Returns where it is: within reach.
@@ -157,19 +159,7 @@ class Desk:
         """Take all of a patch: base, knobs, gain and pan; what belongs to the song stays."""
         fresh = self.fresh(name)
 
-        def taken(s: Settings) -> Settings:
-            return replace(
-                fresh,
-                volume=s.volume,
-                expression=s.expression,
-                bend=s.bend,
-                bend_range=s.bend_range,
-                parameter=s.parameter,
-                muted=s.muted,
-                soloed=s.soloed,
-            )
-
-        self.turn(part, time, taken, post_all=True)
+        self.turn(part, time, lambda s: s.with_sound_of(fresh), post_all=True)
 
     def step(self, part: int, by: int, time: int | None = None) -> str:
         """Take the patch some steps on from the part's own, from the last to the first."""
@@ -214,8 +204,41 @@ class Desk:
         self.turn(part, time, lambda s: replace(s, soloed=soloed))
 
     def bend(self, part: int, semitones: float, time: int | None = None) -> None:
-        """Bend every key of the part, -24..24 semitones."""
-        self.turn(part, time, lambda s: replace(s, bend=semitones))
+        """Bend every key of the part, -48..48 semitones."""
+        self.bend_by(part, lambda s: replace(s, bend=semitones, way=0.0), time)
+
+    def bend_by(
+        self, part: int, change: Callable[[Settings], Settings], time: int | None = None
+    ) -> None:
+        """Change what bends a part, e.g. its wheel; the manager of a zone bends its members, too.
+
+        What else the change does is done to this part alone.
+        """
+        self.turn(part, time, change, alone=True)
+        semitones = self._settings[part].bend
+        for member in self.zones.members(part):
+            self.turn(member, time, lambda s: replace(s, zone_bend=semitones), alone=True)
+
+    def open_zone(self, manager: int, count: int, time: int | None = None) -> None:
+        """Give part 1 or 16 an MPE zone of 0..15 members, which then sound as it does."""
+        before = set(self.zones.members(manager)) | set(self.zones.others(manager))
+        self.zones.open(manager, count)
+        now = self.zones.members(manager)
+        for part in sorted(before - set(now) - set(self.zones.others(manager))):
+            self.turn(part, time, lambda s: s.unbent(MANAGER_BEND), alone=True)
+        self.turn(manager, time, lambda s: s.unbent(MANAGER_BEND), alone=True)
+        sound = self._settings[manager]
+
+        def joined(s: Settings) -> Settings:
+            s = replace(s, volume=sound.volume, expression=sound.expression)
+            return s.with_sound_of(sound).unbent(MEMBER_BEND)
+
+        for part in now:
+            self.turn(part, time, joined, post_all=True, alone=True)
+
+    def reached(self, part: int) -> tuple[int, ...]:
+        """The parts that a change of this part reaches: itself, and the members of its zone."""
+        return (part, *self.zones.members(part))
 
     def save(self, part: int, name: str, overwrite: bool = False) -> Settings:
         """Save the base, knobs, gain and pan of a part as a patch, which the part then plays.
@@ -283,29 +306,37 @@ class Desk:
         time: int | None,
         change: Callable[[Settings], Settings],
         post_all: bool = False,
+        alone: bool = False,
     ) -> None:
         """Apply a change to a part and post what it altered (or, with post_all, everything).
 
+        The members of the part's MPE zone take the change, too, unless it is for the part alone.
         Changes are applied one at a time. change must be quick and must not turn knobs itself.
         """
         with self._turning:
-            old = self._settings[part]
-            new = self._settings[part] = change(old)
             time = self._now() if time is None else time
-            self._serial += 1
-            if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
-                self._post(Timbre(time, part, self._played(new), self._serial))
-            was, soloing = self._heard_db(old), self._soloing
-            if old.soloed != new.soloed:
-                self._soloing = any(s.soloed for s in self._settings.values())
-            now = self._heard_db(new)
-            if post_all or (was, old.pan) != (now, new.pan):
-                self._post(Level(time, part, now, new.pan, self._serial))
-            if self._soloing != soloing:
-                self._post_others(part, time)
-            # An engine that has just started is not bent.
-            if old.bend != new.bend or (post_all and new.bend):
-                self._post(Bend(time, part, new.bend, self._serial))
+            for each in (part,) if alone else self.reached(part):
+                self._turn(each, time, change, post_all)
+
+    def _turn(
+        self, part: int, time: int, change: Callable[[Settings], Settings], post_all: bool
+    ) -> None:
+        old = self._settings[part]
+        new = self._settings[part] = change(old)
+        self._serial += 1
+        if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
+            self._post(Timbre(time, part, self._played(new), self._serial))
+        was, soloing = self._heard_db(old), self._soloing
+        if old.soloed != new.soloed:
+            self._soloing = any(s.soloed for s in self._settings.values())
+        now = self._heard_db(new)
+        if post_all or (was, old.pan) != (now, new.pan):
+            self._post(Level(time, part, now, new.pan, self._serial))
+        if self._soloing != soloing:
+            self._post_others(part, time)
+        # An engine that has just started is not bent.
+        if old.bent != new.bent or (post_all and new.bent):
+            self._post(Bend(time, part, new.bent, self._serial))
 
     def _post_others(self, part: int, time: int) -> None:
         """Post the levels of all other parts, after the first solo has begun or the last ended."""

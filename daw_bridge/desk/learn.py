@@ -2,6 +2,7 @@
 
 21: brightness
 22: timbre/0
+nrpn/300: breath
 
 timbre/0 is a coordinate of the embedding, over the span of the bank's patches. gain_db, pan, morph,
 patch/next and patch/previous can be learnt, too. The file may also
@@ -30,6 +31,12 @@ COORDINATE_KNOB = "timbre/"
 
 GAIN, PAN, MORPH = "gain_db", "pan", "morph"
 NEXT, PREVIOUS = "patch/next", "patch/previous"
+NRPN = "nrpn/"
+"""Before the number 0..16383 of a parameter that a maker has of its own."""
+
+Source = int | str
+"""What turns a knob: a controller 0..127, or nrpn/ and a number."""
+
 OTHERS = (GAIN, PAN, MORPH, NEXT, PREVIOUS)
 """What else can be learnt, in any bank."""
 
@@ -42,6 +49,20 @@ def knobs_of(knobs: Iterable[str], size: int) -> tuple[str, ...]:
     """
     known = (*knobs, *(f"{COORDINATE_KNOB}{i}" for i in range(size)))
     return (*known, *(name for name in OTHERS if name not in known))
+
+
+def read_source(value: object) -> Source:
+    """What a value means as a source. ValueError in one line if it is none.
+
+    >>> read_source(21), read_source("nrpn/300")
+    (21, 'nrpn/300')
+    """
+    if isinstance(value, str) and value.startswith(NRPN):
+        number = value.removeprefix(NRPN)
+        if number.isdecimal() and len(number) <= 5 and int(number) < 16_383:
+            return f"{NRPN}{int(number)}"
+        raise ValueError(f"controller: expected nrpn/0 to nrpn/16382, got {brief(value)}")
+    return whole("controller", value, 0, 127)
 
 
 class MidiMap:
@@ -62,14 +83,14 @@ class MidiMap:
         self._changing = threading.Lock()
         self._waiting: str | None = None
         """The knob that waits for a controller."""
-        self._seen: dict[int, float] = {}
-        """The first value of each controller since a knob waits."""
+        self._seen: dict[tuple[Source, bool], float] = {}
+        """The first value of each source, and of its lower half, since a knob waits."""
         self._bound = read_map(path) if path else {}
 
     @property
-    def bound(self) -> Mapping[int, str]:
-        """Controller -> knob, in order; later changes do not alter the answer."""
-        return dict(sorted(self._bound.items()))
+    def bound(self) -> Mapping[Source, str]:
+        """Source -> knob, in order; later changes do not alter the answer."""
+        return _in_order(self._bound)
 
     @property
     def waiting(self) -> str | None:
@@ -87,10 +108,10 @@ class MidiMap:
         with self._changing:
             self._waiting, self._seen = knob, {}
 
-    def bind(self, controller: int, knob: str) -> None:
+    def bind(self, controller: Source, knob: str) -> None:
         """Let a controller turn a knob instead of what it means in MIDI. ValueError if it cannot.
 
-        controller: 0..127, but none of `TAKEN`.
+        controller: none of `TAKEN`.
         """
         self._check(knob)
         if controller in TAKEN:
@@ -99,22 +120,24 @@ class MidiMap:
         with self._changing:
             self._keep({**self._stored(), controller: knob})
 
-    def forget(self, controller: int) -> None:
+    def forget(self, controller: Source) -> None:
         """Give a controller back its meaning in MIDI. ValueError if it was not bound."""
         with self._changing:
             stored = self._stored()
             if controller not in stored:
-                bound = ", ".join(map(str, sorted(stored))) or "none"
+                bound = ", ".join(map(str, _in_order(stored))) or "none"
                 raise ValueError(f"controller: {controller} is not bound; bound are: {bound}")
             self._keep({c: knob for c, knob in stored.items() if c != controller})
 
-    def knob_for(self, controller: int, value: float) -> str | None:
+    def knob_for(self, controller: Source, value: float, lower: bool = False) -> str | None:
         """The knob that this controller turns, if any; value: 0..127, with which it just came.
+
+        lower: whether it was its lower half that came.
 
         Binds the controller first if a knob waits for one. Never raises: if the binding cannot
         be saved, it says so and does not bind.
         """
-        waiting = self._taken_by(controller, value)
+        waiting = self._taken_by(controller, value, lower)
         if waiting is not None:
             try:
                 self.bind(controller, waiting)
@@ -126,12 +149,12 @@ class MidiMap:
         knob = self._bound.get(controller)
         return knob if knob is not None and self._has_knob(knob) else None
 
-    def _taken_by(self, controller: int, value: float) -> str | None:
+    def _taken_by(self, controller: Source, value: float, lower: bool) -> str | None:
         """The waiting knob, if this controller has moved; it then waits no longer."""
         if self._waiting is None or controller in TAKEN:
             return None
         with self._changing:
-            if self._seen.setdefault(controller, value) == value:
+            if self._seen.setdefault((controller, lower), value) == value:
                 return None
             knob, self._waiting = self._waiting, None
             return knob
@@ -140,11 +163,11 @@ class MidiMap:
         if not self._has_knob(knob):
             raise ValueError(f"knob: no {brief(knob)} in this bank")
 
-    def _stored(self) -> dict[int, str]:
+    def _stored(self) -> dict[Source, str]:
         """What is bound, read again: another server may have changed the same file."""
         return read_map(self._path) if self._path else self._bound
 
-    def _keep(self, bound: dict[int, str]) -> None:
+    def _keep(self, bound: dict[Source, str]) -> None:
         """Save these bindings first, then use them."""
         if self._path:
             _write(self._path, bound)
@@ -152,8 +175,8 @@ class MidiMap:
         self._bound = bound
 
 
-def read_map(path: Path) -> dict[int, str]:
-    """Controller -> knob, from a file; empty if there is none. ValueError in one line."""
+def read_map(path: Path) -> dict[Source, str]:
+    """Source -> knob, from a file; empty if there is none. ValueError in one line."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -166,10 +189,10 @@ def read_map(path: Path) -> dict[int, str]:
         raise ValueError(
             f"{path}: expected a mapping of controllers to knobs, got {brief(content)}"
         )
-    bound = {}
+    bound: dict[Source, str] = {}
     for key, knob in content.items():
         try:
-            controller = whole("controller", key, 0, 127)
+            controller = read_source(key)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         if controller in TAKEN:
@@ -180,12 +203,24 @@ def read_map(path: Path) -> dict[int, str]:
     return bound
 
 
-def _write(path: Path, bound: Mapping[int, str]) -> None:
+def _in_order(bound: Mapping[Source, str]) -> dict[Source, str]:
+    """Controllers by their numbers, then the others by theirs."""
+
+    def place(item: tuple[Source, str]) -> tuple[bool, int]:
+        source = item[0]
+        if isinstance(source, int):
+            return False, source
+        return True, int(source.removeprefix(NRPN))
+
+    return dict(sorted(bound.items(), key=place))
+
+
+def _write(path: Path, bound: Mapping[Source, str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"{path.parent}: cannot be made: {error.strerror}") from None
     try:
-        write_whole(path, yaml.safe_dump(dict(sorted(bound.items())), sort_keys=False))
+        write_whole(path, yaml.safe_dump(_in_order(bound), sort_keys=False))
     except OSError as error:
         raise ValueError(str(error)) from None

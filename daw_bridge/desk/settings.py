@@ -17,14 +17,18 @@ Embedding = tuple[float, ...]
 Range = tuple[float, float]
 """The least and the greatest value of something."""
 
-BEND = 24.0
-"""Keys are bent by at most this many semitones, up or down."""
+BEND = 48.0
+"""Keys are bent by at most this many semitones, up or down: as far as MPE asks."""
 
 CENTRE = 64
 """The middle of a controller."""
 
-BEND_RANGE, NO_PARAMETER = 0, 0x3FFF
-"""Numbers of MIDI's registered parameters (RPN): the range of the pitch wheel, and none."""
+BEND_RANGE, FINE_TUNING, COARSE_TUNING, ZONE, NO_PARAMETER = 0, 1, 2, 6, 0x3FFF
+"""Numbers of MIDI's registered parameters (RPN): the range of the pitch wheel, tuning by cents and
+by semitones, the members of an MPE zone, and none."""
+
+OWN_PARAMETERS = 0x4000
+"""What is added to the numbers of parameters that each maker has of its own (NRPN)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,10 @@ class Settings:
     the base lies between the two after a morph, None if it does not; knobs: name -> 0..1; home,
     home_knobs: base and knobs as a patch, a morph or OSC set them last, where a controller at 64
     leaves them; pan: -1 left to 1 right; volume, expression and wheel: 0..127; bend: semitones;
-    bend_range: semitones that the pitch wheel bends at its end; parameter: number of the registered
-    parameter that data entry sets; muted, soloed: switches of the mixer, which patches leave alone.
+    bend_range: semitones that the pitch wheel bends at its end; parameter: number of the parameter
+    that data entry sets, see `OWN_PARAMETERS`; muted, soloed: switches of the mixer, which patches
+    leave alone; way: -1..1, where the pitch wheel stands, 0 if the bend was set otherwise; cents,
+    semitones: tuning; zone_bend: semitones that the manager of the part's MPE zone bends it by.
     """
 
     patch: str
@@ -56,6 +62,10 @@ class Settings:
     parameter: int = NO_PARAMETER
     muted: bool = False
     soloed: bool = False
+    way: float = 0.0
+    cents: float = 0.0
+    semitones: int = 0
+    zone_bend: float = 0.0
 
     @property
     def level_db(self) -> float:
@@ -66,6 +76,11 @@ class Settings:
         level = self.gain_db + _decibels(self.volume / 100) + _decibels(self.expression / 127)
         return min(level, GAIN_DB[1])
 
+    @property
+    def bent(self) -> float:
+        """Bend, tuning and the bend of the zone together, -48..48 semitones."""
+        return _within(self.bend + self.semitones + self.cents / 100 + self.zone_bend)
+
     def effective(self, directions: Mapping[str, Embedding]) -> Embedding:
         """The base, moved by the knobs. Directions may have more coordinates than the base."""
         size = max(map(len, (self.embedding, *directions.values())))
@@ -74,6 +89,35 @@ class Settings:
             for i, step in enumerate(directions[name]):
                 moved[i] += (value - 0.5) * step
         return tuple(moved)
+
+    def with_sound_of(self, other: Settings) -> Settings:
+        """With the patch and timbre of other settings; what belongs to the song stays."""
+        return replace(
+            self,
+            patch=other.patch,
+            towards=other.towards,
+            embedding=other.embedding,
+            knobs=other.knobs,
+            gain_db=other.gain_db,
+            pan=other.pan,
+            home=other.home,
+            home_knobs=other.home_knobs,
+            morph=other.morph,
+            wheel=other.wheel,
+        )
+
+    def unbent(self, bend_range: float) -> Settings:
+        """With the pitch wheel at rest and another range."""
+        return replace(self, bend=0.0, way=0.0, zone_bend=0.0, bend_range=bend_range)
+
+    def with_pitch_wheel(self, way: float) -> Settings:
+        """With the pitch wheel somewhere else, -1..1."""
+        return replace(self, way=way, bend=_within(way * self.bend_range))
+
+    def with_bend_range(self, semitones: float) -> Settings:
+        """With another range of the pitch wheel, which counts at once where the wheel is moved."""
+        new = replace(self, bend_range=semitones)
+        return new.with_pitch_wheel(self.way) if self.way else new
 
     def with_knob(self, name: str, value: float) -> Settings:
         """With one knob at a new value, and at home there."""
@@ -103,11 +147,16 @@ class Settings:
         moved = self._moved(i, around(min(ends[0], home), home, max(ends[1], home), value))
         return self if moved == self.embedding else replace(self, embedding=moved, morph=None)
 
-    def with_parameter(self, msb: bool, value: int) -> Settings:
-        """With other upper (msb) or lower 7 bits in the number of the registered parameter."""
-        high, low = divmod(self.parameter, 128)
+    def with_parameter(self, msb: bool, value: int, own: bool = False) -> Settings:
+        """With other upper (msb) or lower 7 bits in the number of the parameter.
+
+        own: whether it is one of a maker's own.
+        """
+        first = OWN_PARAMETERS if own else 0
+        number = self.parameter - first
+        high, low = divmod(number if 0 <= number <= NO_PARAMETER else NO_PARAMETER, 128)
         high, low = (value, low) if msb else (high, value)
-        return replace(self, parameter=128 * high + low)
+        return replace(self, parameter=first + 128 * high + low)
 
     def between(self, a: Settings, b: Settings, amount: float) -> Settings:
         """With base, knobs and gain on the line from a to b; the mod wheel then morphs so, too.
@@ -148,6 +197,10 @@ def around(low: float, home: float, high: float, value: float) -> float:
         return (1 - way) * low + way * home
     way = (value - CENTRE) / (127 - CENTRE)
     return (1 - way) * home + way * high
+
+
+def _within(semitones: float) -> float:
+    return min(max(semitones, -BEND), BEND)
 
 
 def _with(knobs: Mapping[str, float], name: str, value: float) -> Mapping[str, float]:

@@ -1,37 +1,67 @@
 """MIDI messages to events: what each one means, from a port or from a file.
 
-Messages without effect are counted: aftertouch, bank select and other controllers without a
-meaning here, programs that the bank has no patch for. System messages (clock, sysex) are skipped
-and not counted.
+Messages without effect are counted: aftertouch of single keys, bank select and other controllers
+without a meaning here, programs that the bank has no patch for. Those that an ear would miss are
+also told, once. Of system messages, resets are heard; the others (clock, other sysex) are skipped
+and not counted. docs/midi.md lists them all.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from mido import Message
 
 from common.window import HIGHEST_KEY, LOWEST_KEY
 from daw_bridge.desk.controllers import Controllers
 from daw_bridge.desk.desk import Desk
-from daw_bridge.events import Event, NoteOff, NoteOn
+from daw_bridge.events import ALL_SOUND_OFF, RESET_CONTROLLERS, Event, NoteOff, NoteOn
+from daw_bridge.midi.mono import OneKey
+from daw_bridge.midi.sysex import Reset, missed, read_sysex
+
+MISSED = {
+    2: "breath",
+    5: "portamento time",
+    65: "portamento",
+    84: "portamento from a key",
+    91: "reverb",
+    92: "tremolo",
+    93: "chorus",
+    94: "detune",
+    95: "phaser",
+    96: "steps up of a parameter",
+    97: "steps down of a parameter",
+}
+"""Controllers without a meaning here that an ear would miss."""
 
 
 class MidiTranslator:
     """Turns messages into posts and turned knobs.
 
-    post: where notes and pedals go; the desk posts the rest. ignored: channel messages without
+    post: where notes and pedals go; the desk posts the rest. say: gets a line for each kind of
+    message that is not supported, once. ignored: channel messages without
     effect; malformed: bytes that are no whole MIDI message; outside: notes of keys outside 21..108,
     which do not sound. The counters only grow.
     """
 
-    def __init__(self, desk: Desk, post: Callable[[Event], object]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        post: Callable[[Event], object],
+        say: Callable[[str], object] = print,
+    ) -> None:
         self.ignored = 0
         self.malformed = 0
         self.outside = 0
         self._desk = desk
         self._controllers = Controllers(desk, post)
         self._post = post
+        self._say = say
+        self._said: set[str] = set()
+        self._one_key: defaultdict[int, OneKey] = defaultdict(OneKey)
+        """Of parts that play one key at a time."""
 
     def hear_bytes(self, data: Sequence[int], time: int) -> None:
         """Act on the bytes of one message, as a port delivers them; time: samples."""
@@ -48,12 +78,11 @@ class MidiTranslator:
             case "note_on" if message.velocity and not LOWEST_KEY <= message.note <= HIGHEST_KEY:
                 self.outside += 1
             case "note_on" if message.velocity:
-                self._post(NoteOn(time, message.channel + 1, message.note, message.velocity))
+                self._play(NoteOn(time, message.channel + 1, message.note, message.velocity))
             case "note_on" | "note_off":
-                self._post(NoteOff(time, message.channel + 1, message.note))
+                self._play(NoteOff(time, message.channel + 1, message.note))
             case "control_change":
-                part, controller, value = message.channel + 1, message.control, message.value
-                self.ignored += not self._controllers.control(part, controller, value, time)
+                self._control(message.channel + 1, message.control, message.value, time)
             case "program_change":
                 try:
                     self._desk.program(message.channel + 1, message.program, time)
@@ -61,5 +90,42 @@ class MidiTranslator:
                     self.ignored += 1
             case "pitchwheel":
                 self._controllers.pitch_wheel(message.channel + 1, message.pitch, time)
-            case "aftertouch" | "polytouch":
-                self.ignored += 1
+            case "aftertouch":
+                if not self._controllers.pressure(message.channel + 1, message.value, time):
+                    self._miss("aftertouch", message.value)
+            case "polytouch":
+                self._miss("aftertouch of single keys", message.value)
+            case "sysex":
+                if isinstance(read_sysex(message.data), Reset):
+                    self._controllers.reset_device(time)
+                elif what := missed(message.data):
+                    self._miss(what)
+
+    def _play(self, note: NoteOn | NoteOff) -> None:
+        """Post a note; a part that plays one key at a time may say more or less."""
+        if note.part not in self._controllers.mono:
+            self._one_key.pop(note.part, None)
+            self._post(note)
+            return
+        keys = self._one_key[note.part]
+        for event in keys.strike(note) if isinstance(note, NoteOn) else keys.release(note):
+            self._post(event)
+
+    def _control(self, part: int, controller: int, value: int, time: int) -> None:
+        if self._controllers.control(part, controller, value, time):
+            if controller >= ALL_SOUND_OFF and controller != RESET_CONTROLLERS:
+                self._one_key.pop(part, None)
+        elif controller in MISSED:
+            self._miss(f"controller {controller} ({MISSED[controller]})", value)
+        elif controller in (6, 38):
+            self._miss("a parameter (RPN or NRPN) that is not known")
+        else:
+            self.ignored += 1
+
+    def _miss(self, what: str, value: int = 1) -> None:
+        """Count a message without effect, and tell it once; at 0 it would do nothing anywhere."""
+        self.ignored += 1
+        if value and what not in self._said:
+            self._said.add(what)
+            with suppress(OSError, ValueError):  # the terminal may be closed
+                self._say(f"MIDI: {what} has no effect here")

@@ -54,6 +54,18 @@ def read_sysex(data: Sequence[int]) -> Reset | DrumSwitch | None:
     return None
 
 
+def missed(data: Sequence[int]) -> str:
+    """What a universal message would do that an ear would miss here; "" if it is another one."""
+    match tuple(data):
+        case (0x7F, _, 0x04, 0x01, *_):
+            return "master volume (sysex)"
+        case (0x7F, _, 0x04, 0x03 | 0x04, *_):
+            return "master tuning (sysex)"
+        case (0x7E | 0x7F, _, 0x08, *_):
+            return "tuning of single keys (MTS)"
+    return ""
+
+
 LOWEST_KIT = {Reset.GM2: 120, Reset.XG: 126}
 """The upper bank number from which on a bank holds drum kits."""
 

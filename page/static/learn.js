@@ -43,11 +43,15 @@ function ask(name) {
 }
 
 function free(name) {
-  for (const controller of boundTo(name)) link.send("/midi/forget", Number(controller));
+  for (const controller of boundTo(name)) link.send("/midi/forget", controller.startsWith("nrpn/") ? controller : Number(controller));
 }
 
 function boundTo(name) {
   return Object.keys(learnt.bound).filter((controller) => learnt.bound[controller] === name);
+}
+
+function sourceName(controller) {
+  return controller.startsWith("nrpn/") ? controller.replace("nrpn/", "NRPN ") : `CC ${controller}`;
 }
 
 function choose(on) {
@@ -62,7 +66,7 @@ function show() {
     const controllers = boundTo(name);
     element.classList.toggle("waiting", learnt.waiting === name);
     badge.hidden = !controllers.length;
-    badge.textContent = controllers.map((controller) => `CC ${controller}`).join(", ");
+    badge.textContent = controllers.map((controller) => sourceName(controller)).join(", ");
     badge.title = choosing() ? "Free it" : "This MIDI controller turns it";
   }
 }
@@ -81,6 +85,6 @@ link.on("learnt", (now) => {
   show();
   if (done && choosing()) {
     choose(false);
-    toast(`Learnt: CC ${boundTo(name).join(", ")} turns ${worded(name)}.`);
+    toast(`Learnt: ${boundTo(name).map(sourceName).join(", ")} turns ${worded(name)}.`);
   }
 });

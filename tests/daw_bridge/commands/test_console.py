@@ -293,7 +293,7 @@ def test_help_counts_the_coordinates_of_the_bank(say):
         ("/part/1/pan", ("left",), "pan: expected a number from -1 to 1, got 'left'"),
         ("/part/1/pan", (1.5,), "pan: expected a number from -1 to 1, got 1.5"),
         ("/part/1/pan", (True,), "pan: .* got True"),
-        ("/part/1/bend", (24.1,), "bend: expected a number from -24 to 24, got 24.1"),
+        ("/part/1/bend", (48.1,), "bend: expected a number from -48 to 48, got 48.1"),
         ("/part/1/gain_db", (24.1,), "gain_db: expected a number from -120 to 24, got 24.1"),
         ("/part/1/gain_db", (-math.inf,), "gain_db: .* got -inf"),
         ("/patch/save", (1,), r"expected 2 to 3 arguments \(channel, name, \[overwrite\]\), got 1"),

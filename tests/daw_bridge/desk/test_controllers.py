@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from common.window import PARTS
 from daw_bridge.desk.controllers import Controllers
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import (
@@ -92,8 +93,16 @@ def test_the_pitch_wheel_bends_by_its_range(controllers, desk, posted):
     controllers.pitch_wheel(1, -8192, 2)
     assert dial(controllers, 1, (38, 50)) == [True]
     controllers.pitch_wheel(1, 4096, 3)
-    assert posted == [Bend(1, 1, 1.0), Bend(2, 1, -12.0), Bend(3, 1, 6.25)]
+    bends = [1.0, 6.0, -12.0, -12.5, 6.25]
+    assert [event.semitones for event in posted] == bends  # a range counts at once
     assert desk.settings(2).bend_range == 2.0
+
+
+def test_a_bend_that_is_no_wheels_does_not_follow_the_range(controllers, desk):
+    controllers.pitch_wheel(1, 4096, 1)
+    desk.bend(1, 1.5)
+    dial(controllers, 1, (101, 0), (100, 0), (6, 12))
+    assert desk.settings(1).bent == 1.5
 
 
 def test_a_range_beyond_what_can_be_bent_keeps_its_scale(controllers, posted):
@@ -101,14 +110,76 @@ def test_a_range_beyond_what_can_be_bent_keeps_its_scale(controllers, posted):
     for value in (8192 // 48, 8191, -8192):
         controllers.pitch_wheel(1, value, 0)
     near = Bend(0, 1, pytest.approx(1.0, abs=0.01))
-    assert posted == [near, Bend(0, 1, 24.0), Bend(0, 1, -24.0)]
+    far = Bend(0, 1, pytest.approx(48.0, abs=0.01))
+    assert posted == [near, far, Bend(0, 1, -48.0)]
+    dial(controllers, 1, (6, 96))
+    controllers.pitch_wheel(1, 2048, 0)
+    controllers.pitch_wheel(1, 8191, 0)
+    assert [event.semitones for event in posted[3:]] == [24.0, 48.0]
+
+
+@pytest.mark.parametrize(
+    ("turns", "semitones"),
+    [
+        ([(100, 1), (6, 96), (38, 0)], 0.5),
+        ([(100, 1), (6, 0), (38, 0)], -1.0),
+        ([(100, 1), (6, 127), (38, 127)], 8191 / 8192),
+        ([(100, 1), (6, 64), (38, 0)], 0.0),
+        ([(100, 2), (6, 69), (38, 0)], 5.0),
+        ([(100, 2), (6, 52)], -12.0),
+        ([(100, 2), (6, 52), (38, 99), (100, 1), (6, 96)], -11.5),
+        ([(100, 2), (6, 0)], -48.0),
+    ],
+)
+def test_a_part_is_tuned_by_cents_and_semitones(controllers, desk, posted, turns, semitones):
+    assert all(dial(controllers, 3, (101, 0), *turns))
+    assert desk.settings(3).bent == pytest.approx(semitones)
+    if semitones:
+        assert posted[-1] == Bend(0, 3, pytest.approx(semitones))
+
+
+def test_tuning_and_wheel_add_up_and_only_the_wheel_is_reset(controllers, desk, posted):
+    dial(controllers, 1, (101, 0), (100, 2), (6, 67))
+    controllers.pitch_wheel(1, 4096, 0)
+    assert posted[-1] == Bend(0, 1, 4.0)
+    desk.patch(1, "organ", 0)
+    controllers.control(1, RESET_CONTROLLERS, 0, 5)
+    assert posted[-1] == Bend(5, 1, 3.0)
+
+
+def test_a_reset_of_the_device_leaves_patches_and_notes(controllers, desk, posted):
+    desk.patch(2, "organ")
+    dial(controllers, 2, (7, 20), (10, 0), (11, 3), (101, 0), (100, 2), (6, 70), (126, 1))
+    controllers.pitch_wheel(2, 8191, 0)
+    posted.clear()
+    controllers.reset_device(9)
+    now = desk.settings(2)
+    assert (now.patch, now.volume, now.pan, now.expression, now.bent) == ("organ", 100, 0.5, 127, 0)
+    assert controllers.mono == set()
+    assert not [e for e in posted if isinstance(e, AllNotesOff | AllSoundOff)]
+    assert [e.part for e in posted if isinstance(e, Pedal) and e.number == SUSTAIN] == [*PARTS]
+
+
+@pytest.mark.parametrize("mode", [123, 124, 125, 126, 127])
+def test_every_mode_lets_the_keys_go(controllers, posted, mode):
+    assert controllers.control(4, mode, 0, 8)
+    assert posted == [AllNotesOff(8, 4)]
+
+
+def test_pressure_turns_a_knob_upwards_from_where_it_is_at_home(controllers, desk, book):
+    desk.knob(1, "brightness", 0.25)
+    heard = []
+    for value in (0, 127, 0):
+        assert controllers.pressure(1, value, 0)
+        heard.append(desk.settings(1).knobs["brightness"])
+    assert heard == [0.25, 1.0, 0.25]
 
 
 @pytest.mark.parametrize(
     "turns",
     [
         [],
-        [(101, 0), (100, 1)],
+        [(101, 0), (100, 5)],
         [(101, 0), (100, 0), (101, 127), (100, 127)],
         [(101, 0), (100, 0), (99, 0), (98, 0)],
         [(101, 0), (100, 0), (RESET_CONTROLLERS, 0)],
@@ -195,5 +266,5 @@ def test_an_end_gives_way_to_a_patch_beyond_it(controllers, desk):
 
 
 def test_unknown_controllers_mean_nothing(controllers, posted):
-    assert not any(controllers.control(1, number, 64, 0) for number in (0, 2, 32, 91, 127))
+    assert not any(controllers.control(1, number, 64, 0) for number in (0, 2, 32, 91, 119))
     assert posted == []

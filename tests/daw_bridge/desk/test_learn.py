@@ -6,7 +6,7 @@ import pytest
 from mido import Message
 
 from daw_bridge.desk.desk import Desk
-from daw_bridge.desk.learn import TAKEN, MidiMap
+from daw_bridge.desk.learn import TAKEN, MidiMap, read_source
 from daw_bridge.events import Level, Timbre
 from daw_bridge.midi.messages import MidiTranslator
 
@@ -109,6 +109,83 @@ def test_a_map_for_another_bank_is_kept_but_does_nothing(learning, book, posted,
 def test_without_a_file_it_is_learnt_for_now(desk):
     desk.learnt.bind(21, "breath")
     assert move(desk, 21, 127).ignored == 0
+
+
+def send(desk: Desk, *changes: tuple[int, int], channel: int = 0) -> None:
+    """Controllers and their values, through one translator."""
+    translator = MidiTranslator(desk, lambda event: None)
+    for controller, value in changes:
+        message = Message("control_change", channel=channel, control=controller, value=value)
+        translator.hear(message, 40)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [(20, 64), (52, 0), (20, 64), (52, 1)],
+        [(20, 64), (52, 0), (52, 1)],
+        [(20, 64), (52, 0), (20, 65), (52, 0)],
+        [(52, 0), (20, 64), (52, 0), (20, 64), (52, 1)],
+    ],
+)
+def test_a_controller_of_14_bits_is_learnt_as_one(learning, changes):
+    learning.learnt.learn("brightness")
+    send(learning, *changes)
+    assert learning.learnt.bound == {20: "brightness"} and learning.learnt.waiting is None
+
+
+def test_a_controller_above_31_that_moves_alone_is_learnt_itself(learning):
+    """A DAW has sent where all controllers stand, the one below by 32 among them."""
+    learning.learnt.learn("brightness")
+    send(learning, *((controller, 0) for controller in range(120)), (52, 5), (52, 6))
+    assert learning.learnt.bound == {52: "brightness"}
+
+
+def test_both_halves_turn_a_knob_finer_than_one(learning):
+    learning.learnt.bind(20, "brightness")
+    translator, heard = MidiTranslator(learning, print), []
+    for value in range(0, 16_384, 50):
+        for controller, half in ((20, value >> 7), (52, value & 127)):
+            translator.hear(Message("control_change", control=controller, value=half), 40)
+        heard.append(learning.settings(1).knobs["brightness"])
+    assert len(set(heard)) == len(heard) and heard == sorted(heard)
+    assert translator.ignored == 0
+    send(learning, (20, 127), (52, 127))
+    assert learning.settings(1).knobs["brightness"] == 1.0
+    send(learning, (20, 0), (52, 0))
+    assert learning.settings(1).knobs["brightness"] == 0.0
+
+
+def test_an_upper_half_alone_reaches_both_ends(learning):
+    learning.learnt.bind(20, "brightness")
+    for value, place in ((127, 1.0), (64, 0.5), (0, 0.0)):
+        send(learning, (20, value))
+        assert learning.settings(1).knobs["brightness"] == place
+
+
+def test_a_makers_own_parameter_is_learnt_kept_heard_and_forgotten(learning, file, book, posted):
+    learning.learnt.learn("breath")
+    chosen = [(99, 2), (98, 44)]
+    send(learning, *chosen, (6, 10), (38, 0), (6, 10), (38, 1))
+    assert learning.learnt.bound == {"nrpn/300": "breath"}
+    assert file.read_text() == "nrpn/300: breath\n"
+    again = Desk(book, posted.append, lambda: 777, file)
+    send(again, *chosen, (6, 127), (38, 127), channel=3)
+    assert again.settings(4).knobs["breath"] == 1.0
+    # Another parameter, or a registered one, does not turn it.
+    send(again, (99, 2), (98, 45), (6, 0), (101, 0), (100, 0), (6, 12), channel=3)
+    assert again.settings(4).knobs["breath"] == 1.0
+    assert again.settings(4).bend_range == 12.0
+    again.learnt.bind(21, "breath")
+    assert list(again.learnt.bound) == [21, "nrpn/300"]
+    again.learnt.forget("nrpn/300")
+    assert again.learnt.bound == {21: "breath"}
+
+
+@pytest.mark.parametrize("source", ["nrpn/16383", "nrpn/-1", "nrpn/", "nrpn/x", "cc/7"])
+def test_what_is_no_source_is_refused(source):
+    with pytest.raises(ValueError, match="controller: expected"):
+        read_source(source)
 
 
 @pytest.mark.parametrize(

@@ -60,18 +60,82 @@ def test_a_program_change_loads_a_patch_whatever_the_bank(translator, desk, post
     assert translator.ignored == 2  # the two bank selects
 
 
-@pytest.mark.parametrize("data", ["d0 40", "a0 3c 40", "c0 7f", "b0 5b 40"])
+@pytest.mark.parametrize("data", ["a0 3c 40", "c0 7f", "b0 5b 40", "b0 06 01"])
 def test_what_the_roll_cannot_say_is_counted(translator, posted, data):
     translator.hear(mido.Message.from_hex(data), 40)
     assert posted == []
     assert translator.ignored == 1
 
 
-@pytest.mark.parametrize("data", ["f8", "fe", "fa", "ff", "f0 7e 7f 09 01 f7"])
+@pytest.mark.parametrize("data", ["f8", "fe", "fa", "ff", "f0 43 10 4c f7"])
 def test_system_messages_are_passed_over(translator, posted, data):
     translator.hear(mido.Message.from_hex(data), 40)
     assert posted == []
     assert translator.ignored == 0
+
+
+def test_what_an_ear_would_miss_is_told_once(desk, posted):
+    said: list[str] = []
+    translator = MidiTranslator(desk, posted.append, said.append)
+    for data in (
+        *["a0 3c 00", "a0 3c 40", "a3 3c 41", "b0 5b 00", "b0 5b 28", "b0 41 7f", "b0 70 01"],
+        *["b0 65 00", "b0 64 05", "b0 06 01", "b0 26 01", "f0 7f 7f 08 02 00 01 3c 3c 00 00 f7"],
+        *["f0 7f 7f 04 01 00 10 f7", "f0 43 10 f7"],
+    ):
+        translator.hear(mido.Message.from_hex(data), 40)
+    assert said == [
+        "MIDI: aftertouch of single keys has no effect here",
+        "MIDI: controller 91 (reverb) has no effect here",
+        "MIDI: controller 65 (portamento) has no effect here",
+        "MIDI: a parameter (RPN or NRPN) that is not known has no effect here",
+        "MIDI: tuning of single keys (MTS) has no effect here",
+        "MIDI: master volume (sysex) has no effect here",
+    ]
+    assert translator.ignored == 11 and posted == []
+
+
+def test_aftertouch_without_a_knob_is_told(desk, book, posted):
+    said: list[str] = []
+    translator = MidiTranslator(desk, posted.append, said.append)
+    del book.knobs["brightness"]
+    translator.hear(mido.Message.from_hex("d0 40"), 40)
+    assert said == ["MIDI: aftertouch has no effect here"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["7e 7f 09 01", "7e 7f 09 03", "41 10 42 12 40 00 7f 00 41", "43 10 4c 00 00 7e 00"],
+    ids=["GM", "GM2", "GS", "XG"],
+)
+def test_a_reset_puts_controllers_back_and_cuts_no_note(translator, desk, posted, data):
+    for before in ("b3 07 20", "b3 40 7f", "e3 00 00", "93 3c 64"):
+        translator.hear(mido.Message.from_hex(before), 40)
+    posted.clear()
+    translator.hear(mido.Message.from_hex(f"f0 {data} f7"), 50)
+    assert desk.settings(4).volume == 100 and desk.settings(4).bent == 0
+    assert Pedal(50, 4, 64, False) in posted and Level(50, 4, 0.0, 0.0) in posted
+    assert not [e for e in posted if isinstance(e, NoteOff | AllNotesOff | AllSoundOff)]
+
+
+def test_a_mono_part_plays_the_last_key_and_goes_back(translator, posted):
+    for data in (
+        *["b0 7e 01", "90 3c 64", "90 40 50", "90 43 40", "80 40 00", "80 43 00", "80 3c 00"],
+        *["b0 7f 00", "90 3c 64", "90 40 64"],
+    ):
+        translator.hear(mido.Message.from_hex(data), 9)
+    notes = [e for e in posted if isinstance(e, NoteOn | NoteOff)]
+    assert notes == [
+        NoteOn(9, 1, 60, 100),
+        NoteOff(9, 1, 60),
+        NoteOn(9, 1, 64, 80),
+        NoteOff(9, 1, 64),
+        NoteOn(9, 1, 67, 64),
+        NoteOff(9, 1, 67),
+        NoteOn(9, 1, 60, 100),
+        NoteOff(9, 1, 60),
+        NoteOn(9, 1, 60, 100),
+        NoteOn(9, 1, 64, 100),
+    ]
 
 
 def test_notes_of_keys_that_a_piano_does_not_have_are_counted(translator, posted):
