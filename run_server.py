@@ -37,7 +37,9 @@ def main(
     """
     logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
     arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _interrupt)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     try:
         if arguments[:1] == ["render"]:
             return _render(read_flags(RenderFlags, arguments[1:], f"{PROGRAM} render"))
@@ -54,7 +56,7 @@ def main(
 
 
 def _interrupt(*_: object) -> None:
-    """What SIGTERM does until the server plays: as Ctrl-C, so that nothing is left half done."""
+    """What SIGTERM and SIGHUP do until the server plays: as Ctrl-C, nothing is left half done."""
     raise KeyboardInterrupt
 
 
@@ -75,9 +77,9 @@ def _live(flags: LiveFlags, around: Callable[[Sink], Sink]) -> int:
         print(version())
         return DONE
     if flags.list_devices:
-        from synth.output.portaudio import list_devices
+        from player.devices import listed
 
-        print("\n".join(list_devices()) or "no audio outputs")
+        print("\n".join(listed()))
         return DONE
     _one_thread()
     from player.live import serve

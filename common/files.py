@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+"""Opening a pipe would wait for somebody at its other end."""
 
 PARTIAL = ".part"
 """How the names of unfinished files end; they begin with a dot."""
@@ -38,6 +47,8 @@ def whole_file(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         flags |= getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(partial, flags, 0o644), "w+b") as file:
+            with suppress(OSError):  # some disks know no locks
+                _lock(file.fileno())  # no other program sweeps it away meanwhile
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -63,18 +74,53 @@ def check_file(path: Path, most_bytes: int) -> None:
     """
     if not path.exists():
         raise ValueError(f"{path}: no such file")
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a file, got a folder, pipe or device")
-    if path.stat().st_size > most_bytes:
-        size, most = (n / 2**20 for n in (path.stat().st_size, most_bytes))
-        raise ValueError(f"{path}: expected at most {most:g} MiB, got {size:.1f} MiB")
+    _check(path, path.stat(), most_bytes)
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """What a file holds. Raises FileNotFoundError, or ValueError as `check_file` does.
+
+    What is checked is what is read, even if another file takes its name meanwhile.
+    """
+    try:
+        flags = os.O_RDONLY | NO_WAIT | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags)
+        try:
+            _check(path, os.fstat(descriptor), most_bytes)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(most_bytes)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what a killed program left unfinished in a folder."""
+    """Remove what killed programs left unfinished in a folder, not what others write just now."""
     for partial in folder.glob(f".*{PARTIAL}"):
         with suppress(OSError):
-            partial.unlink()
+            descriptor = os.open(partial, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | NO_WAIT)
+            try:
+                _lock(descriptor)
+                partial.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file until it is closed. BlockingIOError if another program has."""
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _check(path: Path, found: os.stat_result, most_bytes: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{path}: expected a file, got a folder, pipe or device")
+    if found.st_size > most_bytes:
+        size, most = (n / 2**20 for n in (found.st_size, most_bytes))
+        raise ValueError(f"{path}: expected at most {most:g} MiB, got {size:.1f} MiB")
 
 
 def _claim(partial: Path, path: Path) -> None:

@@ -20,7 +20,8 @@ PROGRAMS = (0, 127)
 @dataclass(frozen=True, slots=True)
 class Patch:
     """embedding: as long as the bank's; knobs: name -> 0..1; gain_db -120..24; pan -1..1;
-    program: the General MIDI program that selects it, if one does."""
+    program: the General MIDI program that selects it, if one does; author, tags: "" and () where
+    they are not known; date: when it was saved, as 2026-11-26, or ""."""
 
     name: str
     embedding: tuple[float, ...]
@@ -28,6 +29,9 @@ class Patch:
     gain_db: float = 0.0
     pan: float = 0.0
     program: int | None = None
+    author: str = ""
+    tags: tuple[str, ...] = ()
+    date: str = ""
 
 
 def check_name(name: object) -> None:

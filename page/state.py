@@ -56,6 +56,7 @@ class Follower:
         self._parts: dict[int, Settings] = {}
         self._patches: dict[str, Patch] = {}
         self._own: set[str] = set()
+        self._liked: set[str] = set()
         self._bound: Mapping[int | str, str] | None = None
         self._waiting: str | None = None
         self._logged = 0
@@ -86,10 +87,11 @@ class Follower:
         """What has changed since the last call: patches, parts, snapshots, MIDI learn and so on."""
         told: Json = {}
         desk = self._desk
-        patches, own = self._patches_now(), set(desk.book.own_names)
-        if (patches, own) != (self._patches, self._own):
-            told["patches"] = [_patch(patch, name in own) for name, patch in patches.items()]
-            self._patches, self._own = patches, own
+        patches, book = self._patches_now(), desk.book
+        own, liked = set(book.own_names), set(book.favourites)
+        if (patches, own, liked) != (self._patches, self._own, self._liked):
+            told["patches"] = [_patch(p, n in own, n in liked) for n, p in patches.items()]
+            self._patches, self._own, self._liked = patches, own, liked
         for part in PARTS:
             settings = desk.settings(part)
             if settings is not self._parts.get(part):
@@ -123,10 +125,14 @@ class Follower:
         return {"status": dict(self._session.status())}
 
 
-def _patch(patch: Patch, own: bool) -> Json:
+def _patch(patch: Patch, own: bool, favourite: bool) -> Json:
     return {
         "name": patch.name,
         "own": own,
+        "favourite": favourite,
+        "author": patch.author,
+        "tags": list(patch.tags),
+        "date": patch.date,
         "embedding": list(patch.embedding),
         "knobs": dict(patch.knobs),
         "gain": patch.gain_db,

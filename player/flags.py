@@ -90,6 +90,8 @@ class LiveFlags(CommonFlags):
     """Address of the page for browsers, or none. auto is 127.0.0.1:8000, or the next free port."""
     open: Annotated[bool, FlagCreatePairsOff] = False
     """Open the page in your browser."""
+    demo: Annotated[bool, FlagCreatePairsOff] = False
+    """Play a phrase on ten patches and a morph, to begin with. A panic ends it."""
     audio: Annotated[str, arg(metavar="DEVICE")] = "auto"
     """Audio output: a device's name, none, or auto for the system's default."""
     buffer: Annotated[float, Interval(ge=0, le=MOST_BUFFER_MS), arg(metavar="MS")] = 10.0
@@ -97,7 +99,7 @@ class LiveFlags(CommonFlags):
     record: Annotated[Path | None, arg(metavar="WAV")] = None
     """Also record what is played to this file."""
     list_devices: Annotated[bool, FlagCreatePairsOff] = False
-    """List the audio outputs and stop."""
+    """List the audio outputs and MIDI inputs, as flags to paste, and stop."""
     version: Annotated[bool, FlagCreatePairsOff] = False
     """Print the version and stop."""
 

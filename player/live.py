@@ -18,11 +18,12 @@ from daw_bridge.commands.actions import Session
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.learn import read_map
 from daw_bridge.desk.snapshots import Keeper
+from daw_bridge.desk.watch import PatchWatch
 from daw_bridge.desk.zones import LOWER, MOST_MEMBERS, UPPER
 from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.port import open_input
+from daw_bridge.midi.port import MidiInput, open_input
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
 from page.address import Bound, listen
@@ -32,6 +33,7 @@ from page.messages import MessageLog
 from page.server import PageServer
 from page.state import About
 from page.tap import Tap
+from player.demo import Demo
 from player.flags import LiveFlags
 from player.telemetry import Telemetry
 from player.version import version
@@ -45,12 +47,14 @@ from synth.output.sinks import Sink
 
 _log = logging.getLogger(__name__)
 
+END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end it as Ctrl-C does. A terminal that is closed sends SIGHUP; Windows has none."""
 BLOCK_FRAMES = 1
 """Frames rendered at once: 8 ms, the finest step there is."""
 
 
 def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) -> bool:
-    """Play live until Ctrl-C or SIGTERM; whether the output and the recording held until then.
+    """Play live until Ctrl-C, SIGTERM or SIGHUP; whether output and recording held until then.
 
     around: puts a sink of the caller's around the one asked for, to watch it. Raises ValueError
     or OSError for what cannot be had.
@@ -82,7 +86,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         stood = flags.patch is None and desks is not None and _as_it_stood(player.desk)
         if flags.mpe != "none":
             player.desk.open_zone(LOWER if flags.mpe == "lower" else UPPER, MOST_MEMBERS)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, *END):
             signal.signal(number, lambda *_: player.stop())
         # Threads inherit it from the one that starts them.
         first_served = go_before_others(LISTENER)
@@ -101,6 +105,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
         with quiet_libraries():
             midi = open_input(flags.midi, hear or player.translator.hear_bytes, player.clock.now)
+        player.midi = midi
         stack.callback(midi.close)
         go_before_others(DEVICE)
         stack.enter_context(sink)
@@ -121,6 +126,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             if not sink.is_device:
                 notes.append("open it to hear the sound")
             lines["page"] = bound.url + (f" ({'; '.join(notes)})" if notes else "")
+        if bank.own:
+            stack.callback(PatchWatch(player.desk).close)
         if desks:
             keeper = Keeper(player.desk.snapshots, player.desk.parts)
             stack.callback(keeper.close)
@@ -131,6 +138,9 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         print("ready; Ctrl-C stops", flush=True)
         if bound and flags.open:
             webbrowser.open(bound.url)
+        if flags.demo:
+            session = Session(player.desk, player.inbox, player.status, version())
+            stack.callback(Demo(session, player.clock).close)
         player.run()
         print(f"stopped; {player.telemetry().counters_line()}", flush=True)
     return not sink.fault
@@ -139,7 +149,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
 class Player:
     """The live instrument: an inbox that listeners fill, and the loop that plays it.
 
-    osc: the server whose counts `telemetry` tells, if there is one; page: likewise.
+    osc: the server whose counts `telemetry` tells, if there is one; midi, page: likewise.
     """
 
     def __init__(
@@ -150,11 +160,12 @@ class Player:
         midi_map: Path | None = None,
         snapshots: Path | None = None,
     ) -> None:
-        self.inbox = Inbox()
+        self.inbox = Inbox(hop=engine.hop)
         self.clock = AudioClock(bank.analysis.rate)
         self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map, snapshots)
         self.translator = MidiTranslator(self.desk, self.inbox.post)
         self.osc: OscServer | None = None
+        self.midi: MidiInput | None = None
         self.page: PageServer | None = None
         self.tap = Tap()
         self.bank = bank
@@ -219,9 +230,12 @@ class Player:
             refused=self.osc.refused if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
+            midi_lost=self.midi.lost if self.midi else 0,
+            midi_faults=self.midi.faults if self.midi else 0,
             outside=self.translator.outside,
             page_dropped=self.page.dropped if self.page else 0,
             page_refused=self.page.refused if self.page else 0,
+            fault=self._sink.fault or "",
             rate=self._sink.rate,
             # A note waits for the next block, and acts on the whole frame that it falls into:
             # half a frame early on average. How it got here is not counted: MIDI inputs are

@@ -56,7 +56,10 @@ def render(flags: RenderFlags) -> None:
         limiter=limiter,
     )
     seconds, done = -(-frames * hop // rate), 0
-    with tqdm(total=seconds, unit="s", desc=out.name) as progress, whole_file(out) as file:
+    with (
+        tqdm(total=seconds, unit="s", desc=out.name, disable=None) as progress,
+        whole_file(out) as file,
+    ):
         wav = WavWriter(file, rate, 2)
         for sound in played:
             wav.write(sound)

@@ -17,9 +17,11 @@ class Telemetry:
     long the limiter turned the sound down, and by how much at most; late, dropped: events that
     came after their block, and that found the inbox full; malformed, refused: OSC packets that
     are none, and messages that were answered with an error; ignored: MIDI messages that mean
-    nothing here; malformed_midi: bytes that are no whole MIDI message; outside: MIDI notes of keys
-    outside 21..108, which do not sound; rate: Hz of the output. A note waits block_ms for its
-    block on average, and is heard lookahead_ms, vocoder_ms and output_ms later.
+    nothing here; malformed_midi: bytes that are no whole MIDI message; midi_lost, midi_faults: as
+    `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound;
+    fault: why the recording or the device has ended, "" while all is well; rate: Hz of the output.
+    A note waits block_ms for its block on average, and is heard lookahead_ms, vocoder_ms and
+    output_ms later.
     """
 
     seconds: float
@@ -35,9 +37,12 @@ class Telemetry:
     refused: int
     ignored: int
     malformed_midi: int
+    midi_lost: int
+    midi_faults: int
     outside: int
     page_dropped: int
     page_refused: int
+    fault: str
     rate: int
     block_ms: float
     lookahead_ms: float
@@ -69,6 +74,8 @@ class Telemetry:
             "refused messages": self.refused,
             "ignored MIDI messages": self.ignored,
             "malformed MIDI messages": self.malformed_midi,
+            "floods of MIDI": self.midi_lost,
+            "faults of the MIDI input": self.midi_faults,
             "notes with keys out of range": self.outside,
             "blocks missed by pages": self.page_dropped,
             "refused messages of pages": self.page_refused,

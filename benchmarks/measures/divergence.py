@@ -27,8 +27,10 @@ from benchmarks.flags import WAVENET_BANK, above, add_bank_flag, add_data_flag
 from benchmarks.measures.takes import Take, instruments, load_takes, take_paths
 from benchmarks.rows import Row
 from common.names import SAMPLERS
+from common.window import KEYS
 from synth.bank.bank import load_bank
 from synth.mel import Analysis, log_magnitudes, log_mel
+from synth.vocoders.contract import Pitches
 from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.levels import to_classes
 from synth.vocoders.wavenet.mulaw import encode
@@ -36,6 +38,7 @@ from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.samplers.choice import load_sampler
 from synth.vocoders.wavenet.samplers.contract import draw_class
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder, wavenet_vocoder
+from synth.vocoders.wavenet.wide import WAVENET_RATE
 
 SUMMARY = "how far are a sampler's choices from the float32 network's?"
 CHUNK_FRAMES = 64
@@ -60,6 +63,11 @@ def measure(options: argparse.Namespace) -> list[Row]:
     bank = load_bank(options.bank)
     if bank.wavenet_config is None:
         raise ValueError(f"{bank.path}: this bank has no WaveNet")
+    if bank.wavenet_config.hop != bank.analysis.hop:
+        raise ValueError(
+            f"{bank.path}: expected a bank at the rate of its WaveNet, {WAVENET_RATE} Hz, "
+            f"got {bank.analysis.rate}"
+        )
     patches = instruments(bank, options.data)
     seconds = options.seconds / len(patches)
     if not seconds * bank.analysis.frame_rate >= 1:
@@ -93,7 +101,7 @@ def compare(
     whole = len(take.original) // analysis.hop * analysis.hop
     original = torch.from_numpy(take.original[:whole])
     if isinstance(vocoder, GuidedVocoder):
-        told, classes = _hear_guided(vocoder, original, analysis)
+        told, classes = _hear_guided(vocoder, original, take.roll, analysis)
     else:
         told, classes = _hear_mel(vocoder, original, analysis)
     draws = np.random.default_rng(0).random(classes.shape, np.float32)
@@ -120,11 +128,13 @@ def _hear_mel(
 
 
 def _hear_guided(
-    vocoder: GuidedVocoder, original: Tensor, analysis: Analysis
+    vocoder: GuidedVocoder, original: Tensor, roll: np.ndarray, analysis: Analysis
 ) -> tuple[Tensor, Tensor]:
     """The same, but for the last few frames, whose guide is never heard."""
     frames, state = log_magnitudes(original, analysis)[None], vocoder.initial_state(1)
-    told = vocoder.condition(frames, state)
+    held = torch.from_numpy(roll[: frames.shape[1], :KEYS] > 0)[None]
+    pitches = Pitches(held, torch.zeros(held.shape[:2]))
+    told = vocoder.condition(frames, state, pitches)
     first, count = vocoder.drawn_behind, frames.shape[1] - vocoder.drawn_behind
     classes = np.empty(count * vocoder.hop, np.int64)
     heard = original[: len(classes)].numpy()

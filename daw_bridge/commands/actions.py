@@ -95,6 +95,36 @@ def rename(session: Session, time: int, name: str, new: str) -> Answer:
     return name, new
 
 
+def duplicate(session: Session, time: int, name: str, new: str) -> Answer:
+    """Copy a patch."""
+    session.desk.book.duplicate(name, new)
+    return name, new
+
+
+def import_patch(session: Session, time: int, name: str, content: str) -> Answer:
+    """Add a patch from the content of its file."""
+    session.desk.book.import_text(name, content)
+    return (name,)
+
+
+def export_patch(session: Session, time: int, name: str) -> Answer:
+    """Answer the content of a patch's file."""
+    return name, session.desk.book.export_text(name)
+
+
+def describe(session: Session, time: int, name: str, author: str, tags: str) -> Answer:
+    """State author and tags; tags: with commas between them."""
+    found = tuple(dict.fromkeys(tag.strip() for tag in tags.split(",") if tag.strip()))
+    session.desk.book.describe(name, author.strip(), found)
+    return (name,)
+
+
+def favourite(session: Session, time: int, name: str, on: int) -> Answer:
+    """Make a patch a favourite, or no longer."""
+    session.desk.book.favour(name, bool(on))
+    return name, on
+
+
 def keep_desk(session: Session, time: int, name: str, overwrite: int) -> Answer:
     """Save a snapshot of the desk."""
     session.desk.snapshots.save(name, session.desk.parts(), bool(overwrite))

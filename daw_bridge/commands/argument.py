@@ -65,8 +65,10 @@ class Argument:
     names: tuple[str, ...] | None = None
     from_bank: FromBank | None = None
 
-    def for_bank(self, knobs: Sequence[str], reach: Sequence[Range]) -> tuple[Argument, ...]:
-        """The argument for a bank with these knobs, and coordinates of these ranges.
+    def for_bank(
+        self, knobs: Sequence[str], reach: Sequence[Range], axes: Sequence[str] = ()
+    ) -> tuple[Argument, ...]:
+        """The argument for a bank with these knobs, and coordinates of these ranges and names.
 
         The embedding as a whole becomes one argument for each coordinate.
         """
@@ -76,11 +78,15 @@ class Argument:
             case FromBank.TURNABLE:
                 return (replace(self, names=knobs_of(knobs, len(reach))),)
             case FromBank.COORDINATE:
-                return (replace(self, low=0, high=len(reach) - 1, from_bank=None),)
+                unit = ", ".join(f"{i} is {axis}" for i, axis in enumerate(axes))
+                unit = unit and f"({unit})"
+                return (replace(self, low=0, high=len(reach) - 1, unit=unit, from_bank=None),)
             case FromBank.EMBEDDING:
+                told = [f" ({axis})" for axis in axes] or [""] * len(reach)
+                names = [f"{self.name} {i}{axis}" for i, axis in enumerate(told)]
                 return tuple(
-                    replace(self, name=f"{self.name} {i}", low=low, high=high, from_bank=None)
-                    for i, (low, high) in enumerate(reach)
+                    replace(self, name=name, low=low, high=high, from_bank=None)
+                    for name, (low, high) in zip(names, reach, strict=True)
                 )
             case _:
                 return (self,)

@@ -48,11 +48,13 @@ class Command:
     timed: bool = False
     alias_of: str = ""
 
-    def for_bank(self, knobs: Sequence[str], reach: Sequence[Range]) -> Command:
-        """The command for a bank with these knobs, and coordinates of these ranges."""
+    def for_bank(
+        self, knobs: Sequence[str], reach: Sequence[Range], axes: Sequence[str] = ()
+    ) -> Command:
+        """The command for a bank with these knobs, and coordinates of these ranges and names."""
 
         def filled(arguments: tuple[Argument, ...]) -> tuple[Argument, ...]:
-            return tuple(x for a in arguments for x in a.for_bank(knobs, reach))
+            return tuple(x for a in arguments for x in a.for_bank(knobs, reach, axes))
 
         return replace(self, place=filled(self.place), arguments=filled(self.arguments))
 

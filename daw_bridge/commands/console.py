@@ -68,13 +68,17 @@ class Console:
     def run(self, call: Call, time: int) -> tuple[str, Answer] | None:
         """Carry out a call at a time in samples. Returns the answer's address and values, if any.
 
-        ValueError, in one line for the sender, if it cannot be done; then it changed nothing.
+        ValueError, in one line for the sender, if it cannot be done; then it changed nothing, but
+        for settings that found the inbox full (`Inbox.post`).
         """
         command, answer = call.command, None
+        dropped = self._session.inbox.dropped_here
         if call.does is Does.ASK and command.ask:
             answer = command.ask(self._session, *call.place)
         elif call.does is Does.ACT and command.act:
             answer = command.act(self._session, time, *call.place, *call.values)
+        if self._session.inbox.dropped_here != dropped:
+            raise ValueError("too much waits for its time: there was no room for all of this")
         return None if answer is None else (command.reply or call.address, answer)
 
     def _find(self, address: str) -> tuple[Command, tuple[Value, ...], bool]:

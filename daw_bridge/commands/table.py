@@ -35,7 +35,8 @@ def _help(session: Session, time: int, address: str | None) -> Answer:
         return tuple(command.address for command in COMMANDS)
     command, _ = find(address)
     desk = session.desk
-    return command.address, *described(command.for_bank(list(desk.book.knobs), desk.reach))
+    of_bank = command.for_bank(list(desk.book.knobs), desk.reach, desk.book.axes)
+    return command.address, *described(of_bank)
 
 
 def _number(name: str, low: float, high: float, unit: str = "") -> Argument:
@@ -51,6 +52,8 @@ def _patch(name: str) -> Argument:
 
 
 OWN_PATCH = Argument("patch", Kind.TEXT)
+AUTHOR = Argument("author", Kind.TEXT)
+TAGS = Argument("tags, with commas between them", Kind.TEXT)
 SNAPSHOT = Argument("name", Kind.TEXT)
 CHANNEL = _whole("channel", PARTS[0], PARTS[-1])
 ANY_CHANNEL = _whole("channel", 0, PARTS[-1])
@@ -263,6 +266,46 @@ PATCHES = Group(
             reply="/patch/rename.reply",
         ),
         Command(
+            "/patch/duplicate",
+            "Copies a patch to one of your own.",
+            Access.WRITE,
+            arguments=(_patch("patch"), Argument("new name", Kind.TEXT)),
+            act=actions.duplicate,
+            reply="/patch/duplicate.reply",
+        ),
+        Command(
+            "/patch/export",
+            "Answers the name of a patch and the content of its file.",
+            Access.WRITE,
+            arguments=(_patch("patch"),),
+            act=actions.export_patch,
+            reply="/patch/export.reply",
+        ),
+        Command(
+            "/patch/import",
+            "Adds a patch of your own from the content of its file.",
+            Access.WRITE,
+            arguments=(Argument("name", Kind.TEXT), Argument("content", Kind.TEXT)),
+            act=actions.import_patch,
+            reply="/patch/import.reply",
+        ),
+        Command(
+            "/patch/describe",
+            "States the author and the tags of one of your own patches.",
+            Access.WRITE,
+            arguments=(OWN_PATCH, AUTHOR, TAGS),
+            act=actions.describe,
+            reply="/patch/describe.reply",
+        ),
+        Command(
+            "/patch/favourite",
+            "Makes a patch one of your favourites: 1, or no longer: 0.",
+            Access.WRITE,
+            arguments=(_patch("patch"), _whole("favourite", 0, 1)),
+            act=actions.favourite,
+            reply="/patch/favourite.reply",
+        ),
+        Command(
             "/patch/undo",
             "Undoes the last save, deletion or renaming since the start; answers the patches that "
             "it was about.",
@@ -273,7 +316,8 @@ PATCHES = Group(
         ),
         Command(
             "/patch/reload",
-            "Reads your own patches again; answers why files were left out, if any were.",
+            "Reads your own patches again, as happens by itself when files come or go; answers why "
+            "files were left out, if any were.",
             Access.TRIGGER,
             arguments=(PRESS,),
             act=lambda s, time: tuple(s.desk.reload()),

@@ -1,4 +1,4 @@
-"""What the desk needs of a bank: names, patches, knobs. A bank fits by having these."""
+"""What the desk needs of a bank: names, patches, axes, knobs. A bank fits by having these."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ class PatchBook(Protocol):
         ...
 
     @property
+    def favourites(self) -> Collection[str]:
+        """The names of the user's favourites."""
+        ...
+
+    @property
+    def stale(self) -> bool:
+        """Whether files of the user's have been put in or taken out since they were read."""
+        ...
+
+    @property
     def embedding_size(self) -> int:
         """How many coordinates an embedding has."""
         ...
@@ -30,6 +40,11 @@ class PatchBook(Protocol):
     @property
     def span(self) -> Sequence[Range]:
         """Of each coordinate, the least and the greatest value that it was trained on."""
+        ...
+
+    @property
+    def axes(self) -> Sequence[str]:
+        """A name for each coordinate; empty if they have none."""
         ...
 
     @property
@@ -57,6 +72,26 @@ class PatchBook(Protocol):
         overwrite: bool,
     ) -> Patch:
         """Save a patch. ValueError for a bad name, or a taken one unless overwrite is true."""
+        ...
+
+    def duplicate(self, name: str, new: str) -> None:
+        """Copy a patch to one of the user's. ValueError for a bad or taken name."""
+        ...
+
+    def import_text(self, name: str, text: str) -> None:
+        """Take the content of a patch file. ValueError for a bad one, or a bad or taken name."""
+        ...
+
+    def export_text(self, name: str) -> str:
+        """The content of a patch's file. ValueError if there is none."""
+        ...
+
+    def describe(self, name: str, author: str, tags: tuple[str, ...]) -> None:
+        """State author and tags of a patch of the user's. ValueError if it is none."""
+        ...
+
+    def favour(self, name: str, on: bool) -> None:
+        """Make a patch a favourite, or no longer. ValueError if there is none."""
         ...
 
     def delete(self, name: str) -> None:

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Protocol
+
+from daw_bridge.midi.stream import Hands, whole_messages
 
 VIRTUAL = "melstream"
 """The name that a DAW sees when the server opens a port of its own."""
@@ -25,6 +29,12 @@ APIS = ("UNSPECIFIED", "UNIX_JACK")
 
 POLL_S = 0.001
 """How often the queues are emptied: 1/8 of a frame, at a cost of 2% of a core."""
+
+QUEUE = 65_536
+"""Messages that a port holds while nobody looks: as many as the inbox takes."""
+
+LOG_EVERY_S = 10.0
+"""A fault may come with every message: they are all counted, and logged so often."""
 
 Hear = Callable[[Sequence[int], int], object]
 """Acts on the bytes of one message and its time in samples."""
@@ -54,7 +64,9 @@ class MidiInput:
     """Open inputs, and one line for the user that says which, or why there are none.
 
     hear: called for every message, in one thread; if it raises, the message is dropped and the
-    thread goes on.
+    thread goes on. faults: so many times that happened, or that a port could not be read; lost: so
+    many times a port's queue had been full, so that messages may be missing: all its keys are then
+    let go. Both counters only grow.
     """
 
     def __init__(
@@ -66,7 +78,11 @@ class MidiInput:
     ) -> None:
         self.ports: tuple[Port, ...] = tuple(ports)
         self.summary = summary
+        self.faults = 0
+        self.lost = 0
         self._hear, self._now = hear, now
+        self._hands = [Hands() for _ in self.ports]
+        self._logged_at = -math.inf
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="midi", daemon=True)
         if self.ports:
@@ -82,14 +98,40 @@ class MidiInput:
 
     def _listen(self) -> None:
         while not self._closing.wait(POLL_S):
-            for port in self.ports:
-                while received := port.get_message():
-                    data, _ = received
-                    try:
-                        self._hear(data, self._now())
-                    except Exception:
-                        # A mistake of ours in one message must not end all MIDI input.
-                        _log.exception("a MIDI message was dropped: %s", bytes(data).hex(" "))
+            for port, hands in zip(self.ports, self._hands, strict=True):
+                try:
+                    self._empty(port, hands)
+                except Exception:
+                    self._count_fault("a MIDI port could not be read")
+
+    def _empty(self, port: Port, hands: Hands) -> None:
+        """Hear all that waits at a port."""
+        count = 0
+        while received := port.get_message():
+            count += 1
+            for message in whole_messages(received[0]):
+                hands.note(message)
+                self._guarded(message)
+            if count >= QUEUE - 1:
+                # It was full; rtmidi does not tell what it has dropped since.
+                self.lost += 1
+                count = 0
+                for message in hands.let_go():
+                    self._guarded(message)
+
+    def _guarded(self, message: Sequence[int]) -> None:
+        """Hear one message. A mistake of ours in it must not end all MIDI input."""
+        try:
+            self._hear(message, self._now())
+        except Exception:
+            self._count_fault(f"a MIDI message was dropped: {bytes(message[:12]).hex(' ')}")
+
+    def _count_fault(self, what: str) -> None:
+        self.faults += 1
+        now = time.monotonic()
+        if now - self._logged_at > LOG_EVERY_S:
+            self._logged_at = now
+            _log.exception("%s (faults so far: %d)", what, self.faults)
 
 
 def open_input(
@@ -132,6 +174,11 @@ def open_input(
     return MidiInput((port,), f"MIDI: virtual port {VIRTUAL!r} ({kind})", hear, now)
 
 
+def input_names(apis: Sequence[str] = APIS) -> list[str]:
+    """The inputs that there are to choose from. OSError where this machine has no MIDI."""
+    return _working_api(apis)[2]
+
+
 def _working_api(apis: Sequence[str]) -> tuple[ModuleType, str, list[str]]:
     """rtmidi, the first API that works, and its inputs; OSError says why none works."""
     try:
@@ -161,8 +208,14 @@ def _number(rtmidi: ModuleType, api: str) -> int:
 
 
 def _new_input(rtmidi: ModuleType, api: str) -> Any:
-    """An rtmidi input. It queues notes and controllers, and drops sysex, clock and sensing."""
-    return rtmidi.MidiIn(rtapi=_number(rtmidi, api), name=VIRTUAL)
+    """An rtmidi input. It queues notes and controllers, and drops clock and sensing.
+
+    From JACK it also queues sysex: there, rtmidi takes whatever follows an unfinished one as a part
+    of it, up to the next end of one, and would drop it all.
+    """
+    port = rtmidi.MidiIn(rtapi=_number(rtmidi, api), name=VIRTUAL, queue_size_limit=QUEUE)
+    port.ignore_types(sysex=api != "UNIX_JACK", timing=True, active_sense=True)
+    return port
 
 
 def _named(name: str, found: list[str]) -> str:

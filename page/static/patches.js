@@ -1,19 +1,25 @@
-// Keep: the patches of the bank; choose, search, save.
+// Keep: the patches of the bank; choose, search, save, and edit those of one's own.
 
 import { css, theme } from "./colour.js";
 import { link } from "./link.js";
 import { store } from "./store.js";
 import { toast } from "./toast.js";
 
+const MOST_BYTES = 50_000;
+
 const list = document.getElementById("patches");
 const search = document.getElementById("search");
-const own = document.getElementById("own");
+const liked = document.getElementById("liked");
+const menu = document.getElementById("menu");
+const byId = (id) => document.getElementById(id);
 const form = document.getElementById("save");
 const name = document.getElementById("name");
 
 function shown() {
   const words = search.value.toLowerCase().split(/[\s-]+/).filter(Boolean);
-  return store.patches.filter((patch) => words.every((word) => patch.name.toLowerCase().includes(word)));
+  const only = liked.getAttribute("aria-pressed") === "true";
+  const about = ({ name, tags, author }) => [name, ...tags, author].join(" ").toLowerCase();
+  return store.patches.filter((patch) => (patch.favourite || !only) && words.every((word) => about(patch).includes(word)));
 }
 
 function draw() {
@@ -28,7 +34,14 @@ function draw() {
     dot.style.background = css(look.dark ? 0.74 : 0.6, 0.14, store.hues.get(patch.name));
     const text = document.createElement("span");
     text.textContent = patch.name.replaceAll("-", " ");
+    item.title = [patch.tags.join(", "), patch.author, patch.date].filter(Boolean).join(" · ");
     item.append(dot, text);
+    if (patch.favourite) {
+      const star = document.createElement("em");
+      star.textContent = "★";
+      star.ariaLabel = "favourite";
+      item.append(star);
+    }
     if (patch.program !== null) {
       const program = document.createElement("small");
       program.textContent = patch.program + 1;
@@ -42,7 +55,9 @@ function draw() {
 }
 
 function mark() {
-  own.hidden = !store.patch(store.now.patch)?.own;
+  const patch = store.patch(store.now.patch);
+  for (const id of ["describe", "rename", "delete"]) byId(id).disabled = !patch?.own;
+  byId("like").textContent = patch?.favourite ? "No longer a favourite" : "Favourite";
   for (const item of list.children) {
     const chosen = item.dataset.name === store.now.patch;
     if (chosen && item.getAttribute("aria-selected") !== "true") item.scrollIntoView({ block: "nearest" });
@@ -98,15 +113,77 @@ const SAID = {
   },
   "/patch/delete.reply": ([gone]) => toast(`Deleted ${gone}.`, undo),
   "/patch/rename.reply": ([old, now]) => toast(`${old} is now ${now}.`, undo),
+  "/patch/duplicate.reply": ([old, copy]) => {
+    choose(copy);
+    toast(`${copy} is a copy of ${old}.`, undo);
+  },
+  "/patch/describe.reply": ([described]) => toast(`Changed author and tags of ${described}.`, undo),
+  "/patch/export.reply": ([patch, content]) => download(patch, content),
+  "/patch/import.reply": ([added]) => {
+    choose(added);
+    toast(`Imported ${added}.`, undo);
+  },
   "/patch/undo.reply": (names) => toast(`Undone: ${names.join(", ")}.`),
 };
 link.on("reply", ([address, values]) => SAID[address]?.(values));
-document.getElementById("delete").addEventListener("click", () => link.send("/patch/delete", store.now.patch));
-document.getElementById("rename").addEventListener("click", () => {
-  const old = store.now.patch;
-  const wanted = prompt("New name", old)?.trim();
-  if (wanted && wanted !== old) link.send("/patch/rename", old, wanted);
+const does = {
+  like: (patch) => link.send("/patch/favourite", patch.name, patch.favourite ? 0 : 1),
+  duplicate(patch) {
+    const wanted = prompt("Name of the copy", `${patch.name} 2`)?.trim();
+    if (wanted) link.send("/patch/duplicate", patch.name, wanted);
+  },
+  describe(patch) {
+    const author = prompt(`Author of ${patch.name}`, patch.author);
+    if (author === null) return;
+    const tags = prompt("Tags, with commas between them", patch.tags.join(", "));
+    if (tags !== null) link.send("/patch/describe", patch.name, author, tags);
+  },
+  rename(patch) {
+    const wanted = prompt("New name", patch.name)?.trim();
+    if (wanted && wanted !== patch.name) link.send("/patch/rename", patch.name, wanted);
+  },
+  delete: (patch) => link.send("/patch/delete", patch.name),
+  export: (patch) => link.send("/patch/export", patch.name),
+  import: () => byId("import-file").click(),
+};
+for (const [id, act] of Object.entries(does)) {
+  byId(id).addEventListener("click", () => {
+    menu.hidePopover();
+    const patch = store.patch(store.now.patch);
+    if (patch) act(patch);
+  });
+}
+// Beside its button, whatever the size of the window.
+menu.addEventListener("toggle", ({ newState }) => {
+  if (newState !== "open") return;
+  const { left, top } = byId("more").getBoundingClientRect();
+  menu.style.left = `${Math.max(Math.min(left, innerWidth - menu.offsetWidth - 8), 8)}px`;
+  menu.style.top = `${Math.max(top - menu.offsetHeight - 6, 8)}px`;
 });
+liked.addEventListener("click", () => {
+  liked.setAttribute("aria-pressed", liked.getAttribute("aria-pressed") !== "true");
+  draw();
+});
+
+/** Hand the server the file of a patch, as one of the user's. */
+export async function importPatch(file) {
+  if (file.size > MOST_BYTES) return toast(`${file.name} is no patch: it is too large.`);
+  link.send("/patch/import", file.name.replace(/\.yaml$/i, ""), await file.text());
+}
+
+byId("import-file").addEventListener("change", ({ target }) => {
+  if (target.files.length) importPatch(target.files[0]);
+  target.value = "";
+});
+
+function download(patch, content) {
+  const away = document.createElement("a");
+  away.href = URL.createObjectURL(new Blob([content], { type: "application/yaml" }));
+  away.download = `${patch}.yaml`;
+  away.click();
+  URL.revokeObjectURL(away.href);
+}
+
 store.when(["patches"], draw);
 store.when(["part"], mark);
 addEventListener("theme", () => store.now && draw());

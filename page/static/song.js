@@ -1,6 +1,7 @@
-// MIDI files: dropped on the page or chosen, played by the server in time.
+// Files dropped on the page: MIDI files are played by the server in time, patches become the user's.
 
 import { wake } from "./listen.js";
+import { importPatch } from "./patches.js";
 import { link } from "./link.js";
 import { toast } from "./toast.js";
 
@@ -47,7 +48,9 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("dropping");
   if (!holdsFile(event)) return;
   event.preventDefault();
-  play(event.dataTransfer.files[0]).catch((error) => toast(error.message));
+  const [dropped] = event.dataTransfer.files;
+  if (/\.yaml$/i.test(dropped.name)) importPatch(dropped);
+  else play(dropped).catch((error) => toast(error.message));
 });
 link.on("song", (now) => {
   song = now;

@@ -8,10 +8,11 @@ there, too, a patch of the bank that was changed: without it, the bank's is back
 
 from __future__ import annotations
 
+import datetime
 import logging
 import threading
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,13 @@ from common.names import VocoderName
 from common.patch import Patch, check_name
 from synth.bank.bank_file import read_bank_file
 from synth.bank.own_patches import OwnPatches
-from synth.bank.patch_file import as_saved, load_patch, save_patch
+from synth.bank.patch_file import (
+    as_saved,
+    load_patch,
+    parsed_patch,
+    patch_text,
+    save_patch,
+)
 from synth.mel import Analysis
 from synth.mel2mel.knobs import with_knobs
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
@@ -42,7 +49,8 @@ _log = logging.getLogger(__name__)
 class Bank:
     """A loaded bank. Any thread may look up and save its patches.
 
-    ring_out_s: seconds after a part's last key within which it has died away. knobs: name ->
+    ring_out_s: seconds after a part's last key within which it has died away. axes: a
+    name for each coordinate, what it changes most; empty where none are stated. knobs: name ->
     direction in the embedding space; if one has more numbers than an embedding, all have: those are
     the first of `KNOBS` (synth/mel2mel/knobs.py), which knobs alone reach. fidelity:
     vocoder -> mean correlation with the original, as measured when the bank was made. about:
@@ -54,6 +62,7 @@ class Bank:
     mel2mel_config: Mel2MelConfig
     wavenet_config: WaveNetConfig | None
     ring_out_s: float
+    axes: Sequence[str]
     knobs: Mapping[str, tuple[float, ...]]
     fidelity: Mapping[VocoderName, float]
     about: Mapping[str, Any]
@@ -115,7 +124,17 @@ class Bank:
         with self._saving:
             known = self.patches.get(name)
             program = known.program if known else None
-            patch = Patch(name, tuple(embedding), dict(knobs), gain_db, pan, program)
+            patch = Patch(
+                name,
+                tuple(embedding),
+                dict(knobs),
+                gain_db,
+                pan,
+                program,
+                known.author if known else "",
+                known.tags if known else (),
+                datetime.date.today().isoformat(),
+            )
             patch = as_saved(patch, self.embedding_size, self.knobs)
             self._check_new(name)
             if self.own is None:
@@ -128,6 +147,57 @@ class Bank:
                 self.own.save(patch, overwrite)
                 self._gather()
         return patch
+
+    def duplicate(self, name: str, new: str) -> None:
+        """Copy a patch to one of the user's, which no program selects. ValueError for a bad or
+        taken name."""
+        self._add(replace(self.patch(name), name=new, program=None))
+
+    def import_text(self, name: str, text: str) -> None:
+        """Take the content of a patch file as one of the user's. ValueError if it is none for this
+        bank, or for a bad or taken name."""
+        self._add(parsed_patch(name, text, self.embedding_size, self.knobs))
+
+    def export_text(self, name: str) -> str:
+        """The content of a patch's file. ValueError if there is none."""
+        return patch_text(self.patch(name))
+
+    def describe(self, name: str, author: str, tags: tuple[str, ...]) -> None:
+        """State the author and the tags of a patch of the user's. ValueError if it is none."""
+        with self._saving:
+            own = self._editable()
+            if name not in own.patches:
+                raise ValueError(f"patch {name!r} is the bank's; duplicate it to describe it")
+            patch = replace(own.patches[name], author=author, tags=tags)
+            own.save(as_saved(patch, self.embedding_size, self.knobs), overwrite=True)
+            self._gather()
+
+    def favour(self, name: str, on: bool) -> None:
+        """Make a patch a favourite, or no longer. ValueError if there is none."""
+        with self._saving:
+            self._editable().favour(self.patch(name).name, on)
+
+    @property
+    def favourites(self) -> Collection[str]:
+        """The user's favourite patches."""
+        return self.own.favourites if self.own else frozenset()
+
+    @property
+    def stale(self) -> bool:
+        """Whether files of the user's have been put in or taken out since they were read."""
+        with self._saving:
+            return self.own is not None and self.own.stale
+
+    def _add(self, patch: Patch) -> None:
+        """Add a patch to the user's. ValueError for a bad or taken name."""
+        with self._saving:
+            own = self._editable()
+            check_name(patch.name)
+            if patch.name in self.patches:
+                raise ValueError(f"patch {patch.name!r} exists; take another name")
+            self._check_new(patch.name)
+            own.save(patch, overwrite=False)
+            self._gather()
 
     def delete(self, name: str) -> None:
         """Delete a patch of the user's. ValueError if it is none."""
@@ -245,6 +315,7 @@ def load_bank(path: str | Path, own: Path | None = None) -> Bank:
         mel2mel,
         file.wavenet_config,
         file.ring_out_s,
+        file.axes or (),
         knobs,
         file.fidelity or {},
         file.about or {},

@@ -6,7 +6,7 @@ under the same names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from synth.bank.patch_file import Coordinate
 from synth.mel import Analysis, wide_edges
 from synth.mel2mel.network import KNOBS, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNetConfig
+from synth.vocoders.wavenet.vocoder import check_fits
 
 known_keys_only = with_config(ConfigDict(extra="forbid"))
 
@@ -68,14 +69,15 @@ class WaveNetSizes:
 @known_keys_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankFile:
-    """What bank.yaml holds. ring_out_s, knobs, fidelity and about as in `Bank`; wavenet: None
-    for a bank without one."""
+    """What bank.yaml holds. ring_out_s, axes, knobs, fidelity and about as in `Bank`; wavenet:
+    None for a bank without one."""
 
     audio: AudioSizes
     mels: Annotated[int, Strict(), Interval(ge=1, le=1_024)]
     mel2mel: Mel2MelSizes
     wavenet: WaveNetSizes | None = None
     ring_out_s: Annotated[float, Strict(), Interval(ge=0, le=60)]
+    axes: tuple[Any, ...] | None = None
     knobs: dict[Any, tuple[Coordinate, ...]] | None = None
     fidelity: dict[VocoderName, Annotated[float, Strict(), Interval(ge=-1, le=1)]] | None = None
     about: dict[Any, Any] | None = None
@@ -108,15 +110,11 @@ def check_bank_content(where: str, content: Any) -> BankFile:
         wide_edges(file.mel2mel_config.analysis)
     except ValueError as error:
         raise ValueError(f"{where}: audio: {error}") from None
-    if wavenet and wavenet.hop != audio.hop:
-        raise ValueError(
-            f"{where}: audio: hop: expected {wavenet.hop} for a wavenet, got {audio.hop}"
-        )
-    if wavenet and wavenet.guide and audio.wide_bands:
-        raise ValueError(
-            f"{where}: audio: wide_bands: expected 0 for a wavenet with a guide, "
-            f"got {audio.wide_bands}"
-        )
+    if wavenet:
+        try:
+            check_fits(wavenet, file.mel2mel_config.analysis)
+        except ValueError as error:
+            raise ValueError(f"{where}: audio: {error}") from None
     if wavenet and wavenet.emphasis and not wavenet.guide:
         raise ValueError(
             f"{where}: wavenet: emphasis: expected 0 without a guide, got {wavenet.emphasis}"
@@ -125,21 +123,32 @@ def check_bank_content(where: str, content: Any) -> BankFile:
         raise ValueError(
             f"{where}: mel2mel: movement: expected 0 without decay_bands and timbre_features, got 1"
         )
+    axes = file.axes or ()
+    for i, name in enumerate(axes):
+        _check_name(f"{where}: axes: {i}", name)
+    if len(set(axes)) != len(axes) or len(axes) not in (0, file.mel2mel.embedding):
+        raise ValueError(
+            f"{where}: axes: expected {file.mel2mel.embedding} different names, got "
+            f"{brief(list(axes))}"
+        )
     # One knob that reaches behind the embedding lengthens all of them.
     size, config = file.mel2mel.embedding, file.mel2mel_config
     sizes = range(size, size + most_knobs(config) + 1)
     size = max((len(way) for way in knobs.values() if len(way) in sizes), default=size)
     for name, way in knobs.items():
         # It becomes part of an OSC address.
-        if not isinstance(name, str) or not NAME.fullmatch(name) or " " in name:
-            raise ValueError(
-                f"{where}: knobs: expected a name of letters, digits, - or _, got {brief(name)}"
-            )
+        _check_name(f"{where}: knobs", name)
         if len(way) != size:
             raise ValueError(
                 f"{where}: knobs: {name}: expected {size} numbers, got {brief(list(way))}"
             )
     return file
+
+
+def _check_name(where: str, name: Any) -> None:
+    """Raises ValueError unless it is one word."""
+    if not isinstance(name, str) or not NAME.fullmatch(name) or " " in name:
+        raise ValueError(f"{where}: expected a name of letters, digits, - or _, got {brief(name)}")
 
 
 def most_knobs(mel2mel: Mel2MelConfig) -> int:
@@ -153,6 +162,7 @@ def bank_content(
     mel2mel: Mel2MelConfig,
     wavenet: WaveNetConfig | None,
     ring_out_s: float,
+    axes: Sequence[str],
     knobs: Mapping[str, list[float]],
     fidelity: Mapping[str, float],
     about: Mapping[str, Any],
@@ -164,6 +174,7 @@ def bank_content(
         "mel2mel": _sizes(Mel2MelSizes, mel2mel),
         "wavenet": _sizes(WaveNetSizes, wavenet) if wavenet else None,
         "ring_out_s": ring_out_s,
+        **({"axes": list(axes)} if axes else {}),
         "knobs": dict(knobs),
         "fidelity": dict(fidelity),
         "about": dict(about),

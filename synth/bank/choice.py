@@ -9,9 +9,8 @@ import torch
 from synth.bank.bank import Bank
 from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
-from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.samplers.choice import best_sampler
-from synth.vocoders.wavenet.vocoder import WaveNetVocoder, wavenet_vocoder
+from synth.vocoders.wavenet.vocoder import AnyWaveNetVocoder, wavenet_vocoder
 
 REAL_TIME_MARGIN = 1.25
 """How much faster than real time a WaveNet must be for "auto" to trust it."""
@@ -41,7 +40,7 @@ def choose_vocoder(bank: Bank, asked: str, sampler: str) -> tuple[Vocoder, str]:
     return SpectralVocoder(bank.analysis), f"spectral: wavenet is {speed:.2f}x real time here"
 
 
-def _wavenet(bank: Bank, sampler: str) -> WaveNetVocoder | GuidedVocoder:
+def _wavenet(bank: Bank, sampler: str) -> AnyWaveNetVocoder:
     wavenet = bank.wavenet()
     name = best_sampler(wavenet.config) if sampler == "auto" else sampler
     return wavenet_vocoder(wavenet, name, bank.analysis)

@@ -1,19 +1,27 @@
 """A user's own patches of a bank, in a folder outside it: saved, deleted, renamed, and all undone.
 
 What is deleted or overwritten stays beside the others as NAME.yaml~ until another of that name is.
-A file that cannot be read is skipped and named; it spoils no other.
+A file that cannot be read is skipped and named; it spoils no other. The names of favourites, the
+bank's patches among them, stand in .favourites.yaml.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from common.files import remove_partials, write_whole
+import yaml
+
+from common.documents import MOST_BYTES, read_document
+from common.files import read_file, remove_partials, write_whole
 from common.patch import Patch, check_name
 from synth.bank.patch_file import load_patch, save_patch
 
+FAVOURITES = ".favourites.yaml"
+Listing = tuple[tuple[str, int, int], ...]
 MOST_UNDONE = 100
 """Steps that can be undone."""
 
@@ -22,7 +30,8 @@ class OwnPatches:
     """Patches in a folder, which need not exist before the first is saved. One thread at a time.
 
     embedding_size, knobs: of the bank. patches: by name; never changed in place. problems: why
-    files were skipped when the folder was read last, one line each. Methods that raise ValueError,
+    files were skipped when the folder was read last, one line each. favourites: names, also of
+    patches that are gone. Methods that raise ValueError,
     in one line, have changed nothing.
     """
 
@@ -30,6 +39,9 @@ class OwnPatches:
         self.folder = folder
         self.patches: Mapping[str, Patch] = {}
         self.problems: list[str] = []
+        self.favourites: frozenset[str] = frozenset()
+        self._seen: Listing = ()
+        self._looked: Listing = ()
         self._embedding_size, self._knobs = embedding_size, knobs
         self._steps: list[dict[str, bytes | None]] = []
         """What stood in the files that each step changed, None where there was none."""
@@ -38,6 +50,8 @@ class OwnPatches:
     def read(self) -> None:
         """Read the folder again, whatever has been put into it or taken out."""
         patches, self.problems = {}, []
+        self._seen = self._looked = self._listing()
+        self.favourites = self._read_favourites()
         for path in sorted(self.folder.glob("*.yaml")):
             if path.name.startswith("."):
                 continue
@@ -46,6 +60,24 @@ class OwnPatches:
             except (ValueError, OSError) as error:
                 self.problems.append(str(error))
         self.patches = patches
+
+    @property
+    def stale(self) -> bool:
+        """Whether others have changed the folder since it was read, and are done: call it again and
+        again, some time apart."""
+        listing = self._listing()
+        settled, self._looked = listing == self._looked, listing
+        return settled and listing != self._seen
+
+    def favour(self, name: str, on: bool) -> None:
+        """Make a name a favourite, or no longer."""
+        names = self.favourites | {name} if on else self.favourites - {name}
+        self._make_folder()
+        try:
+            write_whole(self.folder / FAVOURITES, yaml.safe_dump(sorted(names), allow_unicode=True))
+        except OSError as error:
+            raise ValueError(str(error)) from None
+        self.favourites = names
 
     def save(self, patch: Patch, overwrite: bool) -> None:
         """Write a patch, which must be one that fits the bank."""
@@ -74,6 +106,9 @@ class OwnPatches:
         save_patch(self.folder, replace(self.patches[name], name=new), overwrite=False)
         self._put(name, None)
         self._done(step)
+        if name in self.favourites:
+            self.favour(name, False)
+            self.favour(new, True)
 
     def undo(self) -> list[str]:
         """Undo the last save, deletion or renaming of this run: the names that it was about."""
@@ -87,6 +122,26 @@ class OwnPatches:
         self.read()
         return list(step)
 
+    def _listing(self) -> Listing:
+        """The files of patches as they are now: names, times of change, sizes."""
+        found = []
+        with suppress(OSError):  # there is no folder yet, or a file has just gone
+            for entry in os.scandir(self.folder):
+                if entry.name.endswith(".yaml") and not entry.name.startswith("."):
+                    status = entry.stat()
+                    found.append((entry.name, status.st_mtime_ns, status.st_size))
+        return tuple(sorted(found))
+
+    def _read_favourites(self) -> frozenset[str]:
+        path = self.folder / FAVOURITES
+        if not path.exists():
+            return frozenset()
+        try:
+            return frozenset(read_document(path, tuple[str, ...]))
+        except ValueError as error:
+            self.problems.append(str(error))
+            return self.favourites
+
     def _own(self, name: str) -> str:
         """The name of one of these patches; ValueError for any other."""
         if name not in self.patches:
@@ -99,11 +154,9 @@ class OwnPatches:
 
     def _content(self, name: str) -> bytes | None:
         try:
-            return self._path(name).read_bytes()
+            return read_file(self._path(name), MOST_BYTES)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise ValueError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
 
     def _put(self, name: str, content: bytes | None) -> None:
         path = self._path(name)

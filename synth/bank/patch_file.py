@@ -4,26 +4,33 @@ embedding: [0.31, -0.84]
 knobs: {brightness: 0.5}
 gain_db: -3.0
 pan: 0.0
-program: 0        # General MIDI program that selects it; may be left out
+program: 0        # General MIDI program that selects it; may be left out, as may those below
+author: A. Name
+tags: [warm, pad]
+date: 2026-11-26
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from annotated_types import Interval
+from annotated_types import Interval, Len
 from pydantic import ConfigDict, Strict, with_config
 
 from common.checks import brief
-from common.documents import fit, read_document
+from common.documents import fit, parsed_yaml, read_document
 from common.files import write_whole
 from common.patch import COORDINATE, GAIN_DB, PROGRAMS, Patch, check_name
 
 Coordinate = Annotated[float, Strict(), Interval(ge=-COORDINATE, le=COORDINATE)]
+MOST_TAGS = 16
+Text = Annotated[str, Strict(), Len(max_length=80)]
+Tag = Annotated[str, Strict(), Len(min_length=1, max_length=32)]
 Turn = Annotated[float, Strict(), Interval(ge=0, le=1)]
 
 
@@ -37,6 +44,9 @@ class PatchFile:
     gain_db: Annotated[float, Strict(), Interval(ge=GAIN_DB[0], le=GAIN_DB[1])] = 0.0
     pan: Annotated[float, Strict(), Interval(ge=-1, le=1)] = 0.0
     program: Annotated[int, Strict(), Interval(ge=PROGRAMS[0], le=PROGRAMS[1])] | None = None
+    author: Text = ""
+    tags: Annotated[tuple[Tag, ...], Len(max_length=MOST_TAGS)] = ()
+    date: datetime.date | None = None
 
 
 def load_patch(path: Path, embedding_size: int, knobs: Collection[str]) -> Patch:
@@ -63,13 +73,28 @@ def save_patch(folder: Path, patch: Patch, overwrite: bool) -> None:
     be written.
     """
     check_name(patch.name)
-    text = yaml.safe_dump(_content(patch), sort_keys=False, default_flow_style=None)
     try:
-        write_whole(folder / f"{patch.name}.yaml", text, overwrite)
+        write_whole(folder / f"{patch.name}.yaml", patch_text(patch), overwrite)
     except FileExistsError:
         raise ValueError(f"patch {patch.name!r} exists; save under another name") from None
     except OSError as error:
         raise ValueError(str(error)) from None
+
+
+def patch_text(patch: Patch) -> str:
+    """What a patch's file holds."""
+    return yaml.safe_dump(
+        _content(patch), sort_keys=False, default_flow_style=None, allow_unicode=True
+    )
+
+
+def parsed_patch(name: str, text: str, embedding_size: int, knobs: Collection[str]) -> Patch:
+    """The patch that a file of that text would be. Raises ValueError in one line."""
+    check_name(name)
+    where = f"patch {name!r}"
+    return _fitted(
+        where, name, fit(where, parsed_yaml(where, text), PatchFile), embedding_size, knobs
+    )
 
 
 def _fitted(
@@ -83,7 +108,18 @@ def _fitted(
         if knob not in knobs:
             allowed = ", ".join(knobs) or "none"
             raise ValueError(f"{where}: knobs: unknown key {brief(knob)}; allowed are {allowed}")
-    return Patch(name, file.embedding, file.knobs, file.gain_db, file.pan, file.program)
+    date = file.date.isoformat() if file.date else ""
+    return Patch(
+        name,
+        file.embedding,
+        file.knobs,
+        file.gain_db,
+        file.pan,
+        file.program,
+        file.author,
+        file.tags,
+        date,
+    )
 
 
 def _content(patch: Patch) -> dict[str, Any]:
@@ -94,5 +130,8 @@ def _content(patch: Patch) -> dict[str, Any]:
         "gain_db": round(patch.gain_db, 3),
         "pan": round(patch.pan, 4),
         "program": patch.program,
+        "author": patch.author or None,
+        "tags": list(patch.tags) or None,
+        "date": datetime.date.fromisoformat(patch.date) if patch.date else None,
     }
     return {k: v for k, v in content.items() if v is not None}

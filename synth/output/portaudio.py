@@ -26,15 +26,6 @@ class OutputDevice:
     rate: int
     default: bool
 
-    @property
-    def line(self) -> str:
-        """As it stands in a list; the system's default is starred."""
-        star = "*" if self.default else " "
-        return (
-            f"{star} {self.index}  {self.name} ({self.host}), "
-            f"{self.channels} channels, {self.rate} Hz"
-        )
-
 
 def load_portaudio() -> ModuleType:
     """The sounddevice module. Raises OSError, naming what to install, where it is missing."""
@@ -75,11 +66,6 @@ def output_devices(portaudio: ModuleType) -> list[OutputDevice]:
         for index, entry in enumerate(portaudio.query_devices())
         if entry["max_output_channels"] > 0
     ]
-
-
-def list_devices() -> list[str]:
-    """One line for each output device. Raises OSError where PortAudio is missing."""
-    return [device.line for device in output_devices(load_portaudio())]
 
 
 def find_device(portaudio: ModuleType, wanted: str | int = "auto") -> OutputDevice:

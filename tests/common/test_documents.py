@@ -54,7 +54,7 @@ def test_what_fits_becomes_the_dataclass(tmp_path):
         ("points: []\n7: 1", "unknown key 7; allowed are points, knobs, program, inner"),
         ("[1]", "expected a mapping, got [1]"),
         ("", "expected a mapping, got None"),
-        ("a: b: c", "not valid YAML (line 1: mapping values are not allowed here)"),
+        ("a: b: c", "not valid YAML (line 1: mapping values are not allowed in this context)"),
         ("points: !!python/object/apply:os.system [ls]", "not valid YAML (line 1: could not"),
     ],
 )

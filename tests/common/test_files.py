@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.files import remove_partials, whole_file, write_whole
+from common.files import read_file, remove_partials, whole_file, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -90,6 +90,36 @@ def test_what_a_killed_program_left_is_removed(tmp_path):
     assert len(names(tmp_path)) == 2
     remove_partials(tmp_path)
     assert names(tmp_path) == ["a"]
+
+
+def test_what_another_program_writes_is_not_swept_away(tmp_path):
+    with whole_file(tmp_path / "a") as file:
+        remove_partials(tmp_path)
+        file.write(b"mine")
+    assert (tmp_path / "a").read_bytes() == b"mine" and names(tmp_path) == ["a"]
+
+
+def test_a_pipe_or_link_among_the_partials_stops_nothing(tmp_path):
+    os.mkfifo(tmp_path / ".a.1234.part")
+    (tmp_path / ".b.1234.part").symlink_to(tmp_path / "victim")
+    (tmp_path / "victim").write_text("precious")
+    remove_partials(tmp_path)
+    write_whole(tmp_path / "a", "mine")
+    assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_only_files_of_a_known_size_are_read(tmp_path):
+    path, pipe = tmp_path / "a", tmp_path / "pipe"
+    path.write_bytes(b"12345")
+    os.mkfifo(pipe)
+    assert read_file(path, 5) == b"12345"
+    with pytest.raises(ValueError, match="a: expected at most "):
+        read_file(path, 4)
+    for odd in (pipe, tmp_path, Path("/dev/zero")):
+        with pytest.raises(ValueError, match=f"{odd}: expected a file, got a folder, pipe or"):
+            read_file(odd, 5)
+    with pytest.raises(FileNotFoundError):
+        read_file(tmp_path / "gone", 5)
 
 
 def test_readers_never_see_halves(tmp_path):

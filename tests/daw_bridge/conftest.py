@@ -17,6 +17,7 @@ class MemoryBook:
 
     embedding_size = 2
     span = ((-8.0, 8.0), (-8.0, 8.0))
+    axes = ("brightness", "sustain")
 
     def __init__(self) -> None:
         self.knobs = {"brightness": (1.0, 0.0), "breath": (0.0, -2.0)}
@@ -50,6 +51,24 @@ class MemoryBook:
         self._before = dict(self._patches)
         self._patches[name] = Patch(name, embedding, dict(knobs), gain_db, pan)
         return self._patches[name]
+
+    favourites: frozenset[str] = frozenset()
+    stale = False
+
+    def duplicate(self, name, new) -> None:
+        self.add(replace(self._patches[name], name=new))
+
+    def import_text(self, name, text) -> None:
+        self.add(Patch(name, tuple(map(float, text.split())), {}))
+
+    def export_text(self, name) -> str:
+        return " ".join(map(str, self._patches[name].embedding))
+
+    def describe(self, name, author, tags) -> None:
+        self.add(replace(self._patches[name], author=author, tags=tags))
+
+    def favour(self, name, on) -> None:
+        self.favourites = self.favourites | {name} if on else self.favourites - {name}
 
     def delete(self, name) -> None:
         if name not in self._patches:

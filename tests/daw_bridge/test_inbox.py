@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
+from time import perf_counter
+
+import pytest
 
 from common.window import PARTS
 from daw_bridge.events import (
+    SUSTAIN,
     AllSoundOff,
     Bend,
     Level,
     NoteOff,
     NoteOn,
+    Pedal,
     Timbre,
 )
-from daw_bridge.inbox import Inbox
+from daw_bridge.inbox import LIMIT, Inbox
 
 
 def note(time: int, key: int = 60) -> NoteOn:
@@ -52,20 +58,84 @@ def test_late_events_move_to_the_blocks_start_and_are_counted():
     assert inbox.late == 2
 
 
-def test_a_full_inbox_drops_the_newest_and_says_so():
-    inbox = Inbox(limit=3)
-    assert [inbox.post(note(t)) for t in range(5)] == [True, True, True, False, False]
-    assert inbox.dropped == 2
-    assert [e.time for e in inbox.take_until(10)] == [0, 1, 2]
+def test_a_full_inbox_drops_the_newest_press_and_says_so():
+    inbox = Inbox(limit=8)
+    assert [inbox.post(note(t)) for t in range(9)] == [True] * 7 + [False] * 2
+    assert inbox.dropped == inbox.dropped_here == 2
+    assert [e.time for e in inbox.take_until(10)] == list(range(7))
     assert inbox.post(note(11))
 
 
 def test_waiting_events_count_towards_the_limit():
-    inbox = Inbox(limit=2)
+    inbox = Inbox(limit=4)
     inbox.post(note(10**6))
     inbox.post(note(10**6))
     assert inbox.take_until(128) == []
-    assert not inbox.post(note(200))
+    assert not inbox.post(note(10**6))
+    assert inbox.post(note(200)) and not inbox.post(note(200))
+
+
+def test_a_flood_of_settings_leaves_room_for_notes():
+    inbox = Inbox(hop=128)
+    for n in range(80_000):
+        inbox.post(Level(20_000 + 128 * n, 1 + n % 16, -float(n % 90), 0.0, n))
+    assert inbox.dropped == 80_000 - LIMIT // 4
+    assert inbox.post(note(100)) and inbox.post(NoteOff(110, 1, 60))
+    assert inbox.take_until(128) == [note(100), NoteOff(110, 1, 60)]
+    # The last one of each part has come through.
+    last = {event.part: event.serial for event in inbox.take_until(10**8)}
+    assert last == {1 + n % 16: n for n in range(80_000 - 16, 80_000)}
+
+
+def test_settings_of_one_frame_are_one_and_earlier_ones_sent_later_replace_all():
+    inbox = Inbox(hop=128)
+    sent = [Level(128, 1, -1.0, 0.0, 1), Level(255, 1, -2.0, 0.0, 2), Level(256, 1, -3.0, 0.0, 3)]
+    other = Timbre(255, 1, (0.0,), 4)
+    for event in (*sent, other, Level(256, 2, -4.0, 0.0, 5)):
+        inbox.post(event)
+    inbox.post(Level(256, 2, -5.0, 0.0, 6))
+    assert inbox.take_until(1000) == [sent[1], other, sent[2], Level(256, 2, -5.0, 0.0)]
+    for event in sent:
+        inbox.post(replace(event, time=event.time + 1000))
+    inbox.post(Level(1010, 1, -9.0, 0.0, 7))
+    assert inbox.take_until(3000) == [Level(1010, 1, -9.0, 0.0)]
+    assert inbox.dropped == 0
+
+
+@pytest.mark.parametrize("soon", [True, False])
+def test_no_release_is_ever_lost(soon):
+    first = 100 if soon else 10**6
+    inbox = Inbox(limit=64)
+    taken = [inbox.post(note(first + n, n % 128)) for n in range(100)]
+    assert 0 < sum(taken) < 64
+    for n in range(1000):
+        assert inbox.post(NoteOff(first + 200 + n, 1, n % 128))
+        assert inbox.post(Pedal(first + 200 + n, 1, SUSTAIN, False))
+    assert inbox.dropped == 100 - sum(taken)
+    heard = inbox.take_until(2 * 10**6)
+    for _ in range(3):  # owed ones come when there is room
+        heard += inbox.take_until(3 * 10**6)
+    down = set()
+    for event in heard:
+        if isinstance(event, NoteOn):
+            down.add(event.key)
+        elif isinstance(event, NoteOff):
+            down.discard(event.key)
+    assert down == set() and heard[-1] == Pedal(heard[-1].time, 1, SUSTAIN, False)
+
+
+def test_live_notes_have_room_beside_a_flood_of_scheduled_ones():
+    inbox = Inbox()
+    for n in range(LIMIT):
+        inbox.post(note(10**6 + n, n % 128))
+        inbox.post(NoteOff(10**6 + n, 1, n % 128))
+    assert inbox.post(note(100)) and inbox.post(NoteOff(101, 1, 60))
+    began = perf_counter()
+    assert inbox.take_until(128) == [note(100), NoteOff(101, 1, 60)]
+    inbox.panic(200)
+    assert inbox.take_until(256) == [AllSoundOff(200, part) for part in PARTS]
+    assert perf_counter() - began < 1.0
+    assert inbox.take_until(10**7) == []
 
 
 def test_a_panic_forgets_no_setting():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page as Tab
 
 from tests.page.browser import (
     PagedServer,
@@ -205,6 +206,41 @@ def test_on_a_phone_every_view_fits(tabs: Tabs, server: PagedServer) -> None:
         expect(tab.locator("#keys")).to_be_visible()
 
 
+def edit(tab: Tab, what: str) -> None:
+    """Choose from the menu of the patch."""
+    tab.locator("#more").click()
+    tab.locator(f"#{what}").click()
+
+
+def test_patches_are_copied_described_found_sent_and_dropped_in(tabs: Tabs, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    with PagedServer("--patches", str(folder)) as server:
+        tab, other = tabs.open(server.url), tabs.open(server.url)
+        answers = iter(["my piano", "Ann", "warm, keys"])
+        tab.on("dialog", lambda dialog: dialog.accept(next(answers)))
+        edit(tab, "duplicate")
+        expect(other.locator("#title")).to_have_text("my piano")
+        edit(tab, "describe")
+        other.locator("#search").fill("ann warm")
+        expect(other.locator("#patches li")).to_have_text(["my piano"])
+        edit(tab, "like")
+        other.locator("#search").fill("")
+        other.locator("#liked").click()
+        expect(other.locator("#patches li")).to_have_text(["my piano★"])
+        with tab.expect_download() as sent:
+            edit(tab, "export")
+        assert sent.value.suggested_filename == "my piano.yaml"
+        sent.value.save_as(tmp_path / "a friend's.yaml")
+        content = (tmp_path / "a friend's.yaml").read_bytes()
+        assert content == (folder / "my piano.yaml").read_bytes()
+        tab.locator("#import-file").set_input_files(
+            {"name": "sent.yaml", "mimeType": "application/yaml", "buffer": content}
+        )
+        expect(tab.locator("#title")).to_have_text("sent")
+        (folder / "dropped in.yaml").write_bytes(content)
+        expect(tab.locator("#patches li", has_text="dropped in")).to_be_visible()
+
+
 def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
     tabs: Tabs, tmp_path: Path
 ) -> None:
@@ -212,13 +248,13 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
     with PagedServer("--patches", str(folder)) as server:
         tab, other = tabs.open(server.url), tabs.open(server.url)
         server.send("/part/1/timbre", 0.25, 0.5)
-        expect(tab.locator("#own")).to_be_hidden()
+        expect(tab.locator("#delete")).to_be_disabled()
         tab.locator("#name").fill("kept by hand")
         tab.locator("#save button").click()
         kept = [page.locator("#patches li", has_text="kept by hand") for page in (tab, other)]
         for item in kept:
             expect(item).to_be_visible()
-        tab.locator("#delete").click()
+        edit(tab, "delete")
         for item in kept:
             expect(item).to_have_count(0)
         assert not (folder / "kept by hand.yaml").exists()
@@ -227,7 +263,7 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
             expect(item).to_be_visible()
         kept[0].click()
         tab.once("dialog", lambda dialog: dialog.accept("renamed"))
-        tab.locator("#rename").click()
+        edit(tab, "rename")
         expect(other.locator("#title")).to_have_text("renamed")
         assert server.stop()[0] == 0
     with PagedServer("--patches", str(folder)) as server:

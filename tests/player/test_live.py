@@ -42,6 +42,16 @@ def test_a_note_from_another_program_is_heard_in_the_recording(tmp_path: Path) -
     assert in_tune(played[loud[0] + 3000 : loud[0] + 27000], 69, RATE)
 
 
+def test_a_terminal_that_is_closed_ends_it_well_and_the_take_is_whole(tmp_path: Path) -> None:
+    take = tmp_path / "take.wav"
+    with Server("--record", str(take)) as server:
+        server.play_on(0.1)
+        code, said = server.stop(signal.SIGHUP)
+    assert code == 0 and "stopped" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["take.wav"]
+    assert soundfile.info(take).duration > 0.1
+
+
 def test_it_says_what_it_found_and_stops_on_ctrl_c() -> None:
     with Server() as server:
         told = "\n".join(server.lines)

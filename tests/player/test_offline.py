@@ -26,7 +26,7 @@ from synth.instrument import Instrument
 from synth.output.recorder import WavRecorder
 from synth.output.sinks import ClockSink
 from synth.vocoders.spectral.vocoder import SpectralVocoder
-from synth.vocoders.wavenet.vocoder import WaveNetVocoder
+from synth.vocoders.wavenet.vocoder import wavenet_vocoder
 from tests.server import run
 from trainer.bank.check import in_tune
 
@@ -63,7 +63,7 @@ def test_blocks_do_not_change_the_samples(name: str, frames: int) -> None:
     for block in (1, 3, 16):
         vocoder = SpectralVocoder(bank.analysis)
         if name == "wavenet":
-            vocoder = WaveNetVocoder(bank.wavenet(), "cpu")
+            vocoder = wavenet_vocoder(bank.wavenet(), "cpu", bank.analysis)
         blocks = bounce(
             Instrument(bank, vocoder), messages(), PATCHES, frames, 4, seed=3, block=block
         )

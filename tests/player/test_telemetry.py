@@ -20,9 +20,12 @@ MOMENT = Telemetry(
     refused=6,
     ignored=7,
     malformed_midi=8,
+    midi_lost=12,
+    midi_faults=13,
     outside=9,
     page_dropped=10,
     page_refused=11,
+    fault="recording take.wav: stopped: No space left on device",
     rate=48_000,
     block_ms=4.0,
     lookahead_ms=32.0,
@@ -46,7 +49,8 @@ def test_the_last_line_tells_every_count():
     assert MOMENT.counters_line() == (
         "load 25% (peak 50%), limiter on 1.0% of samples, at most 4.1 dB, underruns 1, "
         "late events 2, dropped events 4, malformed packets 5, refused messages 6, "
-        "ignored MIDI messages 7, malformed MIDI messages 8, notes with keys out of range 9, "
+        "ignored MIDI messages 7, malformed MIDI messages 8, floods of MIDI 12, "
+        "faults of the MIDI input 13, notes with keys out of range 9, "
         "blocks missed by pages 10, refused messages of pages 11"
     )
     assert "limiter at rest" in replace(MOMENT, limited_s=0.0, limited_db=0.0).counters_line()

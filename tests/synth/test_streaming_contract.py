@@ -31,6 +31,7 @@ from synth.vocoders.wavenet.network import WaveNetConfig
 from synth.vocoders.wavenet.samplers import cpu, reference
 from synth.vocoders.wavenet.samplers.contract import Sampler, initial_state
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder, wavenet_vocoder
+from synth.vocoders.wavenet.wide import WideVocoder
 from tests.synth.lively_wavenet import GUIDED, ODD, SMALL, lively
 from tests.synth.rolls import make_embedding, make_roll
 from tests.synth.scores import busy_score
@@ -156,6 +157,13 @@ def guided(config: WaveNetConfig, sampler: str, frames: int = FRAMES) -> Stage:
     return vocoder_stage(vocoder, 3 * noise(3, frames, analysis.bands, seed=5) - 9)
 
 
+def wide(config: WaveNetConfig, frames: int = FRAMES) -> Stage:
+    """The same for a bank of 48 kHz."""
+    analysis = Analysis(48_000, 384, 1_536, mels=config.mels, wide_bands=8)
+    vocoder = WideVocoder(lively(config), "cpu", analysis)
+    return vocoder_stage(vocoder, 3 * noise(3, frames, analysis.bands, seed=5) - 9)
+
+
 def sampler(module: Sampler, config: WaveNetConfig) -> Stage:
     """Classes drawn of conditioning that is upsampled already; sizes on both sides of 16."""
     packed = module.pack(lively(config).weights())
@@ -261,6 +269,7 @@ WAVENET: dict[str, Callable[[], Stage]] = {
     "wavenet vocoder, reference": lambda: wavenet(SMALL, "reference", 3),
     "guided vocoder, cpu": lambda: guided(GUIDED, "cpu"),
     "guided vocoder, reference": lambda: guided(GUIDED, "reference", 9),
+    "guided vocoder, cpu, 48 kHz": lambda: wide(GUIDED),
     "cpu sampler, guided": lambda: sampler(cpu, GUIDED),
     "reference sampler, guided": lambda: sampler(reference, GUIDED),
     "cpu sampler": lambda: sampler(cpu, SMALL),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from synth.bank.patch_file import save_patch
 from synth.mel import Analysis
 from synth.mel2mel.network import KNOBS, Mel2Mel, Mel2MelConfig, config_of
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
+from synth.vocoders.wavenet.vocoder import check_fits
+from trainer.bank.axes import name_axes
 from trainer.bank.embedding_map import draw_map
 from trainer.bank.levels import level_patches
 from trainer.bank.plan import BankPlan
@@ -75,9 +77,11 @@ def make_bank(plan: BankPlan) -> Path:
     if plan.wavenet is not None:
         advice = "; train one, or make do with --wavenet none"
         file = _needed(plan.wavenet / FILES[plan.weights], advice)
-        wavenet, wavenet_notes = _trained_wavenet(file, analysis), read_notes(file)
+        wavenet = _trained_wavenet(file, analysis, plan.sharpness)
+        wavenet_notes = read_notes(file) | {"config": json.dumps(asdict(wavenet.config))}
         usual = {"loss": WAVENET_LOSS}
-        about["wavenet"] = training(plan.wavenet, "sample", file, usual, analysis)
+        drawn = replace(analysis, rate=analysis.rate * wavenet.config.hop // analysis.hop)
+        about["wavenet"] = training(plan.wavenet, "sample", file, usual, drawn)
         if dtype == torch.float32:
             _refine(wavenet, plan.wavenet)
     credits = {"midi": plan.midi_credit, "soundfont": plan.soundfont_credit}
@@ -87,8 +91,15 @@ def make_bank(plan: BankPlan) -> Path:
         if name not in vocoders:
             raise ValueError(f"--fidelity: expected one of {', '.join(vocoders)}, got {name!r}")
     knobs = _knobs(config)
-    wavenet_config = wavenet.config if wavenet else None
-    content = bank_content(config, wavenet_config, RING_OUT_S, knobs, dict(plan.fidelity), about)
+    content = bank_content(
+        config,
+        wavenet.config if wavenet else None,
+        RING_OUT_S,
+        name_axes(mel2mel),
+        knobs,
+        dict(plan.fidelity),
+        about,
+    )
     out = plan.out
     out.mkdir(parents=True, exist_ok=True)
     remove_partials(out)  # of a command that was killed
@@ -135,13 +146,21 @@ def _trained_mel2mel(weights: Path, data: Path, manifest: Manifest) -> Mel2Mel:
     return network
 
 
-def _trained_wavenet(weights: Path, analysis: Analysis) -> WaveNet:
+def _trained_wavenet(weights: Path, analysis: Analysis, sharpness: float | None) -> WaveNet:
+    chosen = {} if sharpness is None else {"sharpness": sharpness}
     try:
-        config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights))
+        config = WaveNetConfig(**{"mels": analysis.mels} | read_config(weights) | chosen)
     except TypeError as error:
         raise ValueError(f"{weights}: states sizes that no WaveNet has ({error})") from None
-    if (config.mels, config.hop) != (analysis.mels, analysis.hop):
-        raise ValueError(f"{weights}: does not fit the mel2mel (other mels or another hop)")
+    if config.mels != analysis.mels:
+        raise ValueError(
+            f"{weights}: does not fit the mel2mel: expected {config.mels} mel bands, "
+            f"got {analysis.mels}"
+        )
+    try:
+        check_fits(config, analysis)
+    except ValueError as error:
+        raise ValueError(f"{weights}: does not fit the mel2mel: {error}") from None
     network = WaveNet(config)
     load_weights(network, weights)
     return network

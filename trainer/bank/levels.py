@@ -49,10 +49,11 @@ def level_patches(folder: Path) -> dict[str, float]:
     centred = decibels(float(stereo_gain(0.0, 0.0).max()))
     loud, most = {}, {}
     for name in bank.names:
-        lufs = loudness(_play(instrument, name, _phrase()), bank.analysis.rate)
+        lufs = loudness(play_notes(instrument, bank.point(name), _phrase()), bank.analysis.rate)
         if lufs < QUIET_LUFS:
             continue
-        peak = max(float(np.abs(_play(instrument, name, _chord(root))).max()) for root in ROOTS)
+        chords = [play_notes(instrument, bank.point(name), _chord(root)) for root in ROOTS]
+        peak = max(float(np.abs(chord).max()) for chord in chords)
         loud[name], most[name] = lufs, PEAK_DB - float(decibels(peak) + centred)
     wanted = min((most[name] + lufs for name, lufs in loud.items()), default=0.0) + BELOW_LU
     gains = {name: round(min(wanted - lufs, most[name]), 2) for name, lufs in loud.items()}
@@ -77,10 +78,15 @@ def _phrase() -> list[Note]:
     return notes
 
 
-def _play(instrument: Instrument, patch: str, notes: Sequence[Note]) -> np.ndarray:
-    """Notes of a patch before its gain, mono, until half a second after the last."""
+def play_notes(
+    instrument: Instrument, point: tuple[float, ...], notes: Sequence[Note]
+) -> np.ndarray:
+    """Notes of a timbre without gain, mono, until half a second after the last.
+
+    point: the network's input, as from `Bank.point`.
+    """
     analysis, engine = instrument.bank.analysis, instrument.engine(lookahead=0)
-    windows = Windows(analysis.hop, instrument.bank.point(patch))
+    windows = Windows(analysis.hop, point)
     # What is turned hard left is all in one channel.
     events: list[Event] = [Level(0, 1, TURNED_DOWN_DB, -1.0)]
     for onset, release, key, velocity in notes:

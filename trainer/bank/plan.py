@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+from annotated_types import Interval
 from tyro.conf import arg
 
 from common.checks import number
@@ -53,6 +54,12 @@ class BankPlan:
     """Weights of the last checkpoint, or of the one with the lowest held-out loss."""
     precision: Literal["fp16", "fp32"] = "fp16"
     """Precision of the numbers in the bank's files; fp32 goes with the last weights only."""
+    sharpness: Annotated[
+        float | None,
+        Interval(ge=0.1, le=20),
+        arg(metavar="NUMBER", help_behavior_hint="(default: as it was trained)"),
+    ] = None
+    """What the WaveNet's logits are multiplied by before a class is drawn."""
     still: bool = False
     """Leave out the movement of held notes, which else is measured from the data set's single keys
     if it has them and the network has decay bands."""

@@ -110,6 +110,7 @@ def check_config(weights: Path, config: Any, taught: Mapping[str, Any]) -> None:
     own = json.loads(json.dumps(asdict(config)))
     before = read_taught(weights)
     stated = read_config(weights)
+    stated.pop("amount", None)  # as in config_of, synth/mel2mel/network.py
     if "analysis" in stated:
         # Older ones do not state what there was no choice of.
         stated["analysis"] = asdict(Analysis(**stated["analysis"]))

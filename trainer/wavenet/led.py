@@ -4,7 +4,8 @@ In play a guide's phases are integrated from the magnitudes alone, and drift fro
 nothing could be learnt from such a pair sample by sample. So here each frame's phases are
 integrated, by the same rules, from the original's phases of the frame before. What comes out has a
 guide's flaws and the original's place in time: about 9 dB of signal to noise where the magnitudes
-are predicted.
+are predicted. Partials of the lowest keys, which in play are laid by the keys that are held
+(`synth/vocoders/spectral/partials.py`), need no such rule here: the original's phases part them.
 """
 
 from __future__ import annotations

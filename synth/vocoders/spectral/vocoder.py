@@ -30,6 +30,7 @@ from synth.vocoders.contract import Pitches
 from synth.vocoders.spectral.partials import KEY_HERTZ, lay_partials
 from synth.vocoders.spectral.phase import bending, integrate, turning
 from synth.vocoders.spectral.spread import Spread
+from synth.vocoders.transform import inverse_fft, roots_of, split_size
 
 SILENCE = math.log(FLOOR) + 1e-4
 """Levels up to here are silence, not sound at -100 dB (float32 rounds the floor's log)."""
@@ -78,7 +79,7 @@ class SpectralVocoder:
     def __init__(self, analysis: Analysis, lookahead: int | None = None) -> None:
         most = analysis.window // 2 // analysis.hop
         half = analysis.window // 2
-        if analysis.window % 2 or half < 2 or _radices(half)[1] != 1:
+        if analysis.window % 2 or half < 2 or split_size(half)[1] != 1:
             raise ValueError(
                 "window: expected an even number whose half is a product of twos and threes, "
                 f"such as 1024 or 3072, got {analysis.window}"
@@ -184,7 +185,7 @@ class _Plan(NamedTuple):
     """Tables for `_play`. first: where in its window a piece of sound begins, samples.
 
     fade (window - first,): synthesis window times the scale of the magnitudes; gain (hop,):
-    evens out the overlapping windows; radices, roots (window,): for `_inverse_fft`; places (88,):
+    evens out the overlapping windows; radices, roots (window,): for `inverse_fft`; places (88,):
     bins, where the keys' fundamentals lie.
     """
 
@@ -206,20 +207,10 @@ def _plan(analysis: Analysis, lookahead: int) -> _Plan:
     fade[:hop] *= np.sin(np.pi / 2 * (np.arange(hop) + 0.5) / hop) ** 2
     overlap = fade * hann[first:]
     total = np.array([overlap[i::hop].sum() for i in range(hop)])
-    roots = np.exp(2j * np.pi * np.arange(window) / window)
-    radices, _ = _radices(window // 2)
+    roots = roots_of(window)
+    radices, _ = split_size(window // 2)
     places = KEY_HERTZ * window / analysis.rate
     return _Plan(hop, first, fade * (hann.sum() / 2), 1 / total, np.array(radices), roots, places)
-
-
-def _radices(size: int) -> tuple[list[int], int]:
-    """The twos and threes in a size, and what is left of it."""
-    radices = []
-    for radix in (2, 3):
-        while size % radix == 0:
-            radices.append(radix)
-            size //= radix
-    return radices, size
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -249,7 +240,7 @@ def _play(frames, held, bend, moment, plan, out):
             lay_partials(
                 last, places, last_held, last_bend[0], one, turns, strength, spectrum, phase
             )
-            piece = _inverse_fft(spectrum, packed, spare, radices, roots)
+            piece = inverse_fft(spectrum, packed, spare, radices, roots)
             for i in range(fade.size):
                 at = (first + half + i) % (2 * half)  # time zero is the window's centre
                 value = piece[at >> 1]
@@ -264,44 +255,3 @@ def _play(frames, held, bend, moment, plan, out):
         last[:] = frames[n]
         last_held[:] = held[n]
         last_bend[0] = bend[n]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _inverse_fft(spectrum, packed, spare, radices, roots):
-    """Real signal of a half spectrum (half + 1,), by a complex transform of half the size.
-
-    Even samples come as real parts, odd ones as imaginary parts of the (half,) result, which
-    is `packed` or `spare`. roots (2 half,): exp(2 pi i k / (2 half)). Stockham's order: no
-    bit reversal, the same arithmetic for every frame.
-    """
-    half = packed.size
-    spectrum[0] = spectrum[0].real
-    spectrum[half] = spectrum[half].real
-    for k in range(half):
-        mirror = np.conj(spectrum[half - k])
-        odd = (spectrum[k] - mirror) * roots[k]
-        packed[k] = (spectrum[k] + mirror + complex(-odd.imag, odd.real)) / (2 * half)
-    source, target = packed, spare
-    groups, stride = half, 1
-    for radix in radices:
-        groups //= radix
-        for g in range(groups):
-            twist = roots[2 * stride * g]
-            for k in range(stride):
-                a = source[k + stride * g]
-                b = source[k + stride * (g + groups)]
-                to = k + stride * radix * g
-                if radix == 2:
-                    target[to] = a + b
-                    target[to + stride] = twist * (a - b)
-                else:
-                    c = source[k + stride * (g + 2 * groups)]
-                    side = (b - c) * (0.5 * math.sqrt(3.0))
-                    turned = complex(-side.imag, side.real)
-                    rest = a - 0.5 * (b + c)
-                    target[to] = a + b + c
-                    target[to + stride] = twist * (rest + turned)
-                    target[to + 2 * stride] = twist * twist * (rest - turned)
-        stride *= radix
-        source, target = target, source
-    return source

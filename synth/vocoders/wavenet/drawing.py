@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from numba import njit
 from torch import Tensor
 
 from synth.vocoders.wavenet.conditioning import Conditioning, WaveNetState, cpu_conditioning
-from synth.vocoders.wavenet.network import WaveNet, WaveNetWeights, hear
+from synth.vocoders.wavenet.mulaw import CLASSES
+from synth.vocoders.wavenet.network import WaveNet, WaveNetWeights, as_numbers, hear
 from synth.vocoders.wavenet.samplers.choice import load_sampler
 from synth.vocoders.wavenet.samplers.contract import (
     Packed,
@@ -39,6 +41,7 @@ class Drawing:
         self._draw = _drawer(drawing, wavenet.weights())
         table = None if wavenet.guide is None else wavenet.guide.weight.detach().clone()
         self._guide = None if table is None else table.float().to(self.device)
+        self._numbers = as_numbers(torch.arange(CLASSES))
 
     def initial_state(self, batch: int) -> WaveNetState:
         """The state of `batch` silent parts."""
@@ -61,13 +64,33 @@ class Drawing:
         if self._guide is None:
             return told
         assert guide is not None, "a network with a guide was given none"
-        classes = send(guide, self.device).long()
-        return torch.cat([told, hear(classes, self._guide, self.config.guide)], -1)
+        if self.device.type == "cuda":
+            classes = send(guide, self.device).long()
+            return torch.cat([told, hear(classes, self._guide, self.config.guide)], -1)
+        heard = torch.empty(*told.shape[:2], self.config.conditioning)
+        _hear(
+            guide.numpy(), told.numpy(), self._guide.numpy(), self._numbers.numpy(), heard.numpy()
+        )
+        return heard
 
     def draw(self, conditioning: Tensor, state: WaveNetState, draws: Tensor) -> Tensor:
         """The next classes (batch, samples) int64, on the device; draws (batch, samples) in [0, 1).
         The state is moved on in place."""
         return self._draw(conditioning, state, send(draws, self.device))[0]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _hear(guide, told, table, numbers, out):
+    """`hear` behind what is told of the mel, row by row: all of it copied from tables."""
+    mels, channels = told.shape[2], table.shape[1]
+    around = out.shape[2] - mels - channels
+    for row in range(out.shape[0]):
+        for t in range(out.shape[1]):
+            heard = out[row, t]
+            heard[:mels] = told[row, t]
+            heard[mels : mels + channels] = table[guide[row, t + around // 2]]
+            for i in range(around):
+                heard[mels + channels + i] = numbers[guide[row, t + i]]
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

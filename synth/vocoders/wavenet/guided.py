@@ -42,7 +42,8 @@ class GuidedState:
     """The moment of `batch` parts; what waits until the guide is known far enough, oldest first.
 
     mels (batch, lookahead - 1, mels) float32 and levels (batch, lookahead) float64: of frames;
-    classes (batch, hop + config.guide) uint8 and guide (batch, hop) float32: of the guide.
+    classes (batch, hop + config.guide) uint8 and guide (batch, hop) float32: of the guide, a hop as
+    the WaveNet counts it.
     before_guide, before (batch,) float64: the guide's last sample, and the last that was drawn.
     """
 
@@ -70,14 +71,17 @@ class Told(NamedTuple):
 class GuidedVocoder:
     """A trained WaveNet with a guide, on the CPU, that plays with the sampler of that name.
 
-    analysis: of the frames, every bin a band of its own. Raises ValueError for a network without a
-    guide, a name that no sampler has, for what this machine lacks for it, and for an analysis that
-    does not fit.
+    analysis: of the frames, at the rate at which samples are drawn; every bin is a band of its own.
+    upsampling: how many samples are played for each that is drawn, the spectrum above left empty.
+    Raises ValueError for a network without a guide, a name that no sampler has, for what this
+    machine lacks for it, and for an analysis that does not fit.
     """
 
     head: Head = "fine"
 
-    def __init__(self, wavenet: WaveNet, sampler: str, analysis: Analysis) -> None:
+    def __init__(
+        self, wavenet: WaveNet, sampler: str, analysis: Analysis, upsampling: int = 1
+    ) -> None:
         config = wavenet.config
         if not config.guide:
             raise ValueError("guide: expected a WaveNet with one, got 0")
@@ -91,12 +95,12 @@ class GuidedVocoder:
         self.drawing = Drawing(wavenet, sampler)
         self.sampler = sampler
         self.config = config
-        self.hop = self.draws_per_frame = config.hop
+        self.hop, self.draws_per_frame = config.hop * upsampling, config.hop
         self._spectral = SpectralVocoder(analysis)
         self._emphasis = float(config.emphasis)
         self._tables = frame_tables(analysis, self._emphasis)
         self._waves = decode(torch.arange(CLASSES)).numpy()
-        self._within = Within(self.hop, analysis.rate)
+        self._within = Within(config.hop, analysis.rate, upsampling)
         self.drawn_behind = self._spectral.lookahead + 1
         self.lookahead = self.drawn_behind + self._within.lookahead
 
@@ -108,8 +112,8 @@ class GuidedVocoder:
             self._spectral.initial_state(batch),
             torch.full((batch, wait - 1, config.mels), math.log(FLOOR)),
             torch.full((batch, wait), QUIETEST, dtype=torch.float64),
-            torch.full((batch, self.hop + config.guide), SILENCE, dtype=torch.uint8),
-            torch.zeros(batch, self.hop),
+            torch.full((batch, self.config.hop + config.guide), SILENCE, dtype=torch.uint8),
+            torch.zeros(batch, self.config.hop),
             torch.zeros(batch, dtype=torch.float64),
             torch.zeros(batch, dtype=torch.float64),
             self._within.initial_state(batch),
@@ -126,8 +130,8 @@ class GuidedVocoder:
         """Sound for the next frames; see `Vocoder.step`. Overwrites the state.
 
         frames (batch, n, bands); NaN counts as silence, and levels are clipped as the spectral
-        vocoder clips them. draws (batch, n, hop) float32; pitches are for the guide. Returns
-        samples (batch, n * hop) float32, on the CPU. Raises ValueError for other shapes.
+        vocoder clips them. draws (batch, n, draws_per_frame) float32; pitches are for the guide.
+        Returns samples (batch, n * hop) float32, on the CPU. Raises ValueError for other shapes.
         """
         sound, guide = self.draw(frames, state, draws, pitches)
         played, state.within = self._within.step(guide, sound, state.within)
@@ -137,9 +141,9 @@ class GuidedVocoder:
         self, frames: Tensor, state: GuidedState, draws: Tensor, pitches: Pitches | None
     ) -> tuple[Tensor, Tensor]:
         """What the WaveNet draws, `drawn_behind` frames before these, and its guide: (batch,
-        n * hop) float32 on the CPU. Moves the state on, but for what keeps the one within the
-        other."""
-        check_shapes(("draws", draws, (len(state.before), frames.shape[1], self.hop)))
+        n * config.hop) float32 on the CPU. Moves the state on, but for what keeps the one within
+        the other."""
+        check_shapes(("draws", draws, (len(state.before), frames.shape[1], self.config.hop)))
         draws = send(draws, self.drawing.device)
         told = self.condition(frames, state, pitches)
         drawn = self.drawing.draw(told.conditioning, state.wavenet, draws.flatten(1))
@@ -160,13 +164,13 @@ class GuidedVocoder:
         classes = torch.cat([state.classes, classes], 1)
         reach = 2 * self.config.guide
         state.mels, state.levels = mels[:, n:], levels[:, n:]
-        state.classes = classes[:, n * self.hop :]
+        state.classes = classes[:, n * self.config.hop :]
         told = self.drawing.condition(
-            mels[:, :n], state.wavenet, classes[:, : n * self.hop + reach]
+            mels[:, :n], state.wavenet, classes[:, : n * self.config.hop + reach]
         )
         sounds = torch.cat([state.guide, guide], 1)
-        state.guide = sounds[:, n * self.hop :]
-        return Told(told, levels[:, : n + 1], sounds[:, : n * self.hop])
+        state.guide = sounds[:, n * self.config.hop :]
+        return Told(told, levels[:, : n + 1], sounds[:, : n * self.config.hop])
 
     def _describe(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Mel bands (batch, n, mels) and levels (batch, n) of frames (batch, n, bins)."""

@@ -243,10 +243,14 @@ def hear(guide: Tensor, embedding: Tensor, reach: int) -> Tensor:
     sample's class. The others are the classes from reach before the sample to reach - 1 after it,
     as numbers in -1..1.
     """
-    numbers = guide.float() * (2 / (CLASSES - 1)) - 1
-    around = numbers.unfold(1, 2 * reach, 1)[:, :-1]
+    around = as_numbers(guide).unfold(1, 2 * reach, 1)[:, :-1]
     embedded = nn.functional.embedding(guide[:, reach:-reach], embedding)
     return torch.cat([embedded.float(), around], -1)
+
+
+def as_numbers(classes: Tensor) -> Tensor:
+    """Classes as float32 in -1..1, evenly spread."""
+    return classes.float() * (2 / (CLASSES - 1)) - 1
 
 
 def _start_as_interpolation(upsampling: Upsampling, channels: int) -> None:

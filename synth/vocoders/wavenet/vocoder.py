@@ -2,7 +2,7 @@
 
 A frame is upsampled to its 128 samples, which a sampler then draws in turn. The frame itself
 and the one before it are all that it takes, so the sound runs no frames behind. A WaveNet with a
-guide plays in guided.py.
+guide plays in guided.py, or in wide.py where the bank's rate is higher.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from synth.vocoders.wavenet.conditioning import WaveNetState
 from synth.vocoders.wavenet.drawing import Drawing, check_shapes, fetch, send
 from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.mulaw import CLASSES, decode
-from synth.vocoders.wavenet.network import WaveNet
+from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
+from synth.vocoders.wavenet.wide import WAVENET_RATE, WideVocoder
 
 
 class WaveNetVocoder:
@@ -66,10 +67,35 @@ class WaveNetVocoder:
         return fetch(self._waves[classes]), state
 
 
-def wavenet_vocoder(
-    wavenet: WaveNet, sampler: str, analysis: Analysis
-) -> WaveNetVocoder | GuidedVocoder:
-    """The vocoder that a WaveNet needs, for frames of that analysis; ValueError as theirs."""
-    if wavenet.config.guide:
-        return GuidedVocoder(wavenet, sampler, analysis)
-    return WaveNetVocoder(wavenet, sampler)
+AnyWaveNetVocoder = WaveNetVocoder | GuidedVocoder | WideVocoder
+
+
+def wavenet_vocoder(wavenet: WaveNet, sampler: str, analysis: Analysis) -> AnyWaveNetVocoder:
+    """The vocoder that a WaveNet needs, for frames of that analysis; ValueError as theirs, and as
+    `check_fits`."""
+    check_fits(wavenet.config, analysis)
+    if not wavenet.config.guide:
+        return WaveNetVocoder(wavenet, sampler)
+    kind = GuidedVocoder if analysis.rate == WAVENET_RATE else WideVocoder
+    return kind(wavenet, sampler, analysis)
+
+
+def check_fits(config: WaveNetConfig, analysis: Analysis) -> None:
+    """Refuse, by ValueError, an analysis whose frames such a WaveNet cannot play."""
+    kind, upsampling = "a wavenet", 1
+    if config.guide:
+        kind, upsampling = "a wavenet with a guide", analysis.rate // WAVENET_RATE
+        if not upsampling or analysis.rate % WAVENET_RATE:
+            raise ValueError(
+                f"rate: expected a multiple of {WAVENET_RATE} for {kind}, got {analysis.rate}"
+            )
+        if upsampling == 1 and analysis.wide_bands:
+            raise ValueError(
+                f"wide_bands: expected 0 for {kind} at {WAVENET_RATE} Hz, got {analysis.wide_bands}"
+            )
+        if analysis.window % (2 * upsampling):
+            raise ValueError(
+                f"window: expected a multiple of {2 * upsampling} for {kind}, got {analysis.window}"
+            )
+    if analysis.hop != config.hop * upsampling:
+        raise ValueError(f"hop: expected {config.hop * upsampling} for {kind}, got {analysis.hop}")

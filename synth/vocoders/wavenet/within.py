@@ -9,15 +9,22 @@ the bins are the guide's.
 
 The synthesis window is the second half of the analysis window, with a ramp at its beginning, so
 that the sound runs only two hops behind: the spectral vocoder's own way.
+
+The sound may come out at a higher rate: a spectrum with silence above it is that of the same piece
+of sound, at more points of time. That costs no delay, as a filter would.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
+
+from synth.vocoders.transform import inverse_fft, roots_of, split_size, turned
 
 WINDOW_HOPS = 6
 """Longer windows part close partials better and sound later; found by trial."""
@@ -27,53 +34,125 @@ LOW_HZ = 200
 @dataclass(slots=True)
 class WithinState:
     """heard (batch, 2, 5 hops) float64: the guide's last samples, and the drawn ones; tail (batch,
-    2 hops) float64: sound begun and not yet complete."""
+    2 hops at the rate that is played) float64: sound begun and not yet complete."""
 
     heard: Tensor
     tail: Tensor
 
 
 class Within:
-    """For streams of so many samples a hop and a second. lookahead: hops that it runs behind."""
+    """For streams of so many samples a hop and a second, played at `upsampling` times that rate.
+    lookahead: hops that it runs behind. ValueError for a hop that is no product of twos and
+    threes."""
 
     lookahead = WINDOW_HOPS // 2 - 1
 
-    def __init__(self, hop: int, rate: int) -> None:
-        window = WINDOW_HOPS * hop
-        self.hop, self._half = hop, window // 2
-        self._hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-        fade = self._hann[self._half :].copy()
-        fade[:hop] *= np.sin(np.pi / 2 * (np.arange(hop) + 0.5) / hop) ** 2
-        overlap = (fade * self._hann[self._half :]).reshape(-1, hop).sum(0)
-        self._fade = fade / np.tile(overlap, WINDOW_HOPS // 2)
-        self._low = round(LOW_HZ * window / rate)
+    def __init__(self, hop: int, rate: int, upsampling: int = 1) -> None:
+        if split_size(hop * upsampling)[1] != 1:
+            raise ValueError(
+                f"hop: expected a product of twos and threes, got {hop} times {upsampling}"
+            )
+        self.upsampling = upsampling
+        self._plan = _plan(hop, rate, upsampling)
 
     def initial_state(self, batch: int) -> WithinState:
         """The state of `batch` silent parts."""
-        heard = torch.zeros(batch, 2, (WINDOW_HOPS - 1) * self.hop, dtype=torch.float64)
-        tail = torch.zeros(batch, self._half - self.hop, dtype=torch.float64)
+        plan = self._plan
+        heard = torch.zeros(batch, 2, plan.hann.size - plan.hop, dtype=torch.float64)
+        tail = torch.zeros(batch, plan.fade.size - plan.played_hop, dtype=torch.float64)
         return WithinState(heard, tail)
 
     def step(self, guide: Tensor, drawn: Tensor, state: WithinState) -> tuple[Tensor, WithinState]:
-        """guide, drawn (batch, n * hop): the same hops. Returns (batch, n * hop) float32, two hops
-        before them, and the new state; the old one stays as it was."""
+        """guide, drawn (batch, n * hop): the same hops. Returns (batch, n * hop * upsampling)
+        float32, two hops before them, and the new state; the old one stays as it was."""
         heard = torch.cat([state.heard, torch.stack([guide, drawn], 1)], 2)
-        tail, out = state.tail.clone(), torch.empty(drawn.shape)
-        for both, rest, sound in zip(heard.numpy(), tail.numpy(), out.numpy(), strict=True):
-            self._play(both, rest, sound)
+        tail = state.tail.clone()
+        out = torch.empty(len(drawn), drawn.shape[1] * self.upsampling)
+        _play(heard.numpy(), tail.numpy(), self._plan, out.numpy())
         return out, WithinState(heard[:, :, drawn.shape[1] :].clone(), tail)
 
-    def _play(self, heard: np.ndarray, tail: np.ndarray, out: np.ndarray) -> None:
-        """One part: heard (2, 5 hops + n) in, out (n,) filled, its tail moved on in place."""
-        for start in range(0, len(out), self.hop):
-            # One transform at a time: a library may round many at once in another way.
-            guide, drawn = (
-                np.fft.rfft(row[start : start + self._hann.size] * self._hann) for row in heard
-            )
-            most, size = np.abs(guide), np.abs(drawn)
-            kept = drawn * (np.minimum(most, size) / np.maximum(size, 1e-12))
-            kept[: self._low] = guide[: self._low]
-            piece = np.fft.irfft(kept, self._hann.size)[self._half :] * self._fade
-            piece[: tail.size] += tail
-            out[start : start + self.hop] = piece[: self.hop]
-            tail[:] = piece[self.hop :]
+
+class _Plan(NamedTuple):
+    """Tables for `_play`. hann (window,); fade (half a window as it is played,): the synthesis
+    window, with what evens out overlapping pieces. low: bins that are the guide's. radices, roots:
+    for the transforms of a window, and back."""
+
+    hop: int
+    played_hop: int
+    low: int
+    hann: np.ndarray
+    fade: np.ndarray
+    radices: np.ndarray
+    roots: np.ndarray
+    back_radices: np.ndarray
+    back_roots: np.ndarray
+
+
+def _plan(hop: int, rate: int, upsampling: int) -> _Plan:
+    window, played_hop = WINDOW_HOPS * hop, hop * upsampling
+    played = window * upsampling
+    falling = _hann(played)[played // 2 :]
+    ramp = (np.arange(played_hop) / upsampling + 0.5) / hop
+    fade = falling.copy()
+    fade[:played_hop] *= np.sin(np.pi / 2 * ramp) ** 2
+    overlap = (fade * falling).reshape(-1, played_hop).sum(0)
+    fade *= upsampling / np.tile(overlap, WINDOW_HOPS // 2)
+    low = round(LOW_HZ * window / rate)
+    radices, back = (np.array(split_size(size)[0]) for size in (window, played // 2))
+    return _Plan(
+        hop,
+        played_hop,
+        low,
+        _hann(window),
+        fade,
+        radices,
+        roots_of(window),
+        back,
+        roots_of(played),
+    )
+
+
+def _hann(size: int) -> np.ndarray:
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _play(heard, tail, plan, out):
+    """heard (rows, 2, 5 hops + n) in, out (rows, n * upsampling) filled, tail (rows, ..) moved on
+    in place."""
+    hop, played_hop, low, hann, fade, radices, roots, back_radices, back_roots = plan
+    window, played = hann.size, back_roots.size
+    both, spare = np.empty(window, np.complex128), np.empty(window, np.complex128)
+    packed, room = np.empty(played // 2, np.complex128), np.empty(played // 2, np.complex128)
+    kept = np.zeros(played // 2 + 1, np.complex128)
+    for row in range(out.shape[0]):
+        for n in range(out.shape[1] // played_hop):
+            # Two real signals are one complex one, whose spectrum has both in it.
+            for i in range(window):
+                at = n * hop + i
+                both[i] = complex(heard[row, 0, at] * hann[i], -heard[row, 1, at] * hann[i])
+            sums = turned(both, spare, radices, roots)
+            for m in range(window // 2 + 1):
+                one, other = np.conj(sums[m]), sums[(window - m) % window]
+                guide = 0.5 * (one + other)
+                if m < low:
+                    kept[m] = guide
+                    continue
+                side = 0.5 * (one - other)
+                drawn = complex(side.imag, -side.real)
+                most, size = abs(guide), abs(drawn)
+                kept[m] = drawn * (min(most, size) / max(size, 1e-12))
+            if played > window:
+                # What stood for both a frequency and its mirror becomes two bins.
+                kept[window // 2] = 0.5 * kept[window // 2].real
+            piece = inverse_fft(kept, packed, room, back_radices, back_roots)
+            start = n * played_hop
+            for i in range(fade.size):
+                pair = piece[(played // 2 + i) >> 1]
+                value = (pair.imag if (played // 2 + i) & 1 else pair.real) * fade[i]
+                if i < tail.shape[1]:
+                    value += tail[row, i]
+                if i < played_hop:
+                    out[row, start + i] = value
+                else:
+                    tail[row, i - played_hop] = value

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+import yaml
 
 from benchmarks.__main__ import main
 from benchmarks.measures import divergence
@@ -36,6 +37,17 @@ def test_samplers_choose_as_the_network_does(data, tmp_path, sampler, most, wave
         assert row["loss_nats"] == pytest.approx(row["loss_float32"], abs=1e-3)
     seconds = [row["seconds"] for row in rows]
     assert seconds[-1] == pytest.approx(sum(seconds[:-1]))
+
+
+def test_a_bank_at_another_rate_than_its_wavenet_is_refused(data, tmp_path, capsys):
+    bank = make_toy_bank(tmp_path / "bank", GUIDED)
+    content = yaml.safe_load((bank / "bank.yaml").read_text())
+    content["audio"] = {"rate": 48_000, "hop": 384, "window": 1_536, "wide_bands": 4}
+    (bank / "bank.yaml").write_text(yaml.safe_dump(content))
+    assert main(["divergence", "--bank", str(bank), "--data", str(data)]) != 0
+    assert (
+        "expected a bank at the rate of its WaveNet, 16000 Hz, got 48000" in capsys.readouterr().err
+    )
 
 
 def test_chunks_change_nothing_and_another_network_is_far(toy_bank, data, monkeypatch):

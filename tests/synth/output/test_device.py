@@ -192,9 +192,10 @@ def test_devices_are_found_by_index_and_name_or_listed(jackd, tmp_path):
         ["jack_wait", "-w", "-t", "20"], env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=True
     )
     code = """
-from synth.output.portaudio import find_device, list_devices, load_portaudio
+from player.devices import about, name
+from synth.output.portaudio import find_device, load_portaudio, output_devices
 portaudio = load_portaudio()
-told = {"list": list_devices()}
+told = {"list": [f"{name(d)}: {about(d)}" for d in output_devices(portaudio)]}
 for wanted in ["auto", 0, "0", "SYSTEM", "syst", "system (jack audio connection kit)"]:
     assert find_device(portaudio, wanted).name == "system", wanted
 for name, arguments in {
@@ -211,7 +212,9 @@ print(json.dumps(told))
     finally:
         recording.terminate()
         recording.wait(10)
-    assert told["list"][0] == "* 0  system (JACK Audio Connection Kit), 2 channels, 48000 Hz"
+    assert told["list"][0] == (
+        "system (JACK Audio Connection Kit): 2 channels, 48000 Hz, the system's default"
+    )
     choices = "choose auto, none, or one of: 0 system (JACK Audio Connection Kit)"
     assert told["unknown"].startswith(f"audio device 'harpsichord': unknown; {choices}")
     assert told["empty"].startswith(f"audio device '': unknown; {choices}")

@@ -17,6 +17,8 @@ from safetensors.torch import load_file, save_file
 from synth.bank.bank import load_bank
 from synth.mel2mel.network import KNOBS
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
+from synth.vocoders.wavenet.vocoder import wavenet_vocoder
+from synth.vocoders.wavenet.wide import WideVocoder
 from tests.trainer.tiny_data import (
     FRAMES,
     HALVE_EVERY,
@@ -93,23 +95,52 @@ def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, t
     assert not list((tmp_path / "bank").glob("*.part"))
 
 
-def test_a_wavenet_with_a_guide_is_stated_as_it_was_trained(runs, data, tmp_path):
-    """As its weights state it; what they state is copied into bank.yaml."""
-    run = shutil.copytree(runs / "wavenet", tmp_path / "runs" / "wavenet")
-    shutil.copytree(runs / "mel2mel", tmp_path / "runs" / "mel2mel")
+GUIDE = {"guide": 4, "sharpness": 2.5, "emphasis": 0.85}
+
+
+def with_a_guide(runs: Path, run: Path, **more: Any) -> WaveNetConfig:
+    """A copy of the WaveNet's run, as if it had been trained with a guide, for an hour of audio;
+    more: what its weights state beside."""
+    shutil.copytree(runs / "wavenet", run, dirs_exist_ok=True)
     path = run / "weights.safetensors"
     notes = read_notes(path)
-    stated = json.loads(notes["config"]) | {"guide": 4, "sharpness": 2.5, "emphasis": 0.85}
+    stated = json.loads(notes["config"]) | GUIDE
     network = WaveNet(WaveNetConfig(**stated))
     weights = {name: t.detach().half() for name, t in network.state_dict().items()}
-    save_file(weights, path, notes | {"config": json.dumps(stated)})
+    history = json.loads(notes["history"]) | {"seen": 3600 * RATE}
+    told = {"config": json.dumps(stated | more), "history": json.dumps(history)}
+    save_file(weights, path, notes | told)
+    return network.config
+
+
+def test_a_wavenet_with_a_guide_is_stated_as_it_was_trained(runs, data, tmp_path):
+    """As its weights state it; what they state is copied into bank.yaml."""
+    shutil.copytree(runs / "mel2mel", tmp_path / "runs" / "mel2mel")
+    config = with_a_guide(runs, tmp_path / "runs" / "wavenet")
     content = make(tmp_path / "runs", data, tmp_path / "bank")
-    told = {name: content["wavenet"][name] for name in ("guide", "sharpness", "emphasis")}
-    assert told == {"guide": 4, "sharpness": 2.5, "emphasis": 0.85}
-    assert load_bank(tmp_path / "bank").wavenet().config == network.config
-    save_file(weights, path, notes | {"config": json.dumps(stated | {"voices": 2})})
+    assert {name: content["wavenet"][name] for name in GUIDE} == GUIDE
+    assert load_bank(tmp_path / "bank").wavenet().config == config
+    content = make(tmp_path / "runs", data, tmp_path / "sharp", sharpness=8.0)
+    assert content["wavenet"]["sharpness"] == 8
+    assert read_config(tmp_path / "sharp" / "wavenet.safetensors")["sharpness"] == 8
+    with_a_guide(runs, tmp_path / "runs" / "wavenet", voices=2)
     with pytest.raises(ValueError, match=r"weights.safetensors: states sizes that .* 'voices'"):
         make(tmp_path / "runs", data, tmp_path / "bank")
+
+
+def test_a_bank_of_48_khz_takes_a_wavenet_with_a_guide_and_no_other(runs, data48, tmp_path):
+    mel2mel.train(training("mel2mel", data48, tmp_path / "mel2mel", 1), NOTES)
+    config = with_a_guide(runs, tmp_path / "guided")
+    path = make_bank(planned(tmp_path / "mel2mel", data48, tmp_path / "bank", tmp_path / "guided"))
+    bank, about = load_bank(path.parent), yaml.safe_load(path.read_text())["about"]["wavenet"]
+    assert (bank.analysis.rate, bank.analysis.hop) == (48_000, 384)
+    assert bank.wavenet().config == config
+    assert about["hours_of_audio_seen"] == 1.0  # of its own rate
+    assert isinstance(wavenet_vocoder(bank.wavenet(), "cpu", bank.analysis), WideVocoder)
+    plain = planned(tmp_path / "mel2mel", data48, tmp_path / "other", runs / "wavenet")
+    complaint = "does not fit the mel2mel: hop: expected 128 for a wavenet, got 384"
+    with pytest.raises(ValueError, match=complaint):
+        make_bank(plain)
 
 
 def ways(*names: str) -> dict[str, tuple[float, ...]]:
