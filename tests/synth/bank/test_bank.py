@@ -143,7 +143,9 @@ def test_a_bank_that_moves_may_have_a_knob_for_it(folder):
     assert complaint in refusal(lambda: load_bank(folder))
 
 
-def test_a_wavenet_may_have_a_guide(tmp_path):
+def test_a_wavenet_may_have_a_guide(tmp_path, monkeypatch):
+    # However busy this machine is.
+    monkeypatch.setattr("synth.bank.choice.REAL_TIME_MARGIN", 0)
     bank = load_bank(make_toy_bank(tmp_path / "guided", GUIDED))
     assert bank.wavenet_config == GUIDED and bank.wavenet().config == GUIDED
     for asked in ("wavenet", "auto"):
@@ -272,7 +274,7 @@ def test_a_bank_that_is_not_there(folder, tmp_path):
         "gone: no bank here (there is no bank.yaml)"
     )
     (folder / "bank.yaml").write_text("audio: [")
-    assert "bank.yaml: not valid YAML (line 1: " in refusal(lambda: load_bank(folder))
+    assert "bank.yaml: not valid YAML (line " in refusal(lambda: load_bank(folder))
     (folder / "bank.yaml").unlink()
     assert "no bank here" in refusal(lambda: load_bank(folder))
 
