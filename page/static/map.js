@@ -86,7 +86,9 @@ async function paint() {
     const told = await measure(measured).catch((error) => toast(`The map was not measured: ${error.message}`));
     if (!told || measured !== plane) return;
     found = told;
-    plane.names = plane.names.map((axis, i) => [axis, meaning(found, i)].filter(Boolean).join(", "));
+    if (!store.hello.axes.length) {
+      plane.names = plane.names.map((axis, i) => [axis, meaning(found, i)].filter(Boolean).join(", "));
+    }
   }
   field = null;
   if (colours.value && found) {
@@ -142,7 +144,7 @@ canvas.addEventListener("keydown", (event) => {
 });
 
 store.when(["patches"], () => {
-  const next = planeOf(store.patches, store.hello.reach);
+  const next = planeOf(store.patches, store.hello.reach, store.hello.axes);
   if (JSON.stringify(next.spans) !== JSON.stringify(plane?.spans)) [plane, found] = [next, null];
   field = null;
   if (colours.value && !found) paint();
