@@ -28,6 +28,7 @@ from daw_bridge.windows import Windows
 from page.address import Bound, listen
 from page.app import Application
 from page.columns import Columns
+from page.measured import Gauge
 from page.messages import MessageLog
 from page.server import PageServer
 from page.state import About
@@ -117,7 +118,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         }
         if bound:
             go_before_others(LISTENER)
-            player.page = open_page(player, bound, log, lines, sink.is_device)
+            gauge = Gauge(instrument.mel2mel, bank.more)
+            player.page = open_page(player, bound, log, lines, sink.is_device, gauge)
             stack.callback(player.page.close)
             notes = [bound.note] if bound.note else []
             if not sink.is_device:
@@ -245,7 +247,12 @@ class Player:
 
 
 def open_page(
-    player: Player, bound: Bound, log: MessageLog, lines: Mapping[str, str], device: bool
+    player: Player,
+    bound: Bound,
+    log: MessageLog,
+    lines: Mapping[str, str],
+    device: bool,
+    gauge: Gauge,
 ) -> PageServer:
     """Serve the page of a player on a listening socket. lines: the banner; device: `About`."""
     bank, analysis = player.bank, player.bank.analysis
@@ -261,7 +268,8 @@ def open_page(
     )
     session = Session(player.desk, player.inbox, player.status, version())
     columns = Columns(player.tap, analysis, float(KNEE))
-    return PageServer(Application(about, session, player.clock, player.tap, columns, log), bound)
+    application = Application(about, session, player.clock, player.tap, columns, log, gauge)
+    return PageServer(application, bound)
 
 
 def _as_it_stood(desk: Desk) -> bool:
