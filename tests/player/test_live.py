@@ -52,6 +52,19 @@ def test_a_terminal_that_is_closed_ends_it_well_and_the_take_is_whole(tmp_path: 
     assert soundfile.info(take).duration > 0.1
 
 
+def test_a_recording_that_fails_is_told_in_the_status(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    take = tmp_path / "take.wav"
+    with Server("--record", str(take)) as server:
+        assert server.status()["fault"] == ""
+        # As if the disk were full.
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+        server.play_on(1.0)
+        assert server.status()["fault"].startswith(f"recording {take}: stopped: ")
+        code, _ = server.stop()
+    assert code == 2
+
+
 def test_it_says_what_it_found_and_stops_on_ctrl_c() -> None:
     with Server() as server:
         told = "\n".join(server.lines)
