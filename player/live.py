@@ -23,6 +23,7 @@ from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
 from daw_bridge.midi.port import MidiInput, open_input
+from daw_bridge.osc.replies import is_this_machine
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
 from page.address import Bound, listen
@@ -97,6 +98,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
                 version(),
                 *osc_address,
                 watch=log.note_osc if bound else None,
+                peers=flags.osc_peers_allowed(),
             )
             stack.callback(player.osc.close)
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
@@ -225,6 +227,7 @@ class Player:
             dropped=self.inbox.dropped,
             malformed=self.osc.malformed if self.osc else 0,
             refused=self.osc.refused if self.osc else 0,
+            withheld=self.osc.withheld if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
             midi_lost=self.midi.lost if self.midi else 0,
@@ -276,7 +279,12 @@ def _as_it_stood(desk: Desk) -> bool:
 
 
 def _osc_line(osc: OscServer | None) -> str:
-    return f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100" if osc else "off"
+    if not osc:
+        return "off"
+    line = f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100"
+    if is_this_machine(osc.host):
+        return line
+    return f"{line}; warning: other machines can play this one, and change all but files"
 
 
 def _print_banner(lines: Mapping[str, str], player: Player, midi_map: Path | None) -> None:
