@@ -141,7 +141,8 @@ def test_bad_packets_are_answered_or_counted_and_it_plays_on() -> None:
 def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
     broken, torn = tmp_path / "broken", tmp_path / "torn"
     shutil.copytree(DEFAULT_BANK, broken)
-    (broken / "trumpet.yaml").write_text("embedding: [0.1, 0.2]\nloudness: 3\n")
+    for patch in set(broken.glob("*.yaml")) - {broken / "bank.yaml"}:
+        patch.write_text("embedding: [0.1, 0.2]\nloudness: 3\n")
     shutil.copytree(DEFAULT_BANK, torn)
     with (torn / "mel2mel.safetensors").open("r+b") as file:
         file.truncate(1000)
