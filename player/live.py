@@ -7,10 +7,11 @@ import logging
 import signal
 import time
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from common.checks import printable
 from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
 from common.window import PARTS
 from daw_bridge.clock import AudioClock
@@ -23,6 +24,7 @@ from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
 from daw_bridge.midi.port import MidiInput, open_input
+from daw_bridge.osc.replies import is_this_machine
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
 from page.address import Bound, listen
@@ -47,6 +49,8 @@ from synth.output.sinks import Sink
 
 _log = logging.getLogger(__name__)
 
+MOST_LISTED = 50
+"""Names of patches in the banner."""
 END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end it as Ctrl-C does. A terminal that is closed sends SIGHUP; Windows has none."""
 BLOCK_FRAMES = 1
@@ -98,6 +102,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
                 version(),
                 *osc_address,
                 watch=log.note_osc if bound else None,
+                peers=flags.osc_peers_allowed(),
             )
             stack.callback(player.osc.close)
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
@@ -108,7 +113,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         go_before_others(DEVICE)
         stack.enter_context(sink)
         lines = {
-            "bank": f"{bank.path}: {', '.join(bank.names)}",
+            "bank": f"{printable(str(bank.path))}: {_listed(bank.names)}",
             "vocoder": instrument.reason,
             "sound": f"{found}{sink.describe()}",
             "midi": midi.summary.removeprefix("MIDI: "),
@@ -227,6 +232,7 @@ class Player:
             dropped=self.inbox.dropped,
             malformed=self.osc.malformed if self.osc else 0,
             refused=self.osc.refused if self.osc else 0,
+            withheld=self.osc.withheld if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
             midi_lost=self.midi.lost if self.midi else 0,
@@ -283,8 +289,19 @@ def _as_it_stood(desk: Desk) -> bool:
     return bool(last)
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Names, as many as fit a few lines."""
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
 def _osc_line(osc: OscServer | None) -> str:
-    return f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100" if osc else "off"
+    if not osc:
+        return "off"
+    line = f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100"
+    if is_this_machine(osc.host):
+        return line
+    return f"{line}; warning: other machines can play this one, and change all but files"
 
 
 def _print_banner(lines: Mapping[str, str], player: Player, midi_map: Path | None) -> None:
