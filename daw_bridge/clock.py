@@ -23,6 +23,9 @@ JUMP_S = 0.2
 """A tick this far behind the line (or two blocks, if more) means that rendering stalled, and
 the line starts again. Also how far `now` goes on without a tick."""
 
+NEAR_S = 86_400
+"""How far ahead a timetag may be that has started again from 0."""
+
 NTP_EPOCH_S = 2_208_988_800
 """Seconds from 1900 (NTP) to 1970 (Unix)."""
 
@@ -113,7 +116,11 @@ class AudioClock:
 def seconds_until(timetag: int) -> float:
     """Seconds from now until an NTP timetag, negative if it has passed.
 
-    The 64 bits start again after 136 years; the nearer of the two ways round counts.
+    The 64 bits start again after 136 years, in 2036: a small number is a moment after that only if
+    that is near. Otherwise it has passed: there are senders that count from 1970 or from 2001.
     """
     now = round((time.time() + NTP_EPOCH_S) * 2**32)
-    return ((timetag - now + 2**63) % 2**64 - 2**63) / 2**32
+    ahead = (timetag - now + 2**63) % 2**64 - 2**63
+    if ahead > NEAR_S * 2**32 and timetag < now:
+        ahead = timetag - now
+    return ahead / 2**32

@@ -82,6 +82,9 @@ class LiveFlags(CommonFlags):
     """Frames of 8 ms that the network may look ahead; the sound is that much later."""
     midi: Annotated[str, arg(metavar="PORT")] = "auto"
     """MIDI input: a port's name, none, or auto for all keyboards and controllers."""
+    mpe: Literal["none", "lower", "upper"] = "none"
+    """MPE zone: lower is channel 1 with 2 to 16, upper is 16 with 1 to 15. Many controllers open
+    their zone themselves."""
     osc: Annotated[str, arg(metavar="HOST:PORT")] = "127.0.0.1:9000"
     """Address to listen on for OSC, or none."""
     osc_peers: Annotated[str, arg(metavar="HOST,HOST")] = "none"

@@ -20,6 +20,7 @@ from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.learn import read_map
 from daw_bridge.desk.snapshots import Keeper
 from daw_bridge.desk.watch import PatchWatch
+from daw_bridge.desk.zones import LOWER, MOST_MEMBERS, UPPER
 from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
@@ -88,6 +89,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         for part in PARTS:
             player.desk.patch(part, first, 0)
         stood = flags.patch is None and desks is not None and _as_it_stood(player.desk)
+        if flags.mpe != "none":
+            player.desk.open_zone(LOWER if flags.mpe == "lower" else UPPER, MOST_MEMBERS)
         for number in (signal.SIGINT, *END):
             signal.signal(number, lambda *_: player.stop())
         # Threads inherit it from the one that starts them.

@@ -208,13 +208,9 @@ def _number(rtmidi: ModuleType, api: str) -> int:
 
 
 def _new_input(rtmidi: ModuleType, api: str) -> Any:
-    """An rtmidi input. It queues notes and controllers, and drops clock and sensing.
-
-    From JACK it also queues sysex: there, rtmidi takes whatever follows an unfinished one as a part
-    of it, up to the next end of one, and would drop it all.
-    """
+    """An rtmidi input. It queues notes, controllers and sysex, and drops clock and sensing."""
     port = rtmidi.MidiIn(rtapi=_number(rtmidi, api), name=VIRTUAL, queue_size_limit=QUEUE)
-    port.ignore_types(sysex=api != "UNIX_JACK", timing=True, active_sense=True)
+    port.ignore_types(sysex=False, timing=True, active_sense=True)
     return port
 
 

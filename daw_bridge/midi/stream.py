@@ -19,7 +19,7 @@ def whole_messages(data: Sequence[int]) -> Iterator[Sequence[int]]:
 
     That is one message, as it is. But what begins as a sysex may hold others: if its end was never
     sent, rtmidi takes all that follows as a part of it. MIDI 1.0: any status byte but those of
-    real time ends a sysex.
+    real time ends a sysex. One without its end is left out.
 
     >>> [bytes(m).hex(" ") for m in whole_messages([0xF0, 1, 2, 0x80, 60, 0, 0xC1, 5, 0xF7])]
     ['80 3c 00', 'c1 05']
@@ -28,20 +28,24 @@ def whole_messages(data: Sequence[int]) -> Iterator[Sequence[int]]:
         yield data
         return
     message: list[int] = []
-    """The one being collected; empty within a sysex."""
+    """The one being collected."""
     for byte in data:
         if byte >= REAL_TIME:
             continue
-        if byte >= 0x80:
-            if message:  # it was cut short, and whoever hears it counts that
+        within = message[:1] == [SYSEX]
+        if byte == SYSEX_END and within:
+            yield [*message, SYSEX_END]
+            message = []
+        elif byte >= 0x80:
+            if message and not within:  # it was cut short, and whoever hears it counts that
                 yield message
-            message = [] if byte in (SYSEX, SYSEX_END) else [byte]
+            message = [] if byte == SYSEX_END else [byte]
         elif message:
             message.append(byte)
-        if message and len(message) == _length(message[0]):
+        if message and message[0] != SYSEX and len(message) == _length(message[0]):
             yield message
             message = []
-    if message:
+    if message and message[0] != SYSEX:
         yield message
 
 

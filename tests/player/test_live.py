@@ -86,6 +86,16 @@ def test_a_gain_is_heard_and_what_the_limiter_does_is_told() -> None:
     assert code == 0 and "limiter on " in said and "limiter on 0.0%" not in said
 
 
+def test_a_zone_is_opened_by_a_flag_and_patterns_ask_all_of_it() -> None:
+    with Server("--mpe", "upper") as server:
+        server.send("/part/16/pan", 0.5)
+        server.send("/part/[1-9]/pan")
+        assert [server.reply() for _ in range(9)] == [
+            (f"/part/{n}/pan", [0.5]) for n in range(1, 10)
+        ]
+        server.stop()
+
+
 def test_a_saved_patch_survives_a_restart(tmp_path: Path) -> None:
     bank = tmp_path / "bank"
     shutil.copytree(DEFAULT_BANK, bank)

@@ -89,6 +89,14 @@ def test_a_timetag_gone_by_is_late_not_lost(say, inbox):
     assert inbox.late == 1
 
 
+@pytest.mark.parametrize("seconds", [0.0, 7.9e8, 1.76e9, 2_208_988_800, 2_208_988_800 + 9.8e8])
+def test_senders_that_count_from_another_year_are_late_not_refused(say, inbox, seconds):
+    """0 is 1900; the next two count from 2001 and from 1970; the last two are 1970 and 2001."""
+    inbox.take_until(100)
+    say("/part/1/note", 60, 100, timetag=round(seconds * 2**32) + 2)
+    assert inbox.take_until(200) == [NoteOn(100, 1, 60, 100)]
+
+
 def test_questions_and_asked_values_wait_for_no_timetag(say):
     assert say("/part/1/pan", timetag=timetag(1000.0)) == ("/part/1/pan", (0.0,))
     assert say("/version", timetag=timetag(1000.0)) == ("/version.reply", ("1.2",))
