@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from common.checks import printable
 from common.flags import read_flags
 from player.flags import PROGRAM, LiveFlags, RenderFlags
 
@@ -36,6 +37,8 @@ def main(
     sink of the caller's around the one asked for, to watch it; live only.
     """
     logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_make_printable)
     arguments = sys.argv[1:] if arguments is None else arguments
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         if hasattr(signal, name):
@@ -48,11 +51,17 @@ def main(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (ValueError, OSError) as error:
-        print(f"melstream: {error}", file=sys.stderr)
+        print(f"melstream: {printable(str(error))}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("melstream: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    """Lets every record pass, without codes for the terminal: names of files may hold them."""
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
 
 
 def _interrupt(*_: object) -> None:

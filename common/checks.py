@@ -49,6 +49,15 @@ def brief(value: object) -> str:
     return _BRIEF.repr(value)
 
 
+def printable(text: str) -> str:
+    r"""text with what a terminal would obey, such as escape codes, written out.
+
+    >>> printable("a\x1b[31mb é")
+    'a\\x1b[31mb é'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def spans(numbers: set[int]) -> str:
     """Whole numbers in words, runs joined.
 

@@ -1,4 +1,4 @@
-"""The page's web application: static files, a socket for control and one for sound, and /song.
+"""The page's web application: static files, a socket for control and one for sound.
 
 Control, /control. The page sends a command as a JSON array, its address first, then its arguments:
 ["/part/1/note", 60, 100]. It gets JSON objects: {"hello": ...} first, then whatever changes
@@ -12,6 +12,9 @@ next one with samples says where the sound goes on.
 Song, /song. POST with a MIDI file as its body and ?name=NAME plays it, DELETE stops it. The answer
 is a JSON object, {"error": reason} if it cannot be played.
 
+Measure, /measure. POST with a JSON list of points of the timbre space. The answer has "brightness"
+and "loudness" of each, or {"error": reason}.
+
 A page that is slow or stalled gets less, and delays nobody: each has its own place in the trails,
 and what it misses is counted.
 """
@@ -23,6 +26,7 @@ import json
 import struct
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,7 @@ from daw_bridge.commands.console import Call, Console
 from daw_bridge.events import SUSTAIN, NoteOff, Pedal
 from page.columns import SILENT, Columns
 from page.guard import Guard
+from page.measured import Gauge
 from page.messages import MessageLog, brief_text
 from page.song import MOST_BYTES, Songs
 from page.state import About, Follower
@@ -56,6 +61,8 @@ HEAR_S, LISTEN_S = 0.004, 0.008
 Sound waits that long at most."""
 BLANK_LOOKS = 8
 """Columns of silence are sent every so many looks: they only tell how the time goes."""
+LONGEST_MESSAGE = 65_536
+"""Bytes of a message from a page: commands are short."""
 MOST_ARGUMENTS = 256
 MOST_PAGES = 32
 """Connections at once. A page has two."""
@@ -80,11 +87,13 @@ class Application:
         tap: Tap,
         columns: Columns,
         log: MessageLog,
+        gauge: Gauge,
     ) -> None:
         self.dropped = 0
         self.refused = 0
         self._about, self._session, self._clock = about, session, clock
         self._tap, self._columns, self._log = tap, columns, log
+        self._gauge = gauge
         self._console = Console(session)
         self._songs = Songs(session, clock)
 
@@ -95,6 +104,7 @@ class Application:
             WebSocketRoute("/sound", self._sound),
             Route("/song", self._play_song, methods=["POST"]),
             Route("/song", self._stop_song, methods=["DELETE"]),
+            Route("/measure", self._measure, methods=["POST"]),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ]
         return Guard(Starlette(routes=routes), token)
@@ -131,6 +141,15 @@ class Application:
     async def _stop_song(self, request: Request) -> Response:
         self._songs.stop()
         return JSONResponse({})
+
+    async def _measure(self, request: Request) -> Response:
+        try:
+            points = json.loads(await _body(request, LONGEST_MESSAGE))
+            found = await asyncio.to_thread(self._gauge.measure, points)
+        except (ValueError, RecursionError) as error:
+            self.refused += 1
+            return JSONResponse({"error": brief_text(str(error))}, 400)
+        return JSONResponse(asdict(found))
 
     @contextmanager
     def _watching(self) -> Iterator[int | None]:

@@ -13,10 +13,8 @@ import threading
 import uvicorn
 
 from page.address import Bound
-from page.app import Application
+from page.app import LONGEST_MESSAGE, Application
 
-LONGEST_MESSAGE = 65_536
-"""Bytes of a message from a page: commands are short."""
 WAITING_MESSAGES = 256
 """Messages of one page that may wait to be read."""
 CLOSE_S = 1

@@ -77,6 +77,7 @@ class Follower:
                 "device": about.device,
                 "lines": dict(about.lines),
                 "keys": [LOWEST_KEY, HIGHEST_KEY],
+                "axes": list(desk.book.axes),
                 "reach": [list(ends) for ends in desk.reach],
                 "knobs": list(desk.book.knobs),
                 "directions": {name: list(way) for name, way in desk.book.knobs.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,6 +87,8 @@ class LiveFlags(CommonFlags):
     their zone themselves."""
     osc: Annotated[str, arg(metavar="HOST:PORT")] = "127.0.0.1:9000"
     """Address to listen on for OSC, or none."""
+    osc_peers: Annotated[str, arg(metavar="HOST,HOST")] = "none"
+    """Other machines that may save, delete and learn by OSC, by their numeric addresses."""
     http: Annotated[str, arg(metavar="HOST:PORT")] = "auto"
     """Address of the page for browsers, or none. auto is 127.0.0.1:8000, or the next free port."""
     open: Annotated[bool, FlagCreatePairsOff] = False
@@ -110,6 +113,17 @@ class LiveFlags(CommonFlags):
     def osc_address(self) -> tuple[str, int] | None:
         """Host and port, or None for none. ValueError if it is no address."""
         return _address("--osc: expected HOST:PORT or none", self.osc)
+
+    def osc_peers_allowed(self) -> tuple[str, ...]:
+        """The machines in --osc-peers. ValueError for what is no numeric address."""
+        if self.osc_peers == "none":
+            return ()
+        try:
+            hosts = self.osc_peers.split(",")
+            return tuple(str(ipaddress.ip_address(host.strip())) for host in hosts)
+        except ValueError:
+            expected = "numeric addresses with commas between them, or none"
+            raise ValueError(f"--osc-peers: expected {expected}, got {self.osc_peers!r}") from None
 
     def http_address(self) -> HttpAddress | None:
         """Where the page is to be served, or None. ValueError if it is no address."""

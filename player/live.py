@@ -7,10 +7,11 @@ import logging
 import signal
 import time
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from common.checks import printable
 from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
 from common.window import PARTS
 from daw_bridge.clock import AudioClock
@@ -24,11 +25,13 @@ from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
 from daw_bridge.midi.port import MidiInput, open_input
+from daw_bridge.osc.replies import is_this_machine
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
 from page.address import Bound, listen
 from page.app import Application
 from page.columns import Columns
+from page.measured import Gauge
 from page.messages import MessageLog
 from page.server import PageServer
 from page.state import About
@@ -47,6 +50,8 @@ from synth.output.sinks import Sink
 
 _log = logging.getLogger(__name__)
 
+MOST_LISTED = 50
+"""Names of patches in the banner."""
 END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end it as Ctrl-C does. A terminal that is closed sends SIGHUP; Windows has none."""
 BLOCK_FRAMES = 1
@@ -100,6 +105,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
                 version(),
                 *osc_address,
                 watch=log.note_osc if bound else None,
+                peers=flags.osc_peers_allowed(),
             )
             stack.callback(player.osc.close)
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
@@ -110,7 +116,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         go_before_others(DEVICE)
         stack.enter_context(sink)
         lines = {
-            "bank": f"{bank.path}: {', '.join(bank.names)}",
+            "bank": f"{printable(str(bank.path))}: {_listed(bank.names)}",
             "vocoder": instrument.reason,
             "sound": f"{found}{sink.describe()}",
             "midi": midi.summary.removeprefix("MIDI: "),
@@ -120,7 +126,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         }
         if bound:
             go_before_others(LISTENER)
-            player.page = open_page(player, bound, log, lines, sink.is_device)
+            gauge = Gauge(instrument.mel2mel, bank.more)
+            player.page = open_page(player, bound, log, lines, sink.is_device, gauge)
             stack.callback(player.page.close)
             notes = [bound.note] if bound.note else []
             if not sink.is_device:
@@ -228,6 +235,7 @@ class Player:
             dropped=self.inbox.dropped,
             malformed=self.osc.malformed if self.osc else 0,
             refused=self.osc.refused if self.osc else 0,
+            withheld=self.osc.withheld if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
             midi_lost=self.midi.lost if self.midi else 0,
@@ -248,7 +256,12 @@ class Player:
 
 
 def open_page(
-    player: Player, bound: Bound, log: MessageLog, lines: Mapping[str, str], device: bool
+    player: Player,
+    bound: Bound,
+    log: MessageLog,
+    lines: Mapping[str, str],
+    device: bool,
+    gauge: Gauge,
 ) -> PageServer:
     """Serve the page of a player on a listening socket. lines: the banner; device: `About`."""
     bank, analysis = player.bank, player.bank.analysis
@@ -264,7 +277,8 @@ def open_page(
     )
     session = Session(player.desk, player.inbox, player.status, version())
     columns = Columns(player.tap, analysis, float(KNEE))
-    return PageServer(Application(about, session, player.clock, player.tap, columns, log), bound)
+    application = Application(about, session, player.clock, player.tap, columns, log, gauge)
+    return PageServer(application, bound)
 
 
 def _as_it_stood(desk: Desk) -> bool:
@@ -278,8 +292,19 @@ def _as_it_stood(desk: Desk) -> bool:
     return bool(last)
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Names, as many as fit a few lines."""
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
 def _osc_line(osc: OscServer | None) -> str:
-    return f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100" if osc else "off"
+    if not osc:
+        return "off"
+    line = f"{osc.host}:{osc.port}, e.g. /part/1/note 60 100"
+    if is_this_machine(osc.host):
+        return line
+    return f"{line}; warning: other machines can play this one, and change all but files"
 
 
 def _print_banner(lines: Mapping[str, str], player: Player, midi_map: Path | None) -> None:

@@ -16,7 +16,8 @@ class Telemetry:
     parts: that cost something now; underruns: gaps in the sound; limited_s, limited_db: for how
     long the limiter turned the sound down, and by how much at most; late, dropped: events that
     came after their block, and that found the inbox full; malformed, refused: OSC packets that
-    are none, and messages that were answered with an error; ignored: MIDI messages that mean
+    are none, and messages that were answered with an error; withheld:
+    answers not sent because they were too many; ignored: MIDI messages that mean
     nothing here; malformed_midi: bytes that are no whole MIDI message; midi_lost, midi_faults: as
     `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound;
     fault: why the recording or the device has ended, "" while all is well; rate: Hz of the output.
@@ -35,6 +36,7 @@ class Telemetry:
     dropped: int
     malformed: int
     refused: int
+    withheld: int
     ignored: int
     malformed_midi: int
     midi_lost: int
@@ -72,6 +74,7 @@ class Telemetry:
             "dropped events": self.dropped,
             "malformed packets": self.malformed,
             "refused messages": self.refused,
+            "answers withheld": self.withheld,
             "ignored MIDI messages": self.ignored,
             "malformed MIDI messages": self.malformed_midi,
             "floods of MIDI": self.midi_lost,

@@ -95,7 +95,7 @@ def fold(linear: Tensor, analysis: Analysis) -> Tensor:
         return linear
     low, high = linear[..., : analysis.single], linear[..., analysis.single :]
     widths = torch.from_numpy(np.diff(wide_edges(analysis)))
-    shares = (torch.eye(len(widths)) / widths).repeat_interleave(widths, 1).T
+    shares = (torch.eye(len(widths), device=widths.device) / widths).repeat_interleave(widths, 1).T
     return torch.cat([low, (high.square() @ shares.to(linear)).sqrt()], -1)
 
 

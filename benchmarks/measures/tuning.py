@@ -49,6 +49,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
         fits = [in_tune(_note(audio, i, rate), key, rate) for i, key in enumerate(KEYS)]
         rows.append(
             {
+                "bank": bank.path.resolve().name,
                 "vocoder": options.vocoder,
                 "patch": patch,
                 "lookahead": options.lookahead,

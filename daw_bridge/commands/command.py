@@ -34,7 +34,8 @@ class Command:
 
     address: `place` are the arguments that are written in it, as <name>. reply: the address of the
     answer, "" for the address that was sent. timed: whether it waits for the timetag of its
-    bundle. alias_of: the address of the command that it stands for.
+    bundle. files: whether it may change files, which takes a while. alias_of: the address of the
+    command that it stands for.
     """
 
     address: str
@@ -46,6 +47,7 @@ class Command:
     ask: Ask | None = None
     reply: str = ""
     timed: bool = False
+    files: bool = False
     alias_of: str = ""
 
     def for_bank(

@@ -237,8 +237,8 @@ PATCHES = Group(
         ),
         Command(
             "/patch/save",
-            "Saves the timbre, knobs, gain and pan of a part as a patch. While the file is "
-            "written, some milliseconds, other messages wait.",
+            "Saves the timbre, knobs, gain and pan of a part as a patch. What you send next waits "
+            "until the file is written, except notes, controllers and panic.",
             Access.WRITE,
             arguments=(
                 CHANNEL,
@@ -247,6 +247,7 @@ PATCHES = Group(
             ),
             act=actions.save,
             reply="/patch/save.reply",
+            files=True,
         ),
         Command(
             "/patch/delete",
@@ -256,6 +257,7 @@ PATCHES = Group(
             arguments=(OWN_PATCH,),
             act=actions.delete,
             reply="/patch/delete.reply",
+            files=True,
         ),
         Command(
             "/patch/rename",
@@ -264,6 +266,7 @@ PATCHES = Group(
             arguments=(OWN_PATCH, Argument("new name", Kind.TEXT)),
             act=actions.rename,
             reply="/patch/rename.reply",
+            files=True,
         ),
         Command(
             "/patch/duplicate",
@@ -313,6 +316,7 @@ PATCHES = Group(
             arguments=(PRESS,),
             act=lambda s, time: tuple(s.desk.undo()),
             reply="/patch/undo.reply",
+            files=True,
         ),
         Command(
             "/patch/reload",
@@ -322,6 +326,7 @@ PATCHES = Group(
             arguments=(PRESS,),
             act=lambda s, time: tuple(s.desk.reload()),
             reply="/patch/reload.reply",
+            files=True,
         ),
     ),
 )
@@ -406,6 +411,7 @@ MIDI_LEARN = Group(
                 replace(SOURCE, optional=True),
             ),
             act=actions.learn,
+            files=True,
         ),
         Command(
             "/midi/forget",
@@ -413,6 +419,7 @@ MIDI_LEARN = Group(
             Access.WRITE,
             arguments=(SOURCE,),
             act=lambda s, time, controller: s.desk.learnt.forget(controller),
+            files=True,
         ),
         _question(
             "/midi/map",

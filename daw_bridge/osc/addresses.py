@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -24,13 +25,14 @@ MOST_PATTERNS, MOST_MATCHES = 64, 1_024
 
 
 class Addresses:
-    """Runs messages as commands of a session."""
+    """Runs messages as commands of a session. Any thread may use it."""
 
     def __init__(self, session: Session, clock: AudioClock) -> None:
         self._console = Console(session)
         self._session = session
         self._reached = lru_cache(MOST_PATTERNS)(self._reach)
         self._clock = clock
+        self._timing = threading.Lock()
         self._times: dict[int, int] = {}
         """Timetag -> samples, the latest last. A DAW may send many packets for one moment: they
         must stay in order, but the clock's answer moves by some samples from one to the next."""
@@ -99,11 +101,12 @@ class Addresses:
         """When a message acts, in samples."""
         if timetag is None or not timed:
             return arrival
-        if timetag not in self._times:
-            ahead = seconds_until(timetag)
-            if ahead > HORIZON_S:
-                raise ValueError(f"timetag: {ahead:.1f} s ahead; at most {HORIZON_S:g} s")
-            if len(self._times) == REMEMBERED:
-                del self._times[next(iter(self._times))]
-            self._times[timetag] = self._clock.samples_at_ntp(timetag)
-        return self._times[timetag]
+        with self._timing:
+            if timetag not in self._times:
+                ahead = seconds_until(timetag)
+                if ahead > HORIZON_S:
+                    raise ValueError(f"timetag: {ahead:.1f} s ahead; at most {HORIZON_S:g} s")
+                if len(self._times) == REMEMBERED:
+                    del self._times[next(iter(self._times))]
+                self._times[timetag] = self._clock.samples_at_ntp(timetag)
+            return self._times[timetag]

@@ -3,20 +3,29 @@
 daw_bridge/commands holds what the addresses mean. A malformed packet is dropped and counted; a
 mistake in a message is answered by /error <address> <message>. The thread does not wait for
 timetags (they become times of events), and no packet can end it.
+
+What may change a file waits for the disk in a second thread. So does all that its sender sends
+meanwhile, so that it is done and answered in order; only notes, controllers and panic go ahead.
 """
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import lru_cache
 
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session, Status
+from daw_bridge.commands.table import ALIASES, COMMANDS, NOTES, find
 from daw_bridge.desk.desk import Desk
 from daw_bridge.inbox import Inbox
 from daw_bridge.osc.addresses import Addresses
 from daw_bridge.osc.packet import MAX_PACKET, Message, encode, messages
+from daw_bridge.osc.replies import Replies, is_this_machine
 
 _WAKE_S = 0.25
 """How often the listener checks whether it should end."""
@@ -24,15 +33,35 @@ _WAKE_S = 0.25
 _RECEIVE_BYTES = 1 << 20
 """Room for a burst of notes while other threads run; the system may give less."""
 
+_REPLY_BYTES = 60_000
+"""Of a list in one packet; a longer one is answered in several."""
+
+_MOST_WAITING = 1_024
+"""Messages that wait for files."""
+
+_GO_AHEAD = {command.address for command in (*NOTES.commands, *ALIASES.commands)}
+_CHANGE_FILES = {command.address for command in COMMANDS if command.files}
+
+
+@dataclass(slots=True)
+class _Packet:
+    """Where a message came from. answered: bytes, so far."""
+
+    sender: tuple
+    arrival: int
+    bundle: bool
+    answered: int = 0
+
 
 class OscServer:
     """Listens on a UDP address, in a thread of its own, from construction to `close`.
 
     status: called for each /status, in the listener's thread; version: what /version answers. Port
     0 takes any free port; `port` says which. watch: called with each message, its sender's host and
-    port, and "" or why it was refused, in the listener's thread; it must not raise. OSError, in
+    port, and "" or why it was refused, in the thread that acts on it; it must not raise. peers:
+    other machines, by their numeric addresses, that may change files as this one may. OSError, in
     one line, if it cannot listen there. malformed: packets dropped; refused: messages answered by
-    /error. Both counters only grow.
+    /error; withheld: answers not sent because they were too many. The counters only grow.
     """
 
     def __init__(
@@ -45,22 +74,36 @@ class OscServer:
         host: str = "127.0.0.1",
         port: int = 9000,
         watch: Callable[[Message, str, str], object] | None = None,
+        peers: Collection[str] = (),
     ) -> None:
         self.malformed = 0
         self.refused = 0
         self._clock = clock
-        self._watch = watch
+        self._watch, self._peers = watch, frozenset(peers)
+        self._replies = Replies()
+        self._answering = threading.Lock()
+        self._files: queue.Queue[tuple[Message, _Packet] | None] = queue.Queue(_MOST_WAITING)
+        self._pending: Counter[tuple] = Counter()
+        """Of each sender: how many messages wait in that queue."""
         self._addresses = Addresses(Session(desk, inbox, status, version), clock)
         self._socket = _bound(host, port)
         self.host, self.port = self._socket.getsockname()[:2]
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="osc", daemon=True)
+        self._filing = threading.Thread(target=self._write_files, name="osc files", daemon=True)
+        self._filing.start()
         self._thread.start()
 
+    @property
+    def withheld(self) -> int:
+        return self._replies.withheld
+
     def close(self) -> None:
-        """Stop listening and free the port."""
+        """Stop listening, do what still waits, and free the port."""
         self._closing.set()
         self._thread.join()
+        self._files.put(None)
+        self._filing.join()
         self._socket.close()
 
     def __enter__(self) -> OscServer:
@@ -86,39 +129,105 @@ class OscServer:
             except ValueError:
                 self.malformed += 1
                 continue
-            for message in self._addresses.spread(received):
-                self._answer(message, arrival, sender)
+            meant = list(self._addresses.spread(received))
+            origin = _Packet(sender, arrival, len(meant) > 1)
+            for message in meant:
+                self._take(message, origin)
 
-    def _answer(self, message: Message, arrival: int, sender: tuple) -> None:
-        """Act on a message and reply; nothing that happens here may end the listener."""
+    def _take(self, message: Message, packet: _Packet) -> None:
+        """Act on a message now, or after what waits for files."""
+        address = _template(message.address)
+        waits = address in _CHANGE_FILES or (
+            address not in _GO_AHEAD and self._pending[packet.sender] > 0
+        )
+        if not waits:
+            self._answer(message, packet)
+            return
+        with self._answering:
+            self._pending[packet.sender] += 1
         try:
-            reply = self._addresses.act(message, arrival)
+            self._files.put_nowait((message, packet))
+        except queue.Full:
+            self._served(packet)
+            self._refuse(message, packet, ValueError("too much waits for files to be written"))
+
+    def _write_files(self) -> None:
+        while (waiting := self._files.get()) is not None:
+            self._answer(*waiting)
+            self._served(waiting[1])
+
+    def _served(self, packet: _Packet) -> None:
+        with self._answering:
+            self._pending[packet.sender] -= 1
+            if not self._pending[packet.sender]:
+                del self._pending[packet.sender]
+
+    def _answer(self, message: Message, packet: _Packet) -> None:
+        """Act on a message and reply; nothing that happens here may end its thread."""
+        try:
+            self._check_sender(message, packet.sender[0])
+            reply = self._addresses.act(message, packet.arrival)
             if reply is not None:
-                self._reply(sender, *reply)
-            self._tell(message, sender)
+                self._reply(packet, *reply)
+            self._tell(message, packet.sender)
         except Exception as error:
+            self._refuse(message, packet, error)
+
+    def _check_sender(self, message: Message, host: str) -> None:
+        """Raises ValueError for a change of files from a machine that may not."""
+        changes = _template(message.address) in _CHANGE_FILES
+        if changes and not is_this_machine(host) and host not in self._peers:
+            raise ValueError(
+                f"{host} may not change files of the server; it may with --osc-peers {host}"
+            )
+
+    def _refuse(self, message: Message, packet: _Packet, error: Exception) -> None:
+        with self._answering:
             self.refused += 1
-            self._tell(message, sender, str(error) or repr(error))
-            if message.address == "/error" or message.address.endswith(".reply"):
-                return  # two servers that answer each other's errors would never stop
-            # A ValueError is written for the sender. Any other error (a full disk, a mistake of
-            # ours) needs its type to be understood.
-            text = str(error) if isinstance(error, ValueError) else repr(error)
-            packet = encode("/error", message.address[:1000], text[:1000])
-            try:
-                self._socket.sendto(packet, sender)
-            except OSError:
-                return  # the sender cannot be reached
+        self._tell(message, packet.sender, str(error) or repr(error))
+        if message.address == "/error" or message.address.endswith(".reply"):
+            return  # two servers that answer each other's errors would never stop
+        # A ValueError is written for the sender. Any other error (a full disk, a mistake of
+        # ours) needs its type to be understood.
+        text = str(error) if isinstance(error, ValueError) else repr(error)
+        try:
+            self._send(packet, encode("/error", message.address[:1000], text[:1000]))
+        except OSError:
+            return  # the sender cannot be reached
 
     def _tell(self, message: Message, sender: tuple, problem: str = "") -> None:
         if self._watch:
             self._watch(message, f"{sender[0]}:{sender[1]}", problem)
 
-    def _reply(self, sender: tuple, address: str, args: tuple[int | float | str, ...]) -> None:
+    def _reply(self, packet: _Packet, address: str, args: tuple[int | float | str, ...]) -> None:
+        """Answer, with a list that is too long for one packet in several of the same address."""
         try:
-            self._socket.sendto(encode(address, *args), sender)
+            content = encode(address, *args)
+            if len(content) > _REPLY_BYTES and len(args) > 1:
+                half = len(args) // 2
+                self._reply(packet, address, args[:half])
+                self._reply(packet, address, args[half:])
+            else:
+                self._send(packet, content)
         except (OSError, ValueError) as error:
             raise ValueError(f"the reply could not be sent: {error}") from error
+
+    def _send(self, packet: _Packet, content: bytes) -> None:
+        host, size = packet.sender[0], len(content)
+        with self._answering:
+            if not self._replies.allow(host, size, packet.answered, packet.bundle):
+                return
+            packet.answered += size
+        self._socket.sendto(content, packet.sender)
+
+
+@lru_cache(1_024)
+def _template(address: str) -> str:
+    """The address in the table that an address is of, "" if it is of none."""
+    try:
+        return find(address)[0].address
+    except ValueError:
+        return ""
 
 
 def _bound(host: str, port: int) -> socket.socket:

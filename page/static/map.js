@@ -3,16 +3,21 @@
 import { theme } from "./colour.js";
 import { fitted, onceAFrame } from "./canvas.js";
 import { link } from "./link.js";
+import { coloured, legend, meaning, measure } from "./measured.js";
 import { drawMap, EDGE, PUCK, toScreen, TRAIL_MS, washed } from "./map-draw.js";
 import { planeOf } from "./plane.js";
 import { store } from "./store.js";
+import { toast } from "./toast.js";
 
 const STEP = 0.02;
 
 const canvas = document.getElementById("map");
+const colours = document.getElementById("colours");
+const scale = document.getElementById("legend");
 const hint = document.getElementById("map-hint");
 let plane = null;
 let field = null;
+let found = null; // what was measured, for this plane
 let trail = [];
 let dragged = null;
 let hovered = null;
@@ -36,7 +41,7 @@ function base() {
 function draw(context, width, height) {
   if (!store.now || !plane) return;
   const look = theme();
-  field ??= washed(plane, look);
+  field ??= found && colours.value ? coloured(found[colours.value], look) : washed(plane, look);
   const now = performance.now();
   trail = trail.filter((p) => now - p.at < TRAIL_MS);
   drawMap(context, width, height, { plane, base: base(), dragged, hovered, trail }, field, look);
@@ -71,6 +76,35 @@ function patchAt(x, y, within) {
   }
   return best;
 }
+
+/** Colour the map by what was chosen; measure it first, if nobody has. */
+async function paint() {
+  scale.hidden = true;
+  const name = colours.value;
+  if (name && !found) {
+    const measured = plane;
+    const told = await measure(measured).catch((error) => toast(`The map was not measured: ${error.message}`));
+    if (!told || measured !== plane) return;
+    found = told;
+    if (!store.hello.axes.length) {
+      plane.names = plane.names.map((axis, i) => [axis, meaning(found, i)].filter(Boolean).join(", "));
+    }
+  }
+  field = null;
+  if (colours.value && found) {
+    const { from, to, gradient } = legend(colours.value, found[colours.value]);
+    const bar = document.createElement("i");
+    bar.style.background = gradient;
+    scale.replaceChildren(from, bar, to);
+    scale.hidden = false;
+  }
+  soon();
+}
+
+colours.addEventListener("change", () => {
+  paint();
+  colours.blur();
+});
 
 let pressed = null;
 canvas.addEventListener("pointerdown", (event) => {
@@ -110,8 +144,10 @@ canvas.addEventListener("keydown", (event) => {
 });
 
 store.when(["patches"], () => {
-  plane = planeOf(store.patches, store.hello.reach);
+  const next = planeOf(store.patches, store.hello.reach, store.hello.axes);
+  if (JSON.stringify(next.spans) !== JSON.stringify(plane?.spans)) [plane, found] = [next, null];
   field = null;
+  if (colours.value && !found) paint();
   soon();
 });
 store.when(["part"], () => {

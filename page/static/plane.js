@@ -1,9 +1,10 @@
 // Which plane of the timbre space the map shows: two coordinates as they are, or the two directions
 // in which the patches differ most (principal axes), for spaces of more.
 
-export function planeOf(patches, reach) {
+/** names: what the bank calls its coordinates, if it does. */
+export function planeOf(patches, reach, names) {
   const size = reach.length;
-  if (size <= 2) return coordinates(reach);
+  if (size <= 2) return coordinates(reach, names);
   const points = patches.map((p) => p.embedding);
   const middle = reach.map((_, i) => points.reduce((sum, p) => sum + p[i], 0) / points.length);
   const centred = points.map((p) => p.map((x, i) => x - middle[i]));
@@ -26,10 +27,10 @@ export function planeOf(patches, reach) {
   };
 }
 
-function coordinates(reach) {
+function coordinates(reach, [first = "timbre 0", second = "timbre 1"]) {
   const one = reach.length === 1;
   return {
-    names: one ? ["timbre 0", ""] : ["timbre 0", "timbre 1"],
+    names: one ? [first, ""] : [first, second],
     spans: one ? [reach[0], [-1, 1]] : reach,
     flat: (e) => (one ? [e[0], 0] : e.slice(0, 2)),
     lifted: (at) => (one ? [at[0]] : at),

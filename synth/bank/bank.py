@@ -11,13 +11,13 @@ from __future__ import annotations
 import datetime
 import logging
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -39,6 +39,8 @@ from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
 Network = TypeVar("Network", bound=nn.Module)
+MOST_WEIGHT = 1_000
+"""A network that was trained has none beyond 40; sums of much greater ones overflow."""
 MOST_WEIGHTS = 2**30
 """Bytes of a file of weights: the largest bank so far has 15 MB."""
 
@@ -71,6 +73,8 @@ class Bank:
     _factory: Mapping[str, Patch] = field(default_factory=dict)
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _span: tuple[tuple[float, float], ...] = ()
+    _ordered: tuple[Mapping[str, Patch], list[str]] = field(default_factory=lambda: ({}, []))
+    """The patches that were put in order last, and their names."""
 
     @property
     def analysis(self) -> Analysis:
@@ -79,8 +83,13 @@ class Bank:
     @property
     def names(self) -> list[str]:
         """All patches: those that a program selects in its order, then the rest by name."""
-        order = {n: (p.program is None, p.program or 0, n) for n, p in self.patches.items()}
-        return sorted(order, key=order.__getitem__)
+        patches, names = self._ordered
+        if patches is not self.patches:
+            patches = self.patches
+            order = {n: (p.program is None, p.program or 0, n) for n, p in patches.items()}
+            names = sorted(order, key=order.__getitem__)
+            self._ordered = patches, names
+        return list(names)
 
     @property
     def own_names(self) -> Collection[str]:
@@ -274,7 +283,7 @@ class Bank:
 
     def mel2mel(self) -> Mel2Mel:
         """The network, for playing. Raises ValueError when the weights do not fit."""
-        network = _filled(Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
+        network = _filled(lambda: Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
         return with_knobs(network, self.more) if self.more else network
 
     def wavenet(self) -> WaveNet:
@@ -285,15 +294,16 @@ class Bank:
             raise ValueError(
                 f"{self.path}: this bank has no wavenet; use --vocoder spectral{advice}"
             )
-        return _filled(WaveNet(self.wavenet_config), self.path / "wavenet.safetensors")
+        config = self.wavenet_config
+        return _filled(lambda: WaveNet(config), self.path / "wavenet.safetensors")
 
 
 def load_bank(path: str | Path, own: Path | None = None) -> Bank:
     """Read and check a bank's folder; its networks are read later, when they are needed.
 
     own: the folder of the user's patches of this bank, which need not exist; with None, patches are
-    saved in the bank's. Raises ValueError, in one line that names the file and the field; files in
-    own that cannot be read are skipped and logged.
+    saved in the bank's. Raises ValueError, in one line that names the file and the field; patches
+    that cannot be read are skipped and logged.
     """
     folder = Path(path)
     where = folder / "bank.yaml"
@@ -301,14 +311,19 @@ def load_bank(path: str | Path, own: Path | None = None) -> Bank:
         raise ValueError(f"{folder}: no bank here (there is no bank.yaml)")
     file = read_bank_file(where)
     mel2mel, knobs = file.mel2mel_config, file.knobs or {}
-    patches = {}
+    patches, problems = {}, []
     for patch in sorted(folder.glob("*.yaml")):
         if patch != where and not patch.name.startswith("."):
-            patches[patch.stem] = load_patch(patch, mel2mel.embedding, knobs)
+            try:
+                patches[patch.stem] = load_patch(patch, mel2mel.embedding, knobs)
+            except ValueError as error:
+                problems.append(str(error))
     if not patches:
-        raise ValueError(f"{folder}: no patch here (there is no .yaml beside bank.yaml)")
+        reason = problems[0] if problems else "there is no .yaml beside bank.yaml"
+        raise ValueError(f"{folder}: no patch here ({reason})")
     own_patches = OwnPatches(own, mel2mel.embedding, knobs) if own else None
-    for problem in own_patches.problems if own_patches else ():
+    problems += own_patches.problems if own_patches else []
+    for problem in problems:
         _log.warning("%s; this patch is left out", problem)
     bank = Bank(
         folder,
@@ -333,25 +348,49 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
         check_file(path, MOST_WEIGHTS)
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: not a safetensors file ({reason})") from None
+        raise _unreadable(path, error) from None
 
 
-def _filled(network: Network, path: Path) -> Network:
-    """A network with a file's weights, for playing. ValueError where they do not fit."""
-    weights = _weights(path)
-    wanted = network.state_dict()
-    for name in sorted(wanted.keys() | weights.keys()):
-        if name not in weights:
+def _shapes(path: Path) -> dict[str, list[int]]:
+    """The shapes of a file's tensors, from its header. ValueError where it cannot be read."""
+    try:
+        check_file(path, MOST_WEIGHTS)
+        with safe_open(path, "pt") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path}: not a safetensors file ({str(error).splitlines()[0]})")
+
+
+def _filled(make: Callable[[], Network], path: Path) -> Network:
+    """A network with a file's weights, for playing. ValueError where they do not fit.
+
+    make: makes it. Sizes are compared before anything of these sizes is made or read.
+    """
+    shapes = _shapes(path)
+    with torch.device("meta"):
+        wanted = {name: list(weight.shape) for name, weight in make().state_dict().items()}
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if name not in shapes:
             raise ValueError(f"{path}: tensor {name} is missing, but bank.yaml's sizes need it")
         if name not in wanted:
             raise ValueError(f"{path}: unknown tensor {name}; bank.yaml's sizes have no such one")
-        if wanted[name].shape != weights[name].shape:
+        if wanted[name] != shapes[name]:
             raise ValueError(
-                f"{path}: tensor {name} is {list(weights[name].shape)}, "
-                f"but bank.yaml says {list(wanted[name].shape)}"
+                f"{path}: tensor {name} is {shapes[name]}, but bank.yaml says {wanted[name]}"
             )
-        if not torch.isfinite(weights[name]).all():
+    weights = _weights(path)
+    for name, weight in weights.items():
+        if not torch.isfinite(weight).all():
             raise ValueError(f"{path}: tensor {name} has values that are not finite")
+        if weight.abs().max() > MOST_WEIGHT:
+            raise ValueError(
+                f"{path}: tensor {name}: expected values from -{MOST_WEIGHT} to {MOST_WEIGHT}, "
+                f"got {weight.abs().max():g}"
+            )
+    network = make()
     network.load_state_dict(weights)
     return network.eval().requires_grad_(False)

@@ -150,6 +150,17 @@ def test_the_morph_and_the_next_patch_are_learnt(tabs: Tabs, server: PagedServer
         server.send("/midi/forget", controller)
 
 
+def test_the_map_is_coloured_by_what_is_measured(tabs: Tabs, server: PagedServer) -> None:
+    tab = tabs.open(server.url)
+    expect(tab.locator("#legend")).to_be_hidden()
+    tab.locator("#colours").select_option("brightness")
+    expect(tab.locator("#legend")).to_have_text(re.compile("Hz.*Hz"))
+    tab.locator("#colours").select_option("loudness")
+    expect(tab.locator("#legend")).to_have_text(re.compile("dB.*dB"))
+    tab.locator("#colours").select_option("")
+    expect(tab.locator("#legend")).to_be_hidden()
+
+
 def test_mute_and_solo_of_a_strip(tabs: Tabs, server: PagedServer) -> None:
     tab, other = tabs.open(server.url), tabs.open(server.url)
     for page in (tab, other):

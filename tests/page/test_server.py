@@ -28,6 +28,7 @@ from daw_bridge.inbox import Inbox
 from page.address import HttpAddress, listen
 from page.app import MOST_PAGES, Application
 from page.columns import Columns
+from page.measured import MOST_POINTS, Gauge
 from page.messages import MessageLog
 from page.server import PageServer
 from page.state import About
@@ -49,7 +50,10 @@ class Instrument:
         about = About("toy", analysis.rate, analysis.frame_rate, analysis.mels, 0, {}, False, "1")
         session = Session(self.desk, self.inbox, lambda: {"load": 0.5}, "1")
         columns = Columns(self.tap, analysis, 0.7)
-        self.application = Application(about, session, self.clock, self.tap, columns, self.log)
+        gauge = Gauge(loaded.mel2mel(), loaded.more)
+        self.application = Application(
+            about, session, self.clock, self.tap, columns, self.log, gauge
+        )
         self.server = PageServer(self.application, listen(HttpAddress(host, 0, fixed=True)))
         self.port = self.server.bound.port
         self.hop = analysis.hop
@@ -256,6 +260,33 @@ def test_a_song_stops_when_asked_or_at_a_panic(instrument: Instrument) -> None:
 def test_what_is_no_song_is_refused(instrument: Instrument, content: bytes, reason: str) -> None:
     status, said = instrument.send("POST", "/song?name=x.mid", content)
     assert status == 400 and said["error"].startswith(reason)
+
+
+def test_points_of_the_timbre_space_are_measured(instrument: Instrument) -> None:
+    points = [[x / 4, -x / 4] for x in range(20)]
+    status, told = instrument.send("POST", "/measure", json.dumps(points).encode())
+    assert status == 200
+    assert len(told["brightness"]) == len(told["loudness"]) == 20
+    assert all(20 < hertz < instrument.clock.rate / 2 for hertz in told["brightness"])
+    # One by one they are the same as together.
+    again = instrument.send("POST", "/measure", json.dumps(points[-1:]).encode())[1]
+    assert again["loudness"] == pytest.approx(told["loudness"][-1:], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("points", "reason"),
+    [
+        ("[", "Expecting value"),
+        ("[[0, 0], [0]]", "points: expected lists of 2 numbers"),
+        ("[[0, NaN]]", "points: expected numbers that are finite"),
+        ('[[0, "1"]]', "points: expected numbers that are finite"),
+        ("{}", f"points: expected a list of 1 to {MOST_POINTS}"),
+        ("[" * 60_000, "maximum recursion"),
+    ],
+)
+def test_what_are_no_points_is_refused(instrument: Instrument, points: str, reason: str) -> None:
+    status, told = instrument.send("POST", "/measure", points.encode())
+    assert status == 400 and told["error"].startswith(reason)
 
 
 def test_another_site_cannot_play_a_song(instrument: Instrument) -> None:

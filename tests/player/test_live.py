@@ -52,6 +52,19 @@ def test_a_terminal_that_is_closed_ends_it_well_and_the_take_is_whole(tmp_path: 
     assert soundfile.info(take).duration > 0.1
 
 
+def test_a_recording_that_fails_is_told_in_the_status(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    take = tmp_path / "take.wav"
+    with Server("--record", str(take)) as server:
+        assert server.status()["fault"] == ""
+        # As if the disk were full.
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+        server.play_on(1.0)
+        assert server.status()["fault"].startswith(f"recording {take}: stopped: ")
+        code, _ = server.stop()
+    assert code == 2
+
+
 def test_it_says_what_it_found_and_stops_on_ctrl_c() -> None:
     with Server() as server:
         told = "\n".join(server.lines)
@@ -138,7 +151,8 @@ def test_bad_packets_are_answered_or_counted_and_it_plays_on() -> None:
 def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:
     broken, torn = tmp_path / "broken", tmp_path / "torn"
     shutil.copytree(DEFAULT_BANK, broken)
-    (broken / "trumpet.yaml").write_text("embedding: [0.1, 0.2]\nloudness: 3\n")
+    for patch in set(broken.glob("*.yaml")) - {broken / "bank.yaml"}:
+        patch.write_text("embedding: [0.1, 0.2]\nloudness: 3\n")
     shutil.copytree(DEFAULT_BANK, torn)
     with (torn / "mel2mel.safetensors").open("r+b") as file:
         file.truncate(1000)

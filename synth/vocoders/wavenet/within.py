@@ -7,6 +7,9 @@ guide's: phases stay the WaveNet's, and so does the level wherever it is the low
 `LOW_HZ`, where a window holds few periods and noise comes out strongest (the pre-emphasis undone),
 the bins are the guide's.
 
+A network that draws sharply may also lose its guide and fall silent, above all in clean, steady
+tones. A window in which most of the guide's power is missing is the guide's as a whole.
+
 The synthesis window is the second half of the analysis window, with a ramp at its beginning, so
 that the sound runs only two hops behind: the spectral vocoder's own way.
 
@@ -29,6 +32,8 @@ from synth.vocoders.transform import inverse_fft, roots_of, split_size, turned
 WINDOW_HOPS = 6
 """Longer windows part close partials better and sound later; found by trial."""
 LOW_HZ = 200
+LOST = 0.25
+"""Share of the guide's power below which what was drawn has lost it."""
 
 
 @dataclass(slots=True)
@@ -125,6 +130,7 @@ def _play(heard, tail, plan, out):
     both, spare = np.empty(window, np.complex128), np.empty(window, np.complex128)
     packed, room = np.empty(played // 2, np.complex128), np.empty(played // 2, np.complex128)
     kept = np.zeros(played // 2 + 1, np.complex128)
+    led = np.empty(window // 2 + 1, np.complex128)
     for row in range(out.shape[0]):
         for n in range(out.shape[1] // played_hop):
             # Two real signals are one complex one, whose spectrum has both in it.
@@ -132,9 +138,10 @@ def _play(heard, tail, plan, out):
                 at = n * hop + i
                 both[i] = complex(heard[row, 0, at] * hann[i], -heard[row, 1, at] * hann[i])
             sums = turned(both, spare, radices, roots)
+            wanted = got = 0.0
             for m in range(window // 2 + 1):
                 one, other = np.conj(sums[m]), sums[(window - m) % window]
-                guide = 0.5 * (one + other)
+                guide = led[m] = 0.5 * (one + other)
                 if m < low:
                     kept[m] = guide
                     continue
@@ -142,6 +149,10 @@ def _play(heard, tail, plan, out):
                 drawn = complex(side.imag, -side.real)
                 most, size = abs(guide), abs(drawn)
                 kept[m] = drawn * (min(most, size) / max(size, 1e-12))
+                wanted += most * most
+                got += min(most, size) ** 2
+            if got < LOST * wanted:
+                kept[: window // 2 + 1] = led
             if played > window:
                 # What stood for both a frequency and its mirror becomes two bins.
                 kept[window // 2] = 0.5 * kept[window // 2].real

@@ -7,6 +7,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -15,9 +16,11 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.udp_client import SimpleUDPClient
 
+from common.patch import Patch
 from daw_bridge.clock import AudioClock
 from daw_bridge.desk.desk import Desk
-from daw_bridge.events import NoteOff, NoteOn, Pedal
+from daw_bridge.events import AllSoundOff, NoteOff, NoteOn, Pedal
+from daw_bridge.osc.replies import BUNDLE_BYTES
 from daw_bridge.osc.server import OscServer
 
 RATE = 16_000
@@ -48,10 +51,10 @@ def server(book, inbox, clock, status):
 class Client:
     """A sender that hears the replies: python-osc writes, this socket sends."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.settimeout(WAIT_S)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect((host, port))
 
     def send(self, address: str, *args) -> None:
         self.socket.send(message(address, *args).dgram)
@@ -178,14 +181,86 @@ def test_a_failing_status_is_told_and_survived(client, status):
     assert client.ask("/status")[0] == "/status.reply"
 
 
-def test_a_list_too_long_for_a_datagram_is_told(book, client):
+def test_a_list_too_long_for_a_datagram_comes_in_several(book, client):
     for k in range(5000):
-        book.save(
-            f"a-rather-long-name-{k}", embedding=(0, 0), knobs={}, gain_db=0, pan=0, overwrite=False
-        )
-    address, (about, text) = client.ask("/patch/list")
-    assert (address, about) == ("/error", "/patch/list")
-    assert "could not be sent" in text
+        book.add(Patch(f"a-rather-long-name-{k}", (0.0, 0.0), {}))
+    client.send("/patch/list")
+    client.send("/sync", 1)
+    names = []
+    while (reply := client.reply()) != ("/synced", [1]):
+        assert reply[0] == "/patch/list.reply"
+        names += reply[1]
+    assert names == book.names and len(names) == 5003
+
+
+def test_notes_and_panic_do_not_wait_for_a_disk(book, client, inbox, monkeypatch):
+    disk, save = threading.Event(), book.save
+
+    def slow_save(*args, **values):
+        assert disk.wait(WAIT_S)
+        return save(*args, **values)
+
+    monkeypatch.setattr(book, "save", slow_save)
+    client.send("/patch/save", 1, "mine")
+    client.send("/part/1/knob/breath", 0.75)  # not saved: it comes after
+    client.send("/patch/save", 1, "yours")
+    client.send("/part/1/patch", "mine")
+    client.send("/part/77/patch", "mine")
+    client.send("/part/1/note", 60, 100)
+    client.send("/panic")
+    other = Client(client.socket.getpeername()[1])
+    other.sync()  # another sender is not kept waiting
+    other.socket.close()
+    assert [type(e) for e in inbox.take_until(END)] == [AllSoundOff] * 16
+    client.send("/sync", 2)
+    disk.set()
+    answers = [client.reply() for _ in range(4)]
+    assert answers[:2] == [("/patch/save.reply", [1, "mine"]), ("/patch/save.reply", [1, "yours"])]
+    assert answers[2][1][0] == "/part/77/patch" and answers[3] == ("/synced", [2])
+    assert (book.patch("mine").knobs["breath"], book.patch("yours").knobs["breath"]) == (0.5, 0.75)
+
+
+def own_address() -> str:
+    """An address of this machine that is no loopback one; skips where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            pytest.skip("this machine has no network")
+        return probe.getsockname()[0]
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_other_machines_change_files_only_if_they_may(book, inbox, clock, trusted):
+    host = own_address()
+    desk = Desk(book, inbox.post, clock.now)
+    peers = (host,) if trusted else ()
+    with OscServer(desk, inbox, clock, dict, "0", host, port=0, peers=peers) as server:
+        client = Client(server.port, host)
+        address, values = client.ask("/patch/save", 1, "mine")
+        assert client.ask("/part/1/pan") == ("/part/1/pan", [0.0])
+        client.socket.close()
+    assert (address == "/patch/save.reply") == trusted == ("mine" in book.names)
+    assert trusted or "--osc-peers" in values[1]
+
+
+def test_a_bundle_from_elsewhere_is_answered_within_bounds(book, inbox, clock, status):
+    host, desk = own_address(), Desk(book, inbox.post, clock.now)
+    with OscServer(desk, inbox, clock, lambda: status, "0", host, port=0) as server:
+        client = Client(server.port, host)
+        builder = OscBundleBuilder(IMMEDIATELY)
+        for _ in range(1000):
+            builder.add_content(message("/status"))
+        client.socket.send(builder.build().dgram)
+        client.send("/version")
+        size = 0
+        while True:
+            packet = client.socket.recv(65_535)
+            if packet.startswith(b"/version"):
+                break
+            size += len(packet)
+        client.socket.close()
+        assert 0 < size <= BUNDLE_BYTES and server.withheld > 800
 
 
 def test_a_future_bundle_waits_in_the_inbox_not_in_the_listener(client, inbox, clock):

@@ -35,7 +35,7 @@ def level_db(sound: Tensor) -> float:
 
 
 def test_what_lies_within_stays_as_it_is():
-    drawn = 0.5 * tone(440) + 0.2 * tone(1234)
+    drawn = 0.8 * tone(440) + 0.5 * tone(1234)
     sound = kept(tone(440) + tone(1234), drawn)
     assert level_db(sound - drawn) < level_db(drawn) - 60
 
@@ -54,6 +54,18 @@ def test_phases_are_the_wavenets_and_the_lowest_bins_the_guides():
     low = LOW_HZ / 2
     sound = kept(tone(low), 5 * torch.roll(tone(low), 60))
     assert level_db(sound - tone(low)) < level_db(tone(low)) - 40
+
+
+def test_where_the_network_falls_silent_the_guide_is_heard():
+    guide = tone(1000) + 0.3 * tone(2000)
+    drawn = guide.clone()
+    drawn[:, 20 * HOP :] = 0
+    sound = kept(guide, drawn)
+    torch.testing.assert_close(sound[:, 26 * HOP :], guide[:, 26 * HOP :], rtol=0, atol=1e-6)
+    # On the way there a hop may be softer, by 7 dB here, and none is louder.
+    power = sound.square().view(HOPS, HOP).mean(1)[5:-5] / guide.square().mean()
+    assert power.min() > 0.15 and power.max() < 1.3
+    assert level_db(kept(guide, 0.1 * guide) - guide) < level_db(guide) - 60
 
 
 def test_blocks_and_neighbours_change_nothing():
