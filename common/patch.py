@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}(?<! )")
-"""What a patch may be called: it becomes a file's name on any system, and never a path."""
+"""What is a word in a file and an address, such as a knob."""
+LONGEST_NAME, LONGEST_NAME_BYTES = 64, 200
+"""Of a patch's name: it becomes a file's on any system, and never a path. Files may have 255 bytes,
+and something is put around the name."""
 RESERVED = re.compile(r"bank|con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 """The bank's own file, and the names that Windows keeps for devices."""
 COORDINATE = 100.0
@@ -36,9 +40,25 @@ class Patch:
 
 def check_name(name: object) -> None:
     """Raises ValueError for what may not be a patch's name."""
-    if not isinstance(name, str) or not NAME.fullmatch(name) or RESERVED.fullmatch(name):
+    if not isinstance(name, str) or not _is_good(name) or RESERVED.fullmatch(name):
         raise ValueError(
-            f"patch name {name!r}: must be 1 to 64 letters, digits, spaces, - or _, not start "
-            "or end with a space, start with a letter or digit, and not be bank or a device of "
-            "Windows (con, prn, aux, nul, com0 to com9, lpt0 to lpt9)"
+            f"patch name {name!r}: must be 1 to {LONGEST_NAME} letters, digits, spaces, - or _, "
+            "not start or end with a space, start with a letter or digit, and not be bank or a "
+            "device of Windows (con, prn, aux, nul, com0 to com9, lpt0 to lpt9)"
         )
+
+
+def _is_good(name: str) -> bool:
+    """Whether a name has only letters and digits of any script, their marks, spaces, - and _.
+
+    One name must not be written in two ways: so it has to be in the composed form (NFC).
+    """
+    kinds = [unicodedata.category(character)[0] for character in name]
+    return (
+        0 < len(name) <= LONGEST_NAME
+        and len(name.encode("utf-8", "replace")) <= LONGEST_NAME_BYTES
+        and unicodedata.normalize("NFC", name) == name
+        and kinds[0] in "LN"
+        and all(kind in "LMN" or c in " _-" for kind, c in zip(kinds, name, strict=True))
+        and not name.endswith(" ")
+    )

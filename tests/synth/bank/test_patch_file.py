@@ -107,7 +107,20 @@ def test_a_file_that_cannot_be_read(tmp_path):
         load_patch(tmp_path / "latin.yaml", 2, KNOBS)
 
 
-GOOD_NAMES = ["a", "0", "Grand Piano 2", "x" * 64, "my_patch-3", "bank2", "console", "com", "com10"]
+GOOD_NAMES = [
+    "a",
+    "0",
+    "Grand Piano 2",
+    "x" * 64,
+    "my_patch-3",
+    "bank2",
+    "console",
+    "com",
+    "com10pïano",
+    "ピアノ",
+    "पियानो",
+    "Клавир 2",
+]
 BAD_NAMES = [
     "",
     " ",
@@ -125,7 +138,11 @@ BAD_NAMES = [
     "a.yaml",
     "a\n",
     "a\0",
-    "pïano",
+    "pi\u0308ano",
+    "piano\u200b",
+    "piano🎹",
+    "ピアノ" * 22,
+    "\ud800",
     "x" * 65,
     "bank",
     "Bank",
