@@ -36,6 +36,7 @@ def main(
     one line; 130 when it was interrupted before it played or while it rendered. around: puts a
     sink of the caller's around the one asked for, to watch it; live only.
     """
+    _open_streams()
     logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(_make_printable)
@@ -56,6 +57,21 @@ def main(
     except KeyboardInterrupt:
         print("melstream: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _open_streams() -> None:
+    """Give a program that was started without standard streams ones that lead nowhere.
+
+    Otherwise the next file or socket would take their numbers, and get what libraries print.
+    """
+    for number, mode in ((0, "r"), (1, "w"), (2, "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        name = ("stdin", "stdout", "stderr")[number]
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _make_printable(record: logging.LogRecord) -> bool:

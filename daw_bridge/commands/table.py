@@ -275,6 +275,7 @@ PATCHES = Group(
             arguments=(_patch("patch"), Argument("new name", Kind.TEXT)),
             act=actions.duplicate,
             reply="/patch/duplicate.reply",
+            files=True,
         ),
         Command(
             "/patch/export",
@@ -291,6 +292,7 @@ PATCHES = Group(
             arguments=(Argument("name", Kind.TEXT), Argument("content", Kind.TEXT)),
             act=actions.import_patch,
             reply="/patch/import.reply",
+            files=True,
         ),
         Command(
             "/patch/describe",
@@ -299,6 +301,7 @@ PATCHES = Group(
             arguments=(OWN_PATCH, AUTHOR, TAGS),
             act=actions.describe,
             reply="/patch/describe.reply",
+            files=True,
         ),
         Command(
             "/patch/favourite",
@@ -307,6 +310,7 @@ PATCHES = Group(
             arguments=(_patch("patch"), _whole("favourite", 0, 1)),
             act=actions.favourite,
             reply="/patch/favourite.reply",
+            files=True,
         ),
         Command(
             "/patch/undo",
@@ -350,6 +354,7 @@ SNAPSHOTS = Group(
             ),
             act=actions.keep_desk,
             reply="/desk/save.reply",
+            files=True,
         ),
         Command(
             "/desk/recall",
@@ -366,6 +371,7 @@ SNAPSHOTS = Group(
             arguments=(SNAPSHOT,),
             act=actions.delete_desk,
             reply="/desk/delete.reply",
+            files=True,
         ),
     ),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -20,8 +22,20 @@ HORIZON_S = 60.0
 REMEMBERED = 4_096
 """How many timetags are kept with their times."""
 
+IMPLAUSIBLE_S = (-1.0, 5.0)
+"""Timetags that all lie before or after this, from now, come from a clock that differs."""
+
+STEADY_S = 1.0
+"""By so much they differ from each other at most, then."""
+
+NOTICED = 16
+"""Moments in a row that are looked at for that."""
+
 MOST_PATTERNS, MOST_MATCHES = 64, 1_024
 """In one packet: address patterns, and the addresses that they may reach in all."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Addresses:
@@ -33,6 +47,9 @@ class Addresses:
         self._reached = lru_cache(MOST_PATTERNS)(self._reach)
         self._clock = clock
         self._timing = threading.Lock()
+        self._leads: deque[float] = deque(maxlen=NOTICED)
+        """How far ahead the last timetags were, in seconds."""
+        self._clocks_differ = False
         self._times: dict[int, int] = {}
         """Timetag -> samples, the latest last. A DAW may send many packets for one moment: they
         must stay in order, but the clock's answer moves by some samples from one to the next."""
@@ -97,6 +114,22 @@ class Addresses:
         commands = (command.for_bank(list(desk.book.knobs), desk.reach) for command in COMMANDS)
         return tuple(islice(matches(pattern, commands), MOST_MATCHES + 1))
 
+    def _notice(self, ahead: float) -> None:
+        """Say it once when timetags begin to be implausible: the notes would only be late."""
+        self._leads.append(ahead)
+        low, high = IMPLAUSIBLE_S
+        least, most = min(self._leads), max(self._leads)
+        # A score that is sent in advance reaches ever further ahead; a wrong clock does not.
+        steady = len(self._leads) == NOTICED and most - least < STEADY_S
+        differ = steady and (least > high or most < low)
+        if differ and not self._clocks_differ:
+            _log.warning(
+                "OSC: the last %d timetags were %.1f to %.1f s ahead: does the sender's clock "
+                "differ from this machine's?",
+                *(NOTICED, least, most),
+            )
+        self._clocks_differ = differ
+
     def _time(self, timetag: int | None, arrival: int, timed: bool) -> int:
         """When a message acts, in samples."""
         if timetag is None or not timed:
@@ -106,6 +139,7 @@ class Addresses:
                 ahead = seconds_until(timetag)
                 if ahead > HORIZON_S:
                     raise ValueError(f"timetag: {ahead:.1f} s ahead; at most {HORIZON_S:g} s")
+                self._notice(ahead)
                 if len(self._times) == REMEMBERED:
                     del self._times[next(iter(self._times))]
                 self._times[timetag] = self._clock.samples_at_ntp(timetag)

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import mido
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.rigs.live import ROOT
 from player.flags import DEFAULT_BANK
 from tests.server import Server, run
 from trainer.bank.check import in_tune
@@ -146,6 +148,11 @@ def test_bad_packets_are_answered_or_counted_and_it_plays_on() -> None:
         code, said = server.stop()
     assert code == 0
     assert "malformed packets 5" in said and "refused messages 6" in said
+
+
+def test_without_standard_streams_it_lists_devices_all_the_same() -> None:
+    command = f"exec {sys.executable} run_server.py --list-devices <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_bad_flags_and_banks_are_told_in_one_line(tmp_path: Path) -> None:

@@ -113,3 +113,19 @@ def test_a_timetag_too_far_ahead_is_refused(say, inbox):
     with pytest.raises(ValueError, match=r"timetag: \d+\.\d s ahead; at most 60 s"):
         say("/part/1/pan", 1, timetag=timetag(100.0))
     assert inbox.take_until(END) == []
+
+
+@pytest.mark.parametrize("wrong", [30.0, -30.0])
+def test_a_clock_that_differs_is_told_once(say, caplog, wrong):
+    for k in range(40):
+        say("/part/1/note", 60, 100, timetag=timetag(wrong + k / 100))
+    (line,) = caplog.messages
+    assert "does the sender's clock differ from this machine's?" in line
+    say("/part/1/note", 60, 100, timetag=timetag(0.1))
+    assert len(caplog.messages) == 1
+
+
+def test_plausible_timetags_are_passed_over_in_silence(say, caplog):
+    for k in range(40):
+        say("/part/1/note", 60, 100, timetag=timetag(0.2 + k))
+    assert not caplog.messages
