@@ -37,9 +37,7 @@ def _begin(network: WaveNet, data: GuidedData, starts: Tensor, seed: int) -> Cal
     packed, config = sampler.pack(network.weights()), network.config
     cut = data.cut(starts)
     with torch.no_grad():
-        mel = cut.mel
-        for upsampling in network.upsamplings:
-            mel = upsampling(mel, mel[:, :1])
+        mel = network.upsampled(cut.mel)
         embedded = network.guide.weight.detach().clone()
 
     def draw() -> Tensor:

@@ -200,12 +200,17 @@ class WaveNet(nn.Module):
         int64: classes, config.guide of them before the first sample and after the last; None for
         a network without a guide.
         """
-        for upsampling in self.upsamplings:
-            mel = upsampling(mel, mel[:, :1])
+        mel = self.upsampled(mel)
         if self.guide is None:
             return mel
         assert guide is not None, "a network with a guide was given none"
         return torch.cat([mel, self.hear(guide).to(mel.dtype)], -1)
+
+    def upsampled(self, mel: Tensor) -> Tensor:
+        """The mel's share of the conditioning: (batch, frames * hop, mels)."""
+        for upsampling in self.upsamplings:
+            mel = upsampling(mel, mel[:, :1])
+        return mel
 
     def hear(self, guide: Tensor) -> Tensor:
         """The guide's share of the conditioning, see `hear`."""

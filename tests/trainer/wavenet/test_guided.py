@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import nn
 
@@ -144,6 +145,16 @@ def test_training_learns_and_resumes_exactly(guides, tmp_path):
     log = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
     assert {"take_db", "guide_db", "led", "own_share"} <= log[-1].keys()
     assert isinstance(log[-1]["validation"], float)
+
+
+def test_a_take_can_be_heard_beside_its_guide(guides, tmp_path):
+    sizes = WaveNetSizes(layers=3, cycle=3, residual=8, skip=8)
+    settings = WaveNetSettings(sizes=sizes, guides=guides, clip_every_minutes=1.0)
+    train_guided(plan_of(tmp_path, 1), settings)
+    (path,) = (tmp_path / "sketches").glob("*.wav")
+    sound, rate = soundfile.read(path)
+    assert rate == 16_000 and len(sound) == 3 * 6 * 128
+    assert np.abs(sound[: 6 * 128]).max() > 0.01
 
 
 def test_weights_may_go_on_with_another_sharpness(guides, tmp_path):
