@@ -11,17 +11,11 @@ from __future__ import annotations
 import datetime
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
-from torch import nn
-
-from common.files import check_file
 from common.names import VocoderName
 from common.patch import Patch, check_name
 from synth.bank.bank_file import read_bank_file
@@ -33,16 +27,11 @@ from synth.bank.patch_file import (
     patch_text,
     save_patch,
 )
+from synth.bank.weights_file import filled, read_weights
 from synth.mel import Analysis
 from synth.mel2mel.knobs import with_knobs
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
-
-Network = TypeVar("Network", bound=nn.Module)
-MOST_WEIGHT = 1_000
-"""A network that was trained has none beyond 40; sums of much greater ones overflow."""
-MOST_WEIGHTS = 2**30
-"""Bytes of a file of weights: the largest bank so far has 15 MB."""
 
 _log = logging.getLogger(__name__)
 
@@ -272,7 +261,7 @@ class Bank:
         network was trained on. ValueError when its weights do not fit."""
         if not self._span:
             path, config = self.path / "mel2mel.safetensors", self.mel2mel_config
-            points = _weights(path).get("instruments.weight")
+            points = read_weights(path).get("instruments.weight")
             if points is None or points.shape != (config.instruments, config.embedding):
                 raise ValueError(
                     f"{path}: tensor instruments.weight does not fit bank.yaml's sizes"
@@ -283,7 +272,7 @@ class Bank:
 
     def mel2mel(self) -> Mel2Mel:
         """The network, for playing. Raises ValueError when the weights do not fit."""
-        network = _filled(lambda: Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
+        network = filled(lambda: Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
         return with_knobs(network, self.more) if self.more else network
 
     def wavenet(self) -> WaveNet:
@@ -295,7 +284,7 @@ class Bank:
                 f"{self.path}: this bank has no wavenet; use --vocoder spectral{advice}"
             )
         config = self.wavenet_config
-        return _filled(lambda: WaveNet(config), self.path / "wavenet.safetensors")
+        return filled(lambda: WaveNet(config), self.path / "wavenet.safetensors")
 
 
 def load_bank(path: str | Path, own: Path | None = None) -> Bank:
@@ -340,57 +329,3 @@ def load_bank(path: str | Path, own: Path | None = None) -> Bank:
     )
     bank._gather()
     return bank
-
-
-def _weights(path: Path) -> dict[str, torch.Tensor]:
-    """A file's tensors. ValueError where it cannot be read."""
-    try:
-        check_file(path, MOST_WEIGHTS)
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _shapes(path: Path) -> dict[str, list[int]]:
-    """The shapes of a file's tensors, from its header. ValueError where it cannot be read."""
-    try:
-        check_file(path, MOST_WEIGHTS)
-        with safe_open(path, "pt") as file:
-            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path}: not a safetensors file ({str(error).splitlines()[0]})")
-
-
-def _filled(make: Callable[[], Network], path: Path) -> Network:
-    """A network with a file's weights, for playing. ValueError where they do not fit.
-
-    make: makes it. Sizes are compared before anything of these sizes is made or read.
-    """
-    shapes = _shapes(path)
-    with torch.device("meta"):
-        wanted = {name: list(weight.shape) for name, weight in make().state_dict().items()}
-    for name in sorted(wanted.keys() | shapes.keys()):
-        if name not in shapes:
-            raise ValueError(f"{path}: tensor {name} is missing, but bank.yaml's sizes need it")
-        if name not in wanted:
-            raise ValueError(f"{path}: unknown tensor {name}; bank.yaml's sizes have no such one")
-        if wanted[name] != shapes[name]:
-            raise ValueError(
-                f"{path}: tensor {name} is {shapes[name]}, but bank.yaml says {wanted[name]}"
-            )
-    weights = _weights(path)
-    for name, weight in weights.items():
-        if not torch.isfinite(weight).all():
-            raise ValueError(f"{path}: tensor {name} has values that are not finite")
-        if weight.abs().max() > MOST_WEIGHT:
-            raise ValueError(
-                f"{path}: tensor {name}: expected values from -{MOST_WEIGHT} to {MOST_WEIGHT}, "
-                f"got {weight.abs().max():g}"
-            )
-    network = make()
-    network.load_state_dict(weights)
-    return network.eval().requires_grad_(False)

@@ -35,7 +35,7 @@ class BiLSTM(nn.Module):
         shapes = {"w_in": (4 * size, inputs), "w_state": (4 * size, size), "bias": (4 * size,)}
         for direction in ("forward", "backward"):
             for name, shape in shapes.items():
-                start = torch.empty(shape).uniform_(-bound, bound)
+                start = nn.init.uniform_(torch.empty(shape), -bound, bound)
                 self.register_parameter(f"{direction}_{name}", nn.Parameter(start))
         self.register_buffer("no_bias", torch.zeros(4 * size), persistent=False)
 

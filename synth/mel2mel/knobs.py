@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
+from synth.first_values import NoFirstValues
 from synth.mel import band_centres
 from synth.mel2mel.curves import air, body, shift, tilt
 from synth.mel2mel.network import KNOBS, Mel2Mel
@@ -33,7 +34,8 @@ CURVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def with_knobs(net: Mel2Mel, count: int) -> Mel2Mel:
     """The same network, for playing, with the first so many of `KNOBS` behind its embedding."""
     size = net.config.embedding
-    wider = Mel2Mel(replace(net.config, embedding=size + count, knobs=count))
+    with NoFirstValues():
+        wider = Mel2Mel(replace(net.config, embedding=size + count, knobs=count))
     state, wanted = net.state_dict(), wider.state_dict()
     for name, tensor in state.items():
         more = wanted[name].shape[-1] - tensor.shape[-1]

@@ -335,10 +335,12 @@ def _combs(analysis: Analysis) -> Tensor:
     bins = np.arange(analysis.bins) * analysis.rate / analysis.window
     # Half the main lobe of a Hann window spans two bins.
     reach = 2 * analysis.rate / analysis.window
+    pitch = 440 * 2 ** ((np.arange(KEYS)[:, None] + LOWEST_KEY - 69) / 12)
+    nearest, last = np.rint(bins / pitch), analysis.rate // (2 * pitch)
     combs = np.full((KEYS, analysis.bins), 1e-4)
-    for key in range(KEYS):
-        pitch = 440 * 2 ** ((key + LOWEST_KEY - 69) / 12)
-        for number in range(1, int(analysis.rate / 2 / pitch) + 1):
-            away = np.abs(bins - number * pitch) / reach
-            combs[key] += 0.2 / number * np.cos(np.pi / 2 * np.minimum(away, 1)) ** 2
+    aside = int(reach / pitch.min()) + 1
+    for number in (nearest + offset for offset in range(-aside, aside + 1)):
+        away = np.minimum(np.abs(bins - number * pitch) / reach, 1)
+        there = (number >= 1) & (number <= last)
+        combs += there * 0.2 / np.maximum(number, 1) * np.cos(np.pi / 2 * away) ** 2
     return fold(torch.from_numpy(combs), analysis).log().float()
