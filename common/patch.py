@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from common.window import HIGHEST_KEY, LOWEST_KEY
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}(?<! )")
 """What is a word in a file and an address, such as a knob."""
 LONGEST_NAME, LONGEST_NAME_BYTES = 64, 200
@@ -19,13 +21,15 @@ COORDINATE = 100.0
 GAIN_DB = (-120.0, 24.0)
 PROGRAMS = (0, 127)
 """General MIDI programs."""
+ALL_KEYS = (LOWEST_KEY, HIGHEST_KEY)
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
     """embedding: as long as the bank's; knobs: name -> 0..1; gain_db -120..24; pan -1..1;
     program: the General MIDI program that selects it, if one does; author, tags: "" and () where
-    they are not known; date: when it was saved, as 2026-11-26, or ""."""
+    they are not known; date: when it was saved, as 2026-11-26, or ""; keys: the lowest and the
+    highest that sound, for not every instrument has all."""
 
     name: str
     embedding: tuple[float, ...]
@@ -36,6 +40,7 @@ class Patch:
     author: str = ""
     tags: tuple[str, ...] = ()
     date: str = ""
+    keys: tuple[int, int] = ALL_KEYS
 
 
 def check_name(name: object) -> None:

@@ -139,6 +139,7 @@ def _patch(patch: Patch, own: bool, favourite: bool) -> Json:
         "gain": patch.gain_db,
         "pan": patch.pan,
         "program": patch.program,
+        "keys": list(patch.keys),
     }
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from common.checks import whole
-from common.window import HIGHEST_KEY, LOWEST_KEY
 from daw_bridge.commands.argument import Value
 from daw_bridge.desk.controllers import Controllers
 from daw_bridge.desk.desk import Desk
@@ -44,7 +43,7 @@ def note(session: Session, time: int, part: int, key: int, velocity: float) -> N
     if not round(velocity):
         release(session, time, part, key)
         return
-    key = whole("key", key, LOWEST_KEY, HIGHEST_KEY)
+    key = whole("key", key, *session.desk.keys(part))
     session.inbox.post(NoteOn(time, part, key, round(velocity)))
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from common.checks import brief
+from common.patch import ALL_KEYS
 from common.window import PARTS
 from daw_bridge.desk.learn import MidiMap, knobs_of
 from daw_bridge.desk.patch_book import PatchBook
@@ -110,6 +111,16 @@ class Desk:
     def effective(self, part: int) -> Embedding:
         """The embedding that the part plays: its base, moved by its knobs, within reach."""
         return self._played(self.settings(part))
+
+    def keys(self, part: int) -> tuple[int, int]:
+        """The lowest and the highest key that sound on a part: those of its patch, or after a morph
+        of the nearer one."""
+        s = self._settings[part]
+        name = s.towards if (s.morph or 0) > 0.5 else s.patch
+        try:
+            return self.book.patch(name).keys
+        except ValueError:  # it has been deleted since
+            return ALL_KEYS
 
     def fresh(self, name: str) -> Settings:
         """Settings as they are right after a patch is chosen. ValueError if there is no such."""
@@ -254,6 +265,7 @@ class Desk:
                 knobs=s.knobs,
                 gain_db=s.gain_db,
                 pan=s.pan,
+                keys=self.keys(part),
                 overwrite=overwrite,
             )
         fresh = self.fresh(saved.name)

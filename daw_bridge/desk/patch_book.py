@@ -70,6 +70,7 @@ class PatchBook(Protocol):
         gain_db: float,
         pan: float,
         overwrite: bool,
+        keys: tuple[int, int],
     ) -> Patch:
         """Save a patch. ValueError for a bad name, or a taken one unless overwrite is true."""
         ...

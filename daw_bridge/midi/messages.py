@@ -40,10 +40,11 @@ MISSED = {
 class MidiTranslator:
     """Turns messages into posts and turned knobs.
 
-    post: where notes and pedals go; the desk posts the rest. say: gets a line for each kind of
-    message that is not supported, once. ignored: channel messages without
-    effect; malformed: bytes that are no whole MIDI message; outside: notes of keys outside 21..108,
-    which do not sound. The counters only grow.
+    post: where notes and pedals go; the desk posts the rest. say: gets a line, once, for each kind
+    of message that is not supported, and for each patch that lacks a key that was struck. ignored:
+    channel messages without effect; malformed: bytes that are no whole MIDI message; outside: notes
+    of keys that do not sound, outside 21..108 or outside those of the patch. The counters only
+    grow.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class MidiTranslator:
     def hear(self, message: Message, time: int) -> None:
         """Act on one message; time: samples. MIDI channel 0..15 is part 1..16. Never raises."""
         match message.type:
-            case "note_on" if message.velocity and not LOWEST_KEY <= message.note <= HIGHEST_KEY:
+            case "note_on" if message.velocity and self._lacks(message.channel + 1, message.note):
                 self.outside += 1
             case "note_on" if message.velocity:
                 self._play(NoteOn(time, message.channel + 1, message.note, message.velocity))
@@ -101,6 +102,16 @@ class MidiTranslator:
                 elif what := missed(message.data):
                     self._miss(what)
 
+    def _lacks(self, part: int, key: int) -> bool:
+        """Whether a key does not sound on a part."""
+        low, high = self._desk.keys(part)
+        if low <= key <= high:
+            return False
+        if LOWEST_KEY <= key <= HIGHEST_KEY:
+            patch = self._desk.settings(part).patch
+            self._tell(f"{patch} has keys {low} to {high} only, others do not sound")
+        return True
+
     def _play(self, note: NoteOn | NoteOff) -> None:
         """Post a note; a part that plays one key at a time may say more or less."""
         if note.part not in self._controllers.mono:
@@ -125,7 +136,11 @@ class MidiTranslator:
     def _miss(self, what: str, value: int = 1) -> None:
         """Count a message without effect, and tell it once; at 0 it would do nothing anywhere."""
         self.ignored += 1
-        if value and what not in self._said:
+        if value:
+            self._tell(f"{what} has no effect here")
+
+    def _tell(self, what: str) -> None:
+        if what not in self._said:
             self._said.add(what)
             with suppress(OSError, ValueError):  # the terminal may be closed
-                self._say(f"MIDI: {what} has no effect here")
+                self._say(f"MIDI: {what}")

@@ -48,9 +48,16 @@ function build([low, high]) {
   requestAnimationFrame(showOctave);
 }
 
+/** Whether a key sounds with the patch that is played: not every instrument has all. */
+function sounds(key) {
+  const { patch, towards, morph } = store.now ?? {};
+  const [low, high] = store.patch((morph ?? 0) > 0.5 ? towards : patch)?.keys ?? [0, 127];
+  return low <= key && key <= high;
+}
+
 /** Strike a key for a holder: whatever will release it. */
 function strike(key, velocity, holder) {
-  if (!tiles.has(key)) return;
+  if (!tiles.has(key) || !sounds(key)) return;
   wake();
   release(holder);
   holders.set(holder, { part: store.part, key });
@@ -231,6 +238,9 @@ export function keyName(key) {
 store.addEventListener("hello", () => {
   lit.clear();
   build(store.hello.keys);
+});
+store.when(["part", "patches"], () => {
+  for (const [key, tile] of tiles) tile.classList.toggle("mute", !sounds(key));
 });
 link.on("held", (notes) => {
   for (const note of notes) if (store.parts[note[0]]) light(...note);

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common.names import VocoderName
-from common.patch import Patch, check_name
+from common.patch import ALL_KEYS, Patch, check_name
 from synth.bank.bank_file import read_bank_file
 from synth.bank.own_patches import OwnPatches
 from synth.bank.patch_file import (
@@ -113,6 +113,7 @@ class Bank:
         gain_db: float,
         pan: float,
         overwrite: bool,
+        keys: tuple[int, int] = ALL_KEYS,
     ) -> Patch:
         """Save a patch, to the disk first, and return it as it would be read again.
 
@@ -132,6 +133,7 @@ class Bank:
                 known.author if known else "",
                 known.tags if known else (),
                 datetime.date.today().isoformat(),
+                keys,
             )
             patch = as_saved(patch, self.embedding_size, self.knobs)
             self._check_new(name)

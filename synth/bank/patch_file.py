@@ -8,6 +8,7 @@ program: 0        # General MIDI program that selects it; may be left out, as ma
 author: A. Name
 tags: [warm, pad]
 date: 2026-11-26
+keys: [21, 96]    # the lowest and the highest that sound
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from pydantic import ConfigDict, Strict, with_config
 from common.checks import brief
 from common.documents import fit, parsed_yaml, read_document
 from common.files import write_whole
-from common.patch import COORDINATE, GAIN_DB, PROGRAMS, Patch, check_name
+from common.patch import ALL_KEYS, COORDINATE, GAIN_DB, PROGRAMS, Patch, check_name
 
 Coordinate = Annotated[float, Strict(), Interval(ge=-COORDINATE, le=COORDINATE)]
 MOST_TAGS = 16
+Key = Annotated[int, Strict(), Interval(ge=ALL_KEYS[0], le=ALL_KEYS[1])]
 Text = Annotated[str, Strict(), Len(max_length=80)]
 Tag = Annotated[str, Strict(), Len(min_length=1, max_length=32)]
 Turn = Annotated[float, Strict(), Interval(ge=0, le=1)]
@@ -47,6 +49,7 @@ class PatchFile:
     author: Text = ""
     tags: Annotated[tuple[Tag, ...], Len(max_length=MOST_TAGS)] = ()
     date: datetime.date | None = None
+    keys: tuple[Key, Key] = ALL_KEYS
 
 
 def load_patch(path: Path, embedding_size: int, knobs: Collection[str]) -> Patch:
@@ -108,6 +111,11 @@ def _fitted(
         if knob not in knobs:
             allowed = ", ".join(knobs) or "none"
             raise ValueError(f"{where}: knobs: unknown key {brief(knob)}; allowed are {allowed}")
+    low, high = file.keys
+    if low > high:
+        raise ValueError(
+            f"{where}: keys: expected the lowest before the highest, got {low}, {high}"
+        )
     date = file.date.isoformat() if file.date else ""
     return Patch(
         name,
@@ -119,6 +127,7 @@ def _fitted(
         file.author,
         file.tags,
         date,
+        file.keys,
     )
 
 
@@ -133,5 +142,6 @@ def _content(patch: Patch) -> dict[str, Any]:
         "author": patch.author or None,
         "tags": list(patch.tags) or None,
         "date": datetime.date.fromisoformat(patch.date) if patch.date else None,
+        "keys": list(patch.keys) if patch.keys != ALL_KEYS else None,
     }
     return {k: v for k, v in content.items() if v is not None}

@@ -110,6 +110,9 @@ def make_bank(plan: BankPlan) -> Path:
     draw_map(out / "map.png", list(programs), points.numpy())
     for name, point in zip(programs, points.tolist(), strict=True):
         patch = Patch(name, tuple(point), dict.fromkeys(knobs, 0.5), program=programs[name])
+        if manifest.keys:
+            low, high = manifest.keys[name]
+            patch = replace(patch, keys=(low, high))
         save_patch(out, patch, overwrite=True)
     # Last, because it is what makes a folder a bank.
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)

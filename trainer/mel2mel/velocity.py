@@ -10,32 +10,24 @@ Nothing is trained, so it can be done to a trained network.
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from common.loudness import k_gains
-from common.window import KEYS, LOWEST_KEY
-from daw_bridge.events import NoteOff, NoteOn
-from synth.mel import FLOOR, Analysis, band_centres, band_widths, fold
+from synth.mel import FLOOR, Analysis, band_centres, band_widths
 from synth.mel2mel.network import Mel2Mel
-from trainer.data.dataset import analysis_of, framed_magnitudes
-from trainer.data.fluidsynth import FluidSynth
+from trainer.data.dataset import analysis_of
 from trainer.data.manifest import Manifest
-from trainer.data.plan import RENDER_RATE
-from trainer.data.programs import KEYS as ALL_KEYS
 from trainer.mel2mel.settle import instruments_and_mixtures, shares_in_functions
+from trainer.mel2mel.struck import predicted, rendered
 
 VELOCITIES = (20, 40, 60, 80, 100, 120, 127)
 SAME = 80
 STRUCK = (40, 52, 64, 76)
 """MIDI keys, those of them that a program sounds."""
-LEAD_FRAMES, HELD_FRAMES, FRAMES = 25, 100, 125
-"""Silence before a note, how long it is held, and all that is listened to: one second."""
 STEPS = 2
 """Corrections one after the other: what the network adds to its templates heeds velocities, too."""
 MOST = 1.0
@@ -48,28 +40,9 @@ def rendered_curves(soundfont: Path, manifest: Manifest) -> Tensor:
 
     Raises ValueError when the SoundFont is not the data set's.
     """
-    rate = manifest.rate
-    synth = FluidSynth(soundfont, manifest.rendered_at or max(rate, RENDER_RATE))
-    sha256 = hashlib.sha256(soundfont.read_bytes()).hexdigest()
-    if manifest.soundfont_sha256 != sha256:
-        raise ValueError(
-            f"--soundfont {soundfont}: expected the one that the data set was rendered with "
-            f"({manifest.soundfont}, sha256 {manifest.soundfont_sha256}), got sha256 {sha256}"
-        )
-    analysis, curves = analysis_of(manifest), []
-    hop, half, seconds = analysis.hop, analysis.window // 2, FRAMES / analysis.frame_rate
-    for patch, program in manifest.programs.items():
-        gain = 10 ** ((manifest.gains_db or {}).get(patch, 0.0) / 20)
-        levels = []
-        for key in _struck(manifest, patch):
-            for velocity in VELOCITIES:
-                onset, release = LEAD_FRAMES * hop, (LEAD_FRAMES + HELD_FRAMES) * hop
-                notes = [NoteOn(onset, 1, key, velocity), NoteOff(release, 1, key)]
-                audio = torch.from_numpy(gain * synth.render(notes, program, rate, seconds)).float()
-                linear = framed_magnitudes(pad(audio, (half, half))[None], analysis)
-                levels.append(_level(fold(linear, analysis), analysis))
-        curves.append(torch.cat(levels).view(-1, len(VELOCITIES)).mean(0))
-    return torch.stack(curves)
+    analysis = analysis_of(manifest)
+    notes = rendered(soundfont, manifest, STRUCK, VELOCITIES)
+    return torch.stack([_levels(powers, analysis) for powers in notes])
 
 
 @torch.no_grad()
@@ -104,33 +77,14 @@ def with_velocities(
     return corrected, moved.tolist()
 
 
-@torch.no_grad()
 def predicted_curves(network: Mel2Mel, manifest: Manifest) -> Tensor:
     """Levels as `rendered_curves` has them, as a network predicts them while playing live."""
-    curves = []
-    for point, patch in zip(network.instruments.weight, manifest.programs, strict=True):
-        keys = _struck(manifest, patch)
-        roll = torch.zeros(len(keys) * len(VELOCITIES), FRAMES, 2 * KEYS)
-        for row, note in enumerate(roll):
-            key, velocity = divmod(row, len(VELOCITIES))
-            key, loud = keys[key] - LOWEST_KEY, VELOCITIES[velocity] / 127
-            note[LEAD_FRAMES : LEAD_FRAMES + HELD_FRAMES, key] = loud
-            note[LEAD_FRAMES, KEYS + key] = loud
-        spectra = network(roll, point.expand(len(roll), 1, -1), 0)
-        level = _level(spectra.fine.exp(), network.config.analysis)
-        curves.append(level.view(-1, len(VELOCITIES)).mean(0))
-    return torch.stack(curves)
+    notes = predicted(network, manifest, STRUCK, VELOCITIES)
+    return torch.stack([_levels(powers, network.config.analysis) for powers in notes])
 
 
-def _struck(manifest: Manifest, patch: str) -> list[int]:
-    """The keys that a patch is measured by."""
-    low, high = (manifest.keys or {}).get(patch, ALL_KEYS)
-    return [key for key in STRUCK if low <= key <= high] or [(low + high) // 2]
-
-
-def _level(linear: Tensor, analysis: Analysis) -> Tensor:
-    """Level (rows,), dB, of magnitudes (rows, frames, bands), as the ear weighs them."""
+def _levels(powers: Tensor, analysis: Analysis) -> Tensor:
+    """Levels (velocities,), dB, as the ear weighs them, of powers (keys, velocities, bands)."""
     gains = torch.from_numpy(k_gains(band_centres(analysis, "fine"), analysis.rate))
     weights = gains.square().float() * band_widths(analysis)
-    power = (linear.square() @ weights).mean(1)
-    return 10 * power.clamp(min=FLOOR**2).log10()
+    return (10 * (powers @ weights).clamp(min=FLOOR**2).log10()).mean(0)

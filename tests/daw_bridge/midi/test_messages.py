@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import mido
 import pytest
@@ -144,6 +145,23 @@ def test_notes_of_keys_that_a_piano_does_not_have_are_counted(translator, posted
         translator.hear(mido.Message("note_off", note=key), 41)
     assert [e.key for e in posted if isinstance(e, NoteOn)] == [21, 108]
     assert (translator.outside, translator.ignored) == (3, 0)
+
+
+def test_notes_of_keys_that_a_patch_does_not_have_are_counted_and_told_once(desk, posted, book):
+    told: list[str] = []
+    translator = MidiTranslator(desk, posted.append, told.append)
+    book.add(replace(book.patch(book.names[0]), name="organ", keys=(36, 96)))
+    desk.patch(1, "organ")
+    posted.clear()
+    for key in (35, 36, 96, 97, 120):
+        translator.hear(mido.Message("note_on", note=key, velocity=9), 40)
+    assert [e.key for e in posted] == [36, 96] and translator.outside == 3
+    assert told == ["MIDI: organ has keys 36 to 96 only, others do not sound"]
+    desk.morph(1, "organ", book.names[0], 0.6)
+    translator.hear(mido.Message("note_on", note=97, velocity=9), 41)
+    assert posted[-1] == NoteOn(41, 1, 97, 9)
+    desk.patch(1, "organ")
+    assert desk.book.patch(desk.save(1, "mine").patch).keys == (36, 96)
 
 
 @pytest.mark.parametrize("data", ["", "e0", "e0 00", "f2", "c0", "90 3c", "90 80 00", "3c", "f4"])

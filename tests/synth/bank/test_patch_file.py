@@ -13,7 +13,9 @@ from common.patch import GAIN_DB, Patch, check_name
 from synth.bank.patch_file import as_saved, load_patch, save_patch
 
 KNOBS = ("brightness", "breath")
-PATCH = Patch("warm", (0.25, -1.5), {"brightness": 0.75}, gain_db=-3.5, pan=0.25, program=7)
+PATCH = Patch(
+    "warm", (0.25, -1.5), {"brightness": 0.75}, gain_db=-3.5, pan=0.25, program=7, keys=(40, 96)
+)
 
 
 def write(folder: Path, text: str, name: str = "warm") -> Path:
@@ -62,6 +64,12 @@ def test_a_file_that_a_musician_wrote(tmp_path):
         ("embedding: [0, 0]\nknobs: {bite: 1}", "knobs: unknown key 'bite'; allowed are bright"),
         ("embedding: [0, 0]\nknobs: {breath: 2}", "knobs: breath: expected at most 1, got 2"),
         ("embedding: [0, 0]\ngain_db: 25", "gain_db: expected at most 24, got 25"),
+        ("embedding: [0, 0]\nkeys: [20, 90]", "keys: 0: expected at least 21, got 20"),
+        (
+            "embedding: [0, 0]\nkeys: [90, 30]",
+            "keys: expected the lowest before",
+        ),
+        ("embedding: [0, 0]\nkeys: [30]", "keys: 1"),
         ("embedding: [0, 0]\npan: left", "pan: expected a number, got 'left'"),
         ("embedding: [0, 0]\nprogram: 128", "program: expected at most 127, got 128"),
         ("embedding: [0, 0]\nprogram: 1.0", "program: expected a whole number, got 1.0"),
