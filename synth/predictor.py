@@ -46,12 +46,12 @@ class Predictor(Protocol[State]):
         """The state of `batch` parts that have played nothing."""
 
     def step(
-        self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: State
+        self, rows: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: State
     ) -> Prediction:
         """The frames `lookahead` before start .. start + n.
 
-        parts: the part of each row; roll (rows, n, 176); embedding (rows, n, size). The
-        state is moved on in place.
+        rows: which voice each is, as `Window.row`; roll (rows, n, 176); embedding (rows, n,
+        size). The state is moved on in place.
         """
 
 
@@ -67,7 +67,7 @@ class Streaming:
         return self._mel2mel.initial_state(batch)
 
     def step(
-        self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: Mel2MelState
+        self, rows: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: Mel2MelState
     ) -> Prediction:
         return _of_head(self._mel2mel.step(roll, embedding, state), self._head)
 
@@ -80,28 +80,28 @@ class NoState:
 class Foreseen:
     """Mel2Mel's forward over the whole piece, as the backward LSTM was meant to read it.
 
-    windows: of every part, from frame 0 to the end.
+    windows: of every voice, from frame 0 to the end.
     """
 
     lookahead = 0
 
     def __init__(self, mel2mel: Mel2Mel, head: Head, windows: Iterable[Window]) -> None:
         self.moves = _moves(mel2mel, head)
-        self._whole = {w.part: _whole(mel2mel, head, w) for w in windows}
+        self._whole = {w.row: _whole(mel2mel, head, w) for w in windows}
 
     def initial_state(self, batch: int) -> NoState:
         return NoState()
 
     def step(
-        self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: NoState
+        self, rows: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: NoState
     ) -> Prediction:
         span = slice(start, start + roll.shape[1])
-        return _joined([self._whole[part] for part in parts], lambda xs: torch.stack(xs)[:, span])
+        return _joined([self._whole[row] for row in rows], lambda xs: torch.stack(xs)[:, span])
 
 
 @torch.inference_mode()
 def _whole(mel2mel: Mel2Mel, head: Head, window: Window) -> Prediction:
-    """All frames of a part, without rows; each cut begins anew from silence."""
+    """All frames of a voice, without rows; each cut begins anew from silence."""
     cuts = np.flatnonzero(window.cut)
     rolls, embeddings = (np.split(x, cuts) for x in (window.roll, window.embedding))
     spans = zip(rolls, embeddings, strict=True)
