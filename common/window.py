@@ -30,7 +30,9 @@ class Window:
 
     part 1..16; voice 0..1; roll (frames, 176) float32, velocity / 127 in 0..1; embedding (frames,
     size) float32; gain (frames, 2) float32, linear, left and right; bend (frames,) float32,
-    semitones; cut (frames,) bool, true where all sound ends.
+    semitones; cut (frames,) bool, true where all sound ends. late (frames, 88) float32: how
+    many frames after the start of its frame the onset of a key came, 0..1, and 0 where there is no
+    onset; None where all came with it.
     """
 
     part: int
@@ -40,6 +42,13 @@ class Window:
     bend: np.ndarray
     cut: np.ndarray
     voice: int = 0
+    late: np.ndarray | None = None
+
+    @property
+    def lateness(self) -> np.ndarray:
+        """`late`, or as many zeros: (frames, 88) float32."""
+        # Cut off of the roll, so that numpy, which only the roll's maker needs, stays unimported.
+        return self.roll[:, :KEYS] * 0 if self.late is None else self.late
 
     @property
     def row(self) -> int:
@@ -57,6 +66,7 @@ class Window:
             self.bend[at],
             self.cut[at],
             self.voice,
+            None if self.late is None else self.late[at],
         )
 
 

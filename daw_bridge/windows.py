@@ -177,8 +177,8 @@ class _Voice:
             self._set(event)
             cut[frame] |= isinstance(event, AllSoundOff)
         embedding[done:], gain[done:], bend[done:] = self._embedding, self._gain, self._bend
-        roll = self._roll.frames(events, start, count)
-        window = Window(self._part, roll, embedding, gain, bend, cut, self._voice)
+        roll, late = self._roll.play(events, start, count)
+        window = Window(self._part, roll, embedding, gain, bend, cut, self._voice, late)
         self._still = None if events or roll.any() or not self._roll.silent else window
         return window
 

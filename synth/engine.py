@@ -141,7 +141,8 @@ class Engine(Generic[PredictorState, VocoderState]):
         frame = self.frame + start
         roll = torch.from_numpy(np.stack([w.roll for w in windows]))
         embedding = torch.from_numpy(np.stack([w.embedding for w in windows]))
-        told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state)
+        late = torch.from_numpy(np.stack([w.lateness for w in windows]))
+        told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state, late)
         spectra = told.spectra
         pitches = self._pitches(windows)
         for spectrum, bend in zip(spectra.numpy(), pitches.bend.numpy(), strict=True):

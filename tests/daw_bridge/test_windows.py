@@ -44,7 +44,8 @@ def play(events: list[Event], frames: int, block: int | None = None) -> dict[int
 def joined(pieces: list[Window]) -> Window:
     names = ("roll", "embedding", "gain", "bend", "cut")
     arrays = [np.concatenate([getattr(p, name) for p in pieces]) for name in names]
-    return Window(pieces[0].part, *arrays, pieces[0].voice)
+    late = np.concatenate([p.lateness for p in pieces])
+    return Window(pieces[0].part, *arrays, pieces[0].voice, late)
 
 
 def test_a_part_appears_with_its_first_note_and_stays():
@@ -78,6 +79,12 @@ def test_shapes_and_starting_values():
     assert np.array_equal(window.gain, np.tile(MIDDLE, (5, 1)))
     assert window.gain.dtype == window.embedding.dtype == np.float32
     assert window.cut.tolist() == [False] * 5
+
+
+def test_onsets_are_told_to_the_sample():
+    window = play([NoteOn(37, 1, 60, 127), NoteOn(at(2.5), 1, 64, 127)], 5, block=2)[1]
+    found = {(t, k + LOWEST_KEY): window.late[t, k] for t, k in np.argwhere(window.late)}
+    assert found == {(0, 60): np.float32(37 / HOP), (2, 64): 0.5}
 
 
 def test_what_is_set_before_the_first_note_holds_for_it():

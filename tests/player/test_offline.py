@@ -74,6 +74,27 @@ def test_blocks_do_not_change_the_samples(name: str, frames: int) -> None:
     np.testing.assert_array_equal(heard[0], heard[2])
 
 
+@pytest.mark.parametrize(
+    "patch, key, lookahead", [("acoustic-guitar", 60, 4), ("vibraphone", 72, "full")]
+)
+def test_a_note_sounds_where_it_is_within_its_frame(
+    patch: str, key: int, lookahead: int | Literal["full"]
+) -> None:
+    """When it has come to 70 % of its level, at eight places in a frame: within 1 ms."""
+    instrument, late_ms = spectral(load_bank(DEFAULT_BANK)), []
+    for place in range(8):
+        at_s = (20 + place / 8) * HOP / RATE
+        score = [TimedMessage(at_s, mido.Message("note_on", note=key, velocity=90))]
+        blocks = bounce(instrument, score, {1: patch}, 35, lookahead)
+        sound = np.concatenate(list(blocks))[:, 0]
+        window = np.hanning(RATE // 50)
+        level = np.sqrt(np.convolve(sound**2, window / window.sum(), "same"))
+        start = round(at_s * RATE)
+        peak = level[start : start + RATE // 12].max()
+        late_ms.append(1000 * (int((level > 0.7 * peak).argmax()) - start) / RATE)
+    assert np.abs(np.array(late_ms) - np.median(late_ms)).max() < 1
+
+
 @pytest.mark.parametrize("lookahead", [4, "full"])
 def test_a_held_note_sounds_the_same_over_a_change_of_program(
     lookahead: int | Literal["full"],
