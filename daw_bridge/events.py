@@ -61,19 +61,23 @@ class AllSoundOff:
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
-    """The part's new point in the bank's embedding space. serial: see `SETTINGS`."""
+    """The part's new point in the bank's embedding space.
+
+    serial and chosen: see `SETTINGS`.
+    """
 
     time: int
     part: int
     embedding: tuple[float, ...]
     serial: int = field(default=0, compare=False)
+    chosen: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """How loud and where. gain_db: decibels over the patch as trained; pan: -1 left to 1 right.
 
-    serial: see `SETTINGS`.
+    serial and chosen: see `SETTINGS`.
     """
 
     time: int
@@ -81,6 +85,7 @@ class Level:
     gain_db: float
     pan: float
     serial: int = field(default=0, compare=False)
+    chosen: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,9 @@ SETTINGS = Timbre | Level | Bend
 Each carries the whole setting as it stood when it was sent, and a serial number that grows. A
 setting that falls due after another of its kind with a higher serial number is out of date: the
 other was sent later, for an earlier time, and includes it.
+
+Timbres and levels also say which patch they belong to: chosen counts how often the part has been
+given one. Notes that sound keep the patch they were struck with.
 """
 
 Event = NoteOn | NoteOff | Pedal | AllNotesOff | AllSoundOff | Timbre | Level | Bend

@@ -2,7 +2,9 @@
 
 Channels 0-87 hold velocity / 127 of keys 21-108 while they sound (also while only a pedal holds
 them), channels 88-175 the same value on the frame of the onset only. Training and playing share
-this definition. An event acts on the whole frame that its time falls into.
+this definition. An event acts on the whole frame that its time falls into; of onsets it is also
+known where within it they fell. Playing heeds it; training does not: what a network learns from
+has them anywhere in their frames, on the whole in the middle.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class PianoRoll:
         """Release every key and pedal."""
         self._sounding = np.zeros(KEYS, np.float32)
         self._onset = np.zeros(KEYS, np.float32)
+        self._late = np.zeros(KEYS, np.float32)
         self._down = np.zeros(KEYS, bool)
         self._captured = np.zeros(KEYS, bool)
         self._pedals: set[int] = set()
@@ -53,36 +56,47 @@ class PianoRoll:
         return not self._sounding.any()
 
     def frames(self, events: Iterable[Event], start: int, count: int) -> np.ndarray:
-        """Columns of frames start .. start + count: (count, 176), float32 in 0..1.
+        """The columns alone, as `play` makes them."""
+        return self.play(events, start, count)[0]
+
+    def play(
+        self, events: Iterable[Event], start: int, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Columns of frames start .. start + count: (count, 176), float32 in 0..1; and how late
+        each onset came in its frame: (count, 88), float32, as in `Window`.
 
         events: those of this part, in time order, none after the last frame. An event from
         before `start` acts on the first frame.
         """
         roll = np.empty((count, ROLL_CHANNELS), np.float32)
+        late = np.zeros((count, KEYS), np.float32)
         done = 0
         for event in events:
             frame = max(event.time // self.hop - start, done)
-            self._write(roll[done:frame])
+            self._write(roll[done:frame], late[done:frame])
             done = frame
-            self._apply(event)
-        self._write(roll[done:])
-        return roll
+            self._apply(event, max(event.time / self.hop - start - frame, 0.0))
+        self._write(roll[done:], late[done:])
+        return roll, late
 
-    def _write(self, roll: np.ndarray) -> None:
+    def _write(self, roll: np.ndarray, late: np.ndarray) -> None:
         """Fill roll with the keys as they are now; onsets show on its first frame only."""
         if not len(roll):
             return
-        roll[0, :KEYS], roll[0, KEYS:] = self._sounding, self._onset
-        self._onset[:] = 0
+        roll[0, :KEYS], roll[0, KEYS:], late[0] = self._sounding, self._onset, self._late
+        self._onset[:], self._late[:] = 0, 0
         if self._release_due:
             self._release()
         roll[1:, :KEYS], roll[1:, KEYS:] = self._sounding, 0
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: Event, late: float) -> None:
+        """Let an event act. late: how many frames after the start of its own it came, 0..1."""
         match event:
             case NoteOn(key=key, velocity=velocity) if 0 <= key - LOWEST_KEY < KEYS:
                 level = velocity / 127 * (SOFT_PEDAL if SOFT in self._pedals else 1)
                 at = key - LOWEST_KEY
+                if not self._onset[at]:
+                    self._late[at] = late
                 self._onset[at] = max(level, self._onset[at])
                 self._sounding[at] = self._onset[at]
                 self._down[at] = True

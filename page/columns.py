@@ -131,16 +131,18 @@ class Columns:
     def _notes(self, instant: Instant) -> list[Note]:
         """Keys struck and released in a block, by the rolls."""
         notes = []
-        now = {}
+        now: dict[int, dict[int, int]] = {}
         for window in instant.windows:
             # A block is one frame; of more, the last one shows what is held.
             sounding, struck = window.roll[-1, :KEYS], window.roll[:, KEYS:].max(axis=0)
             keys = np.flatnonzero(sounding)
             held = self.held.get(window.part, {})
-            if len(keys):
-                velocities = np.rint(sounding[keys] * 127).astype(int).tolist()
-                now[window.part] = dict(zip((keys + LOWEST_KEY).tolist(), velocities, strict=True))
-            for key, velocity in now.get(window.part, {}).items():
+            velocities = np.rint(sounding[keys] * 127).astype(int).tolist()
+            sounds = dict(zip((keys + LOWEST_KEY).tolist(), velocities, strict=True))
+            if sounds:
+                # The other voice of the part may hold keys, too.
+                now.setdefault(window.part, {}).update(sounds)
+            for key, velocity in sounds.items():
                 if key not in held or struck[key - LOWEST_KEY]:
                     notes.append((window.part, key, max(velocity, 1)))
         for part, held in self.held.items():

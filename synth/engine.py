@@ -1,11 +1,11 @@
 """The engine: windows of all parts in, a stereo block out; the same live and offline.
 
-Each frame is decided by itself: which parts sound, which begin anew, how loud they are. Runs
-of frames with the same parts go through the networks as one batch of rows, frame by frame
-where it matters, so how a stream is cut into blocks cannot change a sample. A part falls
-asleep when no key holds it and it cannot be heard any more (ring_out.py), and then costs nothing.
-A cut (all sound off) is not part of the music: it ends what sounds when it comes, which the score
-had asked for `delay` frames before.
+Each voice of each part is a row. Each frame is decided by itself: which rows sound, which begin
+anew, how loud they are. Runs of frames with the same rows go through the networks as one batch,
+frame by frame where it matters, so how a stream is cut into blocks cannot change a sample. A row
+falls asleep when no key holds it and it cannot be heard any more (ring_out.py), and then costs
+nothing. A cut (all sound off) is not part of the music: it ends what sounds when it comes, which
+the score had asked for `delay` frames before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 
-from common.window import KEYS, Window
+from common.window import KEYS, Window, part_of
 from synth.bend import PitchBend
 from synth.draws import Draws
 from synth.limiter import Limiter
@@ -34,8 +34,8 @@ VocoderState = TypeVar("VocoderState", bound=RowState)
 
 
 @dataclass(slots=True)
-class _PartMoment:
-    """A part between blocks. ring_out: None while it is asleep; bends (n,) semitones and held
+class _RowMoment:
+    """A row between blocks. ring_out: None while it is asleep; bends (n,) semitones and held
     (n, 88) bool: of the frames that have no spectrum yet, oldest first, None before the first."""
 
     ring_out: RingOut | None = None
@@ -46,12 +46,12 @@ class _PartMoment:
 class Engine(Generic[PredictorState, VocoderState]):
     """Renders blocks; only the thread that renders may touch it.
 
-    ring_out: frames after its last key that a part may still sound at most. seed: of the uniform
+    ring_out: frames after its last key that a row may still sound at most. seed: of the uniform
     draws, which depend on seed, part and frame alone; ValueError unless in 0..2^64 - 1.
     centres: Hz of the bands of the predictor's spectra, by which they can be bent. limiter: what
     the mix goes through, one of its own if None is given.
     `delay` is how many frames the sound runs behind the score, `lookahead` the predictor's
-    share; `frame` is the next one to be rendered; `awake` how many parts the last block cost.
+    share; `frame` is the next one to be rendered; `awake` how many rows the last block cost.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         self._mixer = Mixer(self.hop, self.delay, self.limiter)
         # One more: the last frame of the ring-out is still to be heard.
         self._longest = ring_out + self.delay + 1
-        self._parts: dict[int, _PartMoment] = {}
+        self._moments: dict[int, _RowMoment] = {}
         self._rows: list[int] = []
         self._spectra_state = predictor.initial_state(0)
         self._moved_state = self._movement.initial_state(0)
@@ -90,14 +90,14 @@ class Engine(Generic[PredictorState, VocoderState]):
     def render(self, windows: Sequence[Window], frames: int) -> np.ndarray:
         """The next block: (frames * hop, 2), float32, as the limiter leaves it.
 
-        windows: one for each part that may sound, all `frames` long, by part.
+        windows: one for each voice that may sound, all `frames` long, by part and voice.
         """
         self._mixer.open(frames)
         awake: set[int] = set()
         for start, stop in pairwise(_turns(windows, frames)):
-            begun = {w.part for w in windows if self._begins(w, start)}
-            spans = [w.span(start, stop - start) for w in windows if self._parts[w.part].ring_out]
-            rows = [w.part for w in spans]
+            begun = {w.row for w in windows if self._begins(w, start)}
+            spans = [w.span(start, stop - start) for w in windows if self._moments[w.row].ring_out]
+            rows = [w.row for w in spans]
             if rows:
                 self._select(rows, begun)
                 self._sound(spans, start)
@@ -107,41 +107,42 @@ class Engine(Generic[PredictorState, VocoderState]):
         return self._mixer.close()
 
     def _begins(self, window: Window, frame: int) -> bool:
-        """Whether a part wakes at a frame. If it does not, it may fall asleep there."""
-        part = self._parts.setdefault(window.part, _PartMoment())
+        """Whether a row wakes at a frame. If it does not, it may fall asleep there."""
+        moment = self._moments.setdefault(window.row, _RowMoment())
         sounding = bool(window.roll[frame].any())
-        if part.ring_out and (window.cut[frame] or not part.ring_out.goes_on(sounding)):
-            self._fall_asleep(window.part, frame)
-        if part.ring_out or not sounding:
+        if moment.ring_out and (window.cut[frame] or not moment.ring_out.goes_on(sounding)):
+            self._fall_asleep(window.row, frame)
+        if moment.ring_out or not sounding:
             return False
-        part.ring_out = RingOut(self.delay, self._longest)
+        moment.ring_out = RingOut(self.delay, self._longest)
         return True
 
-    def _fall_asleep(self, part: int, frame: int) -> None:
-        self._parts[part].ring_out = None
-        self._mixer.fade_out(part, frame)
+    def _fall_asleep(self, row: int, frame: int) -> None:
+        self._moments[row].ring_out = None
+        self._mixer.fade_out(row, frame)
 
     def _select(self, rows: list[int], begun: set[int]) -> None:
-        """Make the batch hold these parts, in this order, those that begin from silence."""
+        """Make the batch hold these rows, in this order, those that begin from silence."""
         if rows == self._rows and not begun:
             return
-        kept = [self._rows.index(p) if p in self._rows and p not in begun else None for p in rows]
+        kept = [self._rows.index(r) if r in self._rows and r not in begun else None for r in rows]
         new = kept.count(None)
         predictor, movement, vocoder = self._predictor, self._movement, self._vocoder
         self._spectra_state = select_rows(self._spectra_state, predictor.initial_state(new), kept)
         self._moved_state = select_rows(self._moved_state, movement.initial_state(new), kept)
         self._sound_state = select_rows(self._sound_state, vocoder.initial_state(new), kept)
         self._rows = rows
-        for part in begun:
-            self._parts[part].bends = self._parts[part].held = None
-            self._mixer.begin(part)
+        for row in begun:
+            self._moments[row].bends = self._moments[row].held = None
+            self._mixer.begin(row)
 
     def _sound(self, windows: list[Window], start: int) -> None:
         """Render some frames of the rows, from the block's frame `start` on, into the mixer."""
         frame = self.frame + start
         roll = torch.from_numpy(np.stack([w.roll for w in windows]))
         embedding = torch.from_numpy(np.stack([w.embedding for w in windows]))
-        told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state)
+        late = torch.from_numpy(np.stack([w.lateness for w in windows]))
+        told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state, late)
         spectra = told.spectra
         pitches = self._pitches(windows)
         for spectrum, bend in zip(spectra.numpy(), pitches.bend.numpy(), strict=True):
@@ -158,41 +159,41 @@ class Engine(Generic[PredictorState, VocoderState]):
             self._mix(window, sound.numpy(), start)
 
     def _mix(self, window: Window, sound: np.ndarray, start: int) -> None:
-        """Add a part's sound, as far as it goes before the part falls asleep, if it does."""
-        ring_out = self._parts[window.part].ring_out
+        """Add a row's sound, as far as it goes before the row falls asleep, if it does."""
+        ring_out = self._moments[window.row].ring_out
         assert ring_out is not None
         heard = ring_out.heard(_sounding(window), sound.reshape(-1, self.hop))
-        self._mixer.add(window.part, sound[: heard * self.hop], window.gain[:heard], start)
+        self._mixer.add(window.row, sound[: heard * self.hop], window.gain[:heard], start)
         if heard < len(window.roll):
-            self._fall_asleep(window.part, start + heard)
+            self._fall_asleep(window.row, start + heard)
 
     def _pitches(self, windows: list[Window]) -> Pitches:
         """What keys do in the frames whose spectra are due: as late as the predictor's sound."""
         held, bends = [], []
         for window in windows:
-            part, count = self._parts[window.part], len(window.bend)
-            if part.bends is None or part.held is None:
-                part.bends = np.repeat(window.bend[:1], self.lookahead)
-                part.held = np.zeros((self.lookahead, KEYS), bool)
-            both = np.concatenate([part.bends, window.bend])
-            keys = np.concatenate([part.held, window.roll[:, :KEYS] > 0])
+            moment, count = self._moments[window.row], len(window.bend)
+            if moment.bends is None or moment.held is None:
+                moment.bends = np.repeat(window.bend[:1], self.lookahead)
+                moment.held = np.zeros((self.lookahead, KEYS), bool)
+            both = np.concatenate([moment.bends, window.bend])
+            keys = np.concatenate([moment.held, window.roll[:, :KEYS] > 0])
             bends.append(both[:count])
             held.append(keys[:count])
-            part.bends, part.held = both[count:], keys[count:]
+            moment.bends, moment.held = both[count:], keys[count:]
         return Pitches(torch.from_numpy(np.stack(held)), torch.from_numpy(np.stack(bends)))
 
     def _draws(self, frame: int, count: int, width: int) -> torch.Tensor:
         """The rows' draws (rows, count, width) from a frame on."""
         draws = np.empty((len(self._rows), count, width), np.float32)
         if width:
-            for row, part in enumerate(self._rows):
+            for place, row in enumerate(self._rows):
                 for t in range(count):
-                    self._random.fill(part, frame + t, draws[row, t])
+                    self._random.fill(part_of(row), frame + t, draws[place, t])
         return torch.from_numpy(draws)
 
 
 def _turns(windows: Sequence[Window], frames: int) -> list[int]:
-    """The frames of a block at which a part may begin anew, and both ends of the block."""
+    """The frames of a block at which a row may begin anew, and both ends of the block."""
     turns = {0, frames}
     for window in windows:
         sounding = _sounding(window)

@@ -1,4 +1,4 @@
-"""The mixer: sounds of parts in, one stereo block out, at their levels and places, limited.
+"""The mixer: sounds of rows in, one stereo block out, at their levels and places, limited.
 
 Each frame of sound goes with the gain that the score gave to that frame, however late the sound
 is. A gain that changes does so along a ramp of one hop. A sound that is cut off fades.
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from common.window import part_of
 from synth.limiter import Limiter
 
 DECLICK_SAMPLES = 64
@@ -18,7 +19,7 @@ DECLICK_SAMPLES = 64
 
 @dataclass(slots=True)
 class _Strip:
-    """A part between blocks. gains: those whose frames have not sounded yet, oldest first, after
+    """A row between blocks. gains: those whose frames have not sounded yet, oldest first, after
     that of the frame before; none before its first frame. last: its latest sample, left and
     right."""
 
@@ -31,7 +32,7 @@ class Mixer:
 
     hop: samples for each frame. delay: frames that sounds run behind their gains. limiter: what
     the sum goes through. stems: what each part added to the last block, frame by frame, each
-    (hop, 2).
+    (hop, 2); of its voices one after the other.
     """
 
     def __init__(self, hop: int, delay: int, limiter: Limiter) -> None:
@@ -49,17 +50,18 @@ class Mixer:
         self._block = np.zeros((frames * self._hop, 2), np.float32)
         self._fades = np.zeros_like(self._block)
 
-    def begin(self, part: int) -> None:
-        """A part starts anew: its next sound is at its next gain from the first sample on."""
-        self._strips[part] = _Strip()
+    def begin(self, row: int) -> None:
+        """A row starts anew: its next sound is at its next gain from the first sample on."""
+        self._strips[row] = _Strip()
 
-    def add(self, part: int, samples: np.ndarray, gains: np.ndarray, frame: int) -> None:
-        """Add a part's next frames to the block, the first of them at the block's `frame`.
+    def add(self, row: int, samples: np.ndarray, gains: np.ndarray, frame: int) -> None:
+        """Add a row's next frames to the block, the first of them at the block's `frame`.
 
         samples (n * hop,) float32; gains (n, 2) float32, of the frames that the score has
         reached: `delay` later than those that sound.
         """
-        strip = self._strips[part]
+        strip = self._strips[row]
+        stems = self.stems.setdefault(part_of(row), [])
         sounds = samples.reshape(len(gains), self._hop)
         for t, (sound, gain) in enumerate(zip(sounds, gains, strict=True), frame):
             if not strip.gains:
@@ -69,15 +71,15 @@ class Mixer:
             del strip.gains[0]
             heard = sound[:, None] * (before + self._ramp * (now - before))
             strip.last = heard[-1]
-            self.stems.setdefault(part, []).append(heard)
+            stems.append(heard)
             self._block[t * self._hop : (t + 1) * self._hop] += heard
 
-    def fade_out(self, part: int, frame: int) -> None:
-        """From the block's `frame` on, let the last sample of a part that has ended fade.
+    def fade_out(self, row: int, frame: int) -> None:
+        """From the block's `frame` on, let the last sample of a row that has ended fade.
 
         Without it, the sound would end in a click.
         """
-        strip = self._strips.get(part)
+        strip = self._strips.get(row)
         if strip is not None and strip.last is not None:
             start = frame * self._hop
             # Apart from the sounds: the order of a sum must not depend on when it was decided.

@@ -46,12 +46,18 @@ class Predictor(Protocol[State]):
         """The state of `batch` parts that have played nothing."""
 
     def step(
-        self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: State
+        self,
+        rows: Sequence[int],
+        start: int,
+        roll: Tensor,
+        embedding: Tensor,
+        state: State,
+        late: Tensor | None = None,
     ) -> Prediction:
         """The frames `lookahead` before start .. start + n.
 
-        parts: the part of each row; roll (rows, n, 176); embedding (rows, n, size). The
-        state is moved on in place.
+        rows: which voice each is, as `Window.row`; roll (rows, n, 176); embedding (rows, n,
+        size); late (rows, n, 88) as in `Window`. The state is moved on in place.
         """
 
 
@@ -67,9 +73,15 @@ class Streaming:
         return self._mel2mel.initial_state(batch)
 
     def step(
-        self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: Mel2MelState
+        self,
+        rows: Sequence[int],
+        start: int,
+        roll: Tensor,
+        embedding: Tensor,
+        state: Mel2MelState,
+        late: Tensor | None = None,
     ) -> Prediction:
-        return _of_head(self._mel2mel.step(roll, embedding, state), self._head)
+        return _of_head(self._mel2mel.step(roll, embedding, state, late), self._head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,40 +92,49 @@ class NoState:
 class Foreseen:
     """Mel2Mel's forward over the whole piece, as the backward LSTM was meant to read it.
 
-    windows: of every part, from frame 0 to the end.
+    windows: of every voice, from frame 0 to the end.
     """
 
     lookahead = 0
 
     def __init__(self, mel2mel: Mel2Mel, head: Head, windows: Iterable[Window]) -> None:
         self.moves = _moves(mel2mel, head)
-        self._whole = {w.part: _whole(mel2mel, head, w) for w in windows}
+        self._whole = {w.row: _whole(mel2mel, head, w) for w in windows}
 
     def initial_state(self, batch: int) -> NoState:
         return NoState()
 
     def step(
-        self, parts: Sequence[int], start: int, roll: Tensor, embedding: Tensor, state: NoState
+        self,
+        rows: Sequence[int],
+        start: int,
+        roll: Tensor,
+        embedding: Tensor,
+        state: NoState,
+        late: Tensor | None = None,
     ) -> Prediction:
         span = slice(start, start + roll.shape[1])
-        return _joined([self._whole[part] for part in parts], lambda xs: torch.stack(xs)[:, span])
+        return _joined([self._whole[row] for row in rows], lambda xs: torch.stack(xs)[:, span])
 
 
 @torch.inference_mode()
 def _whole(mel2mel: Mel2Mel, head: Head, window: Window) -> Prediction:
-    """All frames of a part, without rows; each cut begins anew from silence."""
+    """All frames of a voice, without rows; each cut begins anew from silence."""
     cuts = np.flatnonzero(window.cut)
-    rolls, embeddings = (np.split(x, cuts) for x in (window.roll, window.embedding))
-    spans = zip(rolls, embeddings, strict=True)
+    arrays = (window.roll, window.embedding, window.lateness)
+    spans = zip(*(np.split(x, cuts) for x in arrays), strict=True)
     return _joined([_uncut(mel2mel, head, *span) for span in spans if len(span[0])], torch.cat)
 
 
-def _uncut(mel2mel: Mel2Mel, head: Head, roll: np.ndarray, embedding: np.ndarray) -> Prediction:
+def _uncut(
+    mel2mel: Mel2Mel, head: Head, roll: np.ndarray, embedding: np.ndarray, late: np.ndarray
+) -> Prediction:
     timbre = torch.from_numpy(embedding)[None]
     if bool((timbre == timbre[:, :1]).all()):
         # One timbre throughout is many times cheaper than one for each frame.
         timbre = timbre[:, :1]
-    heard = _of_head(mel2mel(torch.from_numpy(roll)[None], timbre, None), head)
+    score, lateness = (torch.from_numpy(x)[None] for x in (roll, late))
+    heard = _of_head(mel2mel(score, timbre, None, late=lateness), head)
     return _joined([heard], lambda xs: xs[0][0])
 
 

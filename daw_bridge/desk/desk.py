@@ -167,7 +167,10 @@ class Desk:
         self.turn(part, time, lambda s: s.between(start, end, amount))
 
     def patch(self, part: int, name: str, time: int | None = None) -> None:
-        """Take all of a patch: base, knobs, gain and pan; what belongs to the song stays."""
+        """Take all of a patch: base, knobs, gain and pan; what belongs to the song stays.
+
+        Notes that sound keep the patch before.
+        """
         fresh = self.fresh(name)
 
         self.turn(part, time, lambda s: s.with_sound_of(fresh), post_all=True)
@@ -337,13 +340,13 @@ class Desk:
         new = self._settings[part] = change(old)
         self._serial += 1
         if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
-            self._post(Timbre(time, part, self._played(new), self._serial))
+            self._post(Timbre(time, part, self._played(new), self._serial, new.chosen))
         was, soloing = self._heard_db(old), self._soloing
         if old.soloed != new.soloed:
             self._soloing = any(s.soloed for s in self._settings.values())
         now = self._heard_db(new)
         if post_all or (was, old.pan) != (now, new.pan):
-            self._post(Level(time, part, now, new.pan, self._serial))
+            self._post(Level(time, part, now, new.pan, self._serial, new.chosen))
         if self._soloing != soloing:
             self._post_others(part, time)
         # An engine that has just started is not bent.
@@ -355,7 +358,7 @@ class Desk:
         for other, s in self._settings.items():
             if other != part and not (s.muted or s.soloed):
                 self._serial += 1
-                self._post(Level(time, other, self._heard_db(s), s.pan, self._serial))
+                self._post(Level(time, other, self._heard_db(s), s.pan, self._serial, s.chosen))
 
     def _heard_db(self, settings: Settings) -> float:
         """The level of a part, with mute and solo: -inf..24 dB."""

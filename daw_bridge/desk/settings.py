@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from common.patch import GAIN_DB
@@ -42,7 +42,8 @@ class Settings:
     bend_range: semitones that the pitch wheel bends at its end; parameter: number of the parameter
     that data entry sets, see `OWN_PARAMETERS`; muted, soloed: switches of the mixer, which patches
     leave alone; way: -1..1, where the pitch wheel stands, 0 if the bend was set otherwise; cents,
-    semitones: tuning; zone_bend: semitones that the manager of the part's MPE zone bends it by.
+    semitones: tuning; zone_bend: semitones that the manager of the part's MPE zone bends it by;
+    chosen: how often the part has been given a patch.
     """
 
     patch: str
@@ -66,6 +67,7 @@ class Settings:
     cents: float = 0.0
     semitones: int = 0
     zone_bend: float = 0.0
+    chosen: int = field(default=0, compare=False)
 
     @property
     def level_db(self) -> float:
@@ -104,6 +106,7 @@ class Settings:
             home_knobs=other.home_knobs,
             morph=other.morph,
             wheel=other.wheel,
+            chosen=self.chosen + 1,
         )
 
     def unbent(self, bend_range: float) -> Settings:

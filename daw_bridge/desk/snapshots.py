@@ -78,6 +78,7 @@ class KeptPart:
             bend_range=self.bend_range,
             muted=self.muted,
             soloed=self.soloed,
+            chosen=now.chosen,
         )
 
 

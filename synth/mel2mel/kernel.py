@@ -65,21 +65,25 @@ compiled = numba.njit(
 def hear(
     w,
     rolls,
+    lateness,
     embeddings,
     t,
     age,
     roll,
+    late,
     embedding,
     gates_forward,
     gates_backward,
     h,
     c,
     due,
+    due_late,
     hidden,
     features,
 ):
-    """Frame t of the block into the rings, and of the frame that is due: due (batch, 1, 176),
-    hidden (batch, 2 * hidden), features (batch, n) of its timbre. age counts it."""
+    """Frame t of the block into the rings, and of the frame that is due: due (batch, 1, 176) and
+    due_late (batch, 1, 88) of its roll, hidden (batch, 2 * hidden), features (batch, n) of its
+    timbre. age counts it."""
     batch, queue, channels = roll.shape
     lookahead, size = queue - 1, h.shape[1]
     x = np.empty((batch, size), np.float32)
@@ -87,6 +91,7 @@ def hear(
     for b in range(batch):
         slot = age[b] % queue
         roll[b, slot], embedding[b, slot] = rolls[b, t], embeddings[b, t]
+        late[b, slot] = lateness[b, t]
         x[b] = w.entry_bias
         for channel in range(channels):
             level = rolls[b, t, channel]
@@ -119,7 +124,7 @@ def hear(
             _advance(gates[b], back[b], memory[b])
     for b in range(batch):
         slot = age[b] % queue
-        due[b, 0] = roll[b, slot]
+        due[b, 0], due_late[b, 0] = roll[b, slot], late[b, slot]
         hidden[b, :size], hidden[b, size:] = h[b], back[b]
         _modulate(w.film_out, w.film_out_bias, embedding[b, slot], hidden[b])
         for i in range(features.shape[1]):

@@ -25,7 +25,7 @@ from common.window import ROLL_CHANNELS
 from synth.mel import FLOOR, Analysis, band_filters
 from synth.mel2mel.bilstm import BiLSTM, Lookahead
 from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
-from synth.mel2mel.template_mix import initial_cache, mix_frame, pack_templates
+from synth.mel2mel.template_mix import Moment, initial_cache, mix_frame, pack_templates
 from synth.mel2mel.templates import KeyTemplates
 
 QUIET = float(torch.tensor(FLOOR).log())
@@ -169,13 +169,15 @@ class Mel2Mel(nn.Module):
         embedding: Tensor,
         lookahead: Lookahead,
         keys: KeyTracks | None = None,
+        late: Tensor | None = None,
     ) -> Spectra:
         """Spectra of whole rolls.
 
         roll (batch, frames, 176); embedding (batch, 1, n), one timbre for each sequence, or
         (batch, frames, n), which the templates take only without gradients; lookahead in
         frames, or None for the whole sequence, of all rows or of each; keys: what `play_keys`
-        made of the roll, if it is already known.
+        made of the roll, if it is already known; late (batch, frames, 88): of its onsets, as
+        `play_keys` takes it.
         """
         silence = self.film_in(self.entry(torch.zeros_like(roll[:, :1])), embedding[:, -1:])
         x = self.film_in(self.entry(roll), embedding)
@@ -183,7 +185,9 @@ class Mel2Mel(nn.Module):
         if self.templates is None:
             return self._heads(hidden, None)
         if keys is None:
-            keys, _ = play_keys(roll, initial_keys(len(roll)))
+            keys, _ = play_keys(roll, initial_keys(len(roll)), late)
+            # Whole ages are cheaper, and the same.
+            keys = keys if late is not None else replace(keys, late=None)
         features = self.timbre(embedding)
         spread = None
         if embedding.shape[1] == 1:
@@ -208,13 +212,18 @@ class Mel2Mel(nn.Module):
         and the turns (batch, frames, 2) change from frame to frame."""
         weights = pack_templates(templates)
         caches = [initial_cache(weights) for _ in timbre]
-        score = (keys.velocity, keys.age, keys.rest, timbre, turns)
+        late = torch.zeros_like(keys.velocity) if keys.late is None else keys.late
+        score = (keys.velocity, keys.age, keys.rest, late, timbre, turns)
         bands = self.config.analysis.bands if self.config.movement else 0
         spread = np.zeros((timbre.shape[1], len(timbre), bands), np.float32)
-        made = []
+        made: list[np.ndarray] = []
+        untouched = initial_keys(len(timbre))
+        before = (untouched.velocity, untouched.age, untouched.rest, late[:, 0])
+        moment: Moment = tuple(x.numpy() for x in before)
         for t, moved in enumerate(spread):
-            velocity, age, rest, features, turn = (x[:, t].contiguous().numpy() for x in score)
-            made.append(mix_frame(weights, velocity, age, rest, features, turn, caches, moved))
+            *now, features, turn = (x[:, t].contiguous().numpy() for x in score)
+            made.append(mix_frame(weights, *now, moment, features, turn, caches, moved))
+            moment = tuple(now)
         spreads = torch.from_numpy(spread).transpose(0, 1) if bands else None
         return torch.from_numpy(np.stack(made, 1)), spreads
 

@@ -33,13 +33,14 @@ from synth.mel2mel.template_mix import (
 class Mel2MelState:
     """A stream's moment; batch is every tensor's first dimension.
 
-    age: frames heard; roll, embedding, gates_*: rings of the last lookahead + 1 frames, frame t
-    in slot t % (lookahead + 1), the gates before the LSTM's own share; h, c: the forward LSTM;
+    age: frames heard; roll, late, embedding, gates_*: rings of the last lookahead + 1 frames, frame
+    t in slot t % (lookahead + 1), the gates before the LSTM's own share; h, c: the forward LSTM;
     key_*: the keyboard; caches: each row's templates that stand ready, None without templates.
     """
 
     age: Tensor
     roll: Tensor
+    late: Tensor
     embedding: Tensor
     gates_forward: Tensor
     gates_backward: Tensor
@@ -48,6 +49,7 @@ class Mel2MelState:
     key_velocity: Tensor
     key_age: Tensor
     key_rest: Tensor
+    key_late: Tensor
     caches: list[TemplateCache | None]
 
 
@@ -72,6 +74,7 @@ class Mel2MelStep:
         return Mel2MelState(
             torch.zeros(batch, dtype=torch.long),
             torch.zeros(batch, queue, ROLL_CHANNELS),
+            torch.zeros(batch, queue, KEYS),
             torch.zeros(batch, queue, self._config.embedding),
             torch.zeros(batch, queue, 4 * hidden),
             torch.zeros(batch, queue, 4 * hidden),
@@ -80,13 +83,17 @@ class Mel2MelStep:
             keys.velocity,
             keys.age,
             keys.rest,
+            torch.zeros(batch, KEYS),
             [initial_cache(templates) if templates else None for _ in range(batch)],
         )
 
-    def step(self, roll: Tensor, embedding: Tensor, state: Mel2MelState) -> Spectra:
+    def step(
+        self, roll: Tensor, embedding: Tensor, state: Mel2MelState, late: Tensor | None = None
+    ) -> Spectra:
         """Spectra `lookahead` frames behind the input; `state` is moved on in place.
 
-        roll (batch, n, 176), embedding (batch, n, size), float32. A stream's first `lookahead`
+        roll (batch, n, 176), embedding (batch, n, size), late (batch, n, 88) of its onsets as
+        `KeyTracks` has it, None for none, float32. A stream's first `lookahead`
         frames come out as silence: they belong to the time before it began.
         """
         batch, n, _ = roll.shape
@@ -94,18 +101,24 @@ class Mel2MelStep:
         rolls, embeddings = roll.contiguous().numpy(), embedding.contiguous().numpy()
         mel = np.empty((n, batch, len(heads.mel)), np.float32)
         fine = np.empty((n, batch, len(heads.fine)), np.float32)
+        lateness = np.zeros((batch, n, KEYS), np.float32)
+        if late is not None:
+            lateness[:] = late.numpy()
         age = state.age.numpy()
         rings = (
-            *(state.roll.numpy(), state.embedding.numpy()),
+            *(state.roll.numpy(), state.late.numpy(), state.embedding.numpy()),
             *(state.gates_forward.numpy(), state.gates_backward.numpy()),
         )
         moment = state.h.numpy(), state.c.numpy()
-        keyboard = state.key_velocity.numpy(), state.key_age.numpy(), state.key_rest.numpy()
+        keyboard = (
+            *(state.key_velocity.numpy(), state.key_age.numpy()),
+            *(state.key_rest.numpy(), state.key_late.numpy()),
+        )
         hidden = np.empty((batch, 2 * config.hidden), np.float32)
         features = np.empty((batch, len(self._hearing.timbre)), np.float32)
         due = np.empty((batch, 1, ROLL_CHANNELS), np.float32)
-        velocity = np.empty((batch, 1, KEYS), np.float32)
-        key_age, rest = (np.empty((batch, 1, KEYS), np.int16) for _ in range(2))
+        due_late = np.empty((batch, 1, KEYS), np.float32)
+        tracks = [np.empty((batch, 1, KEYS), moment.dtype) for moment in keyboard]
         start = np.empty((batch, 0), np.float32)
         bands = config.analysis.bands if config.movement else 0
         spread = np.zeros((n, batch, bands), np.float32)
@@ -113,15 +126,17 @@ class Mel2MelStep:
         amount, turns = np.ones((n, batch, 1), np.float32), np.zeros((batch, 2), np.float32)
         caches = [cache for cache in state.caches if cache is not None]
         for t in range(n):
-            hear(self._hearing, rolls, embeddings, t, age, *rings, *moment, due, hidden, features)
+            score = rolls, lateness, embeddings
+            hear(self._hearing, *score, t, age, *rings, *moment, due, due_late, hidden, features)
             if self._templates is not None:
-                play(due, *keyboard, velocity, key_age, rest)
-                tracks = velocity[:, 0], key_age[:, 0], rest[:, 0]
+                before = tuple(moment.copy() for moment in keyboard)
+                play(due, due_late, *keyboard, *tracks)
                 if config.knobs:
-                    point = torch.from_numpy(rings[1][np.arange(batch), age % (self.lookahead + 1)])
+                    point = torch.from_numpy(rings[2][np.arange(batch), age % (self.lookahead + 1)])
                     turns = turns_of_keys(config, point).numpy()
                     amount[t, :, 0] = 1 + turned(config, point, "movement").numpy()
-                start = mix_frame(self._templates, *tracks, features, turns, caches, spread[t])
+                now = (track[:, 0] for track in tracks)
+                start = mix_frame(self._templates, *now, before, features, turns, caches, spread[t])
                 told[t] = features
             speak(heads, hidden, start, age, self.lookahead, mel[t], fine[t])
         spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]

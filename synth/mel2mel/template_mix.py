@@ -17,6 +17,7 @@ from common.window import KEYS
 from synth.exponential import exp
 from synth.mel import FLOOR
 from synth.mel2mel.templates import (
+    ARRIVAL,
     DECAY_TIMES,
     DECAYS_FROM_S,
     EARLY,
@@ -128,6 +129,10 @@ def initial_cache(weights: TemplateWeights) -> TemplateCache:
     )
 
 
+Moment = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Velocity, age, rest and lateness of every key (batch, 88), as in `KeyTracks`."""
+
+
 class Memory:
     """`KeyTemplates.memory_frames`, with its weights as they are now."""
 
@@ -150,6 +155,8 @@ def mix_frame(
     velocity: np.ndarray,
     age: np.ndarray,
     rest: np.ndarray,
+    late: np.ndarray,
+    before: Moment,
     features: np.ndarray,
     turns: np.ndarray,
     caches: list[TemplateCache],
@@ -157,23 +164,39 @@ def mix_frame(
 ) -> np.ndarray:
     """`KeyTemplates.forward` for one frame: (batch, bands). Updates each row's cache in place.
 
-    velocity, age and rest (batch, 88) as in `KeyTracks`, features (batch, n) and turns (batch, 2)
-    float32 of this frame, all contiguous. spreads (batch, bands), to be filled with
-    `KeyTemplates.spreads`, or of no bands.
+    velocity, age, rest and late (batch, 88) as in `KeyTracks`, before: those of the frame before,
+    features (batch, n) and turns (batch, 2) float32 of this frame, all contiguous. spreads (batch,
+    bands), to be filled with `KeyTemplates.spreads`, or of no bands.
     """
     magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
-    rows = zip(velocity, age, rest, features, turns, caches, magnitudes, spreads, strict=True)
-    for level, since, still, timbre, turn, cache, out, spread in rows:
+    rows = zip(velocity, age, rest, late, *before, features, turns, caches, strict=True)
+    for (*moment, timbre, turn, cache), out, spread in zip(rows, magnitudes, spreads, strict=True):
         made = (cache.spectra, cache.made, cache.made_for)
-        _mix(weights, level, since, still, timbre, turn, *made, out, spread)
+        _mix(weights, *moment, timbre, turn, *made, out, spread)
     return magnitudes
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _mix(w, velocity, age, rest, features, turn, spectra, made, made_for, power, spread):
-    moments, bands = w.base.shape[1:]
+def _mix(
+    w,
+    velocity,
+    age,
+    rest,
+    late,
+    velocity_before,
+    age_before,
+    rest_before,
+    late_before,
+    features,
+    turn,
+    spectra,
+    made,
+    made_for,
+    power,
+    spread,
+):
     spread[:] = 0
-    tone, powers = np.empty(bands, np.float32), w.powers_bias.copy()
+    tone, powers = np.empty(power.size, np.float32), w.powers_bias.copy()
     _start_noise(w, features, power)
     for m in range(features.size):
         for i in range(powers.size):
@@ -181,47 +204,84 @@ def _mix(w, velocity, age, rest, features, turn, spectra, made, made_for, power,
     for k in range(velocity.size):
         if velocity[k] <= 0:
             continue
-        left = _left(w, k, rest[k], features)
-        if left <= INAUDIBLE:
-            continue
-        plain, hard = _strengths(w, k, velocity[k], age[k], features, powers)
-        if turn[0] != 0:
-            left *= _spoken(w, k, age[k], features, turn[0])
-        old = f32(age[k])
-        if turn[1] != 0:
-            old = _slowed(w, old, turn[1])
         for m in range(features.size):
             if made_for[k, m] != features[m]:
                 made[k], made_for[k] = False, features
-        shares = w.shares[min(int(old), len(w.shares) - 1)]
-        tone[:] = 0
-        for j in range(moments):
-            if shares[j] > 0:
-                share, row = shares[j], spectra[k, j]
-                if not made[k, j]:
-                    made[k, j] = True
-                    _shape(w.base[k, j], w.by_timbre[k, j], features, row)
-                    if w.level_bias.shape[1]:
-                        _bring_to_level(w, k, j, features, row)
-                for f in range(bands):
-                    tone[f] += share * row[f]
-        row = spectra[k, moments]
-        if not made[k, moments]:
-            made[k, moments] = True
-            _shape(w.tilt[k], w.tilt_by_timbre, features, row)
-        for band in range(len(w.edges) - 1):
-            kept = left * _undecayed(w, k, old, band, features)
-            usual, extra = (plain * kept) ** 2, (hard * kept) ** 2
-            for f in range(w.edges[band], w.edges[band + 1]):
-                power[f] += tone[f] * (usual + extra * row[f])
-            if spread.size:
-                far = _far(w, k, old, band, features)
-                for f in range(w.edges[band], min(w.edges[band + 1], w.single)):
-                    spread[f] += far * (tone[f] * (usual + extra * row[f]))
+        cache = (spectra[k], made[k])
+        since, come = f32(age[k]) - late[k], f32(1)
+        if since < 0:
+            come = (f32(1) + since) ** f32(ARRIVAL)
+            # Until it comes, the tone before goes on, as if it were not let go.
+            rung = int(rest_before[k]) + 1 if rest_before[k] > 0 else 0
+            went_on = f32(age_before[k] + 1) - late_before[k]
+            tone_before = (velocity_before[k], went_on, rung, f32(1) - come)
+            _add_tone(w, k, tone_before, features, powers, turn, cache, tone, power, spread)
+            since = f32(0)
+        struck = (velocity[k], since, int(rest[k]), come)
+        _add_tone(w, k, struck, features, powers, turn, cache, tone, power, spread)
     for f in range(spread.size):
         spread[f] /= power[f]
-    for f in range(bands):
+    for f in range(power.size):
         power[f] = np.sqrt(power[f])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _add_tone(w, k, struck, features, powers, turn, cache, tone, power, spread):
+    """Add a key's tone to power and spread.
+
+    struck: velocity, age, frames since it stopped sounding, and the share of its power that
+    counts; cache: the key's spectra, and which are made; tone: room for one."""
+    velocity, age, rest, come = struck
+    spectra, made = cache
+    moments = w.base.shape[1]
+    if velocity <= 0:
+        return
+    left = _left(w, k, rest, features)
+    if left <= INAUDIBLE:
+        return
+    plain, hard = _strengths(w, k, velocity, age, features, powers)
+    if come != 1:
+        left *= np.sqrt(come)
+    if turn[0] != 0:
+        left *= _spoken(w, k, age, features, turn[0])
+    if turn[1] != 0:
+        age = _slowed(w, age, turn[1])
+    tone[:] = 0
+    for j in range(moments):
+        share = _share(w, age, j)
+        if share > 0:
+            row = spectra[j]
+            if not made[j]:
+                made[j] = True
+                _shape(w.base[k, j], w.by_timbre[k, j], features, row)
+                if w.level_bias.shape[1]:
+                    _bring_to_level(w, k, j, features, row)
+            for f in range(tone.size):
+                tone[f] += share * row[f]
+    row = spectra[moments]
+    if not made[moments]:
+        made[moments] = True
+        _shape(w.tilt[k], w.tilt_by_timbre, features, row)
+    for band in range(len(w.edges) - 1):
+        kept = left * _undecayed(w, k, age, band, features)
+        usual, extra = (plain * kept) ** 2, (hard * kept) ** 2
+        for f in range(w.edges[band], w.edges[band + 1]):
+            power[f] += tone[f] * (usual + extra * row[f])
+        if spread.size:
+            far = _far(w, k, age, band, features)
+            for f in range(w.edges[band], min(w.edges[band + 1], w.single)):
+                spread[f] += far * (tone[f] * (usual + extra * row[f]))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _share(w, age, moment):
+    """The share of a moment in a key's spectrum, between those of whole frames."""
+    last = len(w.shares) - 1
+    whole = min(int(age), last)
+    share, part = w.shares[whole, moment], age - f32(whole)
+    if part > 0 and whole < last:
+        share += part * (w.shares[whole + 1, moment] - share)
+    return share
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -270,15 +330,15 @@ def _spoken(w, key, age, features, attack):
     """By what factor a key is louder for an attack."""
     if attack > 0:
         return f32(1) - exp(-f32(age + 1) * f32(w.frame_s) / (attack * f32(SLOWEST_ATTACK_S)))
-    shares = w.shares[min(age, len(w.shares) - 1)]
     most, now, full = f32(-1e9), f32(0), f32(0)
     for j in range(w.level_bias.shape[1] - 1, -1, -1):
         level = w.level_bias[key, j]
         for m in range(features.size):
             level += features[m] * w.level[key, m, j]
         most = max(most, level) if j < EARLY - 1 else level
-        now += shares[j] * exp(f32(2) * level)
-        full += shares[j] * exp(f32(2) * most)
+        share = _share(w, age, j)
+        now += share * exp(f32(2) * level)
+        full += share * exp(f32(2) * most)
     return (full / now) ** (-attack / f32(2)) if now > 0 else f32(1)
 
 
@@ -307,13 +367,24 @@ def _strengths(w, key, velocity, age, features, powers):
     power = min(max(powers[0], f32(POWERS[0])), f32(POWERS[1]))
     extra = min(max(powers[1], f32(EXTRA_POWERS[0])), f32(EXTRA_POWERS[1]))
     level = np.log(max(velocity, f32(SOFTEST)))
-    fill = f32(0)
-    if age < FILL_FRAMES:
-        fill = w.fill_bias[key, age]
-        for m in range(features.size):
-            fill += features[m] * w.fill[key, m, age]
+    whole = int(age)
+    fill, part = _fill(w, key, whole, features), age - f32(whole)
+    if part > 0:
+        grown = exp(_fill(w, key, whole + 1, features) - fill)
+        fill += np.log(f32(1) + part * (grown - f32(1)))
     plain = exp(level * power + fill)
     return plain, plain * exp(level * extra)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _fill(w, key, age, features):
+    """Natural log of the share of a tone that is there at an age in whole frames."""
+    if age >= FILL_FRAMES:
+        return f32(0)
+    fill = w.fill_bias[key, age]
+    for m in range(features.size):
+        fill += features[m] * w.fill[key, m, age]
+    return fill
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -12,6 +12,10 @@ The fill is the share of a tone that is there in the first frames after its onse
 see its beginning see less of it, and a bow needs time to speak. The release is what is left of a
 tone that has been let go.
 
+A key may be struck between two frames. Then its age is between whole frames, and so are its moments
+and its fill. In the frame of the strike it is partly there already, and so is what the key played
+before.
+
 With decay bands each key has one moment more, and in each band of an octave its tone fades all
 the while, at a rate of its own that may be nothing: the moments say the rest. So a key can be
 held for ever, and between late moments a tone that dies away does so evenly. Without them, as in
@@ -78,6 +82,10 @@ RELEASES_S = (0.02, 0.06, 0.2, 0.6, 1.8)
 """Time constants that a release is mixed of."""
 FIRST_RELEASES = (-2.0, 0.0, 2.0, -1.0, -3.0)
 """Their shares at first, before the softmax."""
+ARRIVAL = 1.5
+"""A tone that comes x of a frame after it has (1 - x)^1.5 of its first frame's power there. Windows
+overlap: what they hold adds up as power where phases differ, which asks for 1, and as magnitude
+where they agree, which asks for 2. Between the two, notes lie best at their times."""
 INAUDIBLE = 1e-4
 """Of a released tone: -80 dB, from where on it is left out."""
 FIRST_TILT = -3.0
@@ -175,26 +183,41 @@ class KeyTemplates(nn.Module):
         spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
         spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
         tilt = self.tilt + (features @ self.tilt_by_timbre)[:, None]
+        tables = [spectra, tilt, *self._levels_and_rates(features)]
+        if weights is not None:
+            tables.append(weights)
+        come = None if keys.late is None else arrived(keys.since)
+        power = self._mixed_rows(self._tones(keys, features, turns, come), tables)
+        if come is not None and (come < 1).any():
+            before = self._tones(keys.before, features, turns, 1 - come)
+            power = power + self._mixed_rows(before, tables)
+        return power if weights is not None else power + self.noise(features)[:, None]
+
+    def _tones(
+        self, keys: KeyTracks, features: Tensor, turns: Tensor | None, come: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Strengths, plain and tilted, and ages of keys, with the knobs turned: each (rows, frames,
+        88). come: what share of their power counts, None for all."""
         plain, hard = self.strengths(keys, features)
-        age = keys.age
+        age = keys.age if keys.late is None else keys.since.clamp(min=0)
+        if come is not None:
+            plain, hard = plain * come.sqrt(), hard * come.sqrt()
         if turns is not None and turns.any():
             spoken = self._spoken(age.float(), features, turns[:, 0])
             plain, hard = plain * spoken, hard * spoken
             age = self._slowed(age.float(), turns[:, 1])
-        tracks = (plain, hard, age)
-        tables = [spectra, tilt, *self._levels_and_rates(features)]
-        if weights is not None:
-            tables.append(weights)
-        if spectra.is_cuda:
-            power = self._mixed(*tracks, *tables)
-        else:
-            power = torch.stack(
-                [
-                    self._mixed_of_heard([track[row] for track in tracks], [t[row] for t in tables])
-                    for row in range(rows)
-                ]
-            )
-        return power if weights is not None else power + self.noise(features)[:, None]
+        return plain, hard, age
+
+    def _mixed_rows(self, tracks: tuple[Tensor, Tensor, Tensor], tables: list[Tensor]) -> Tensor:
+        """`_mixed`, in the way that is fastest where the tensors are."""
+        if tables[0].is_cuda:
+            return self._mixed(*tracks, *tables)
+        return torch.stack(
+            [
+                self._mixed_of_heard([track[row] for track in tracks], [t[row] for t in tables])
+                for row in range(len(tables[0]))
+            ]
+        )
 
     def _levels_and_rates(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Levels of all spectra (rows, 88, moments) and nepers a second that keys lose (rows, 88,
@@ -254,9 +277,14 @@ class KeyTemplates(nn.Module):
     def share(self, age: Tensor) -> Tensor:
         """What share each moment has in the spectrum of a key: (..., 88, moments), of sum 1.
 
-        age (..., 88), frames.
+        age (..., 88), frames; between whole ones, a share is between theirs.
         """
-        return self.shares[age.long().clamp(max=len(self.shares) - 1)]
+        whole, last = age.long(), len(self.shares) - 1
+        shares = self.shares[whole.clamp(max=last)]
+        if not age.is_floating_point():
+            return shares
+        following = self.shares[(whole + 1).clamp(max=last)]
+        return torch.lerp(shares, following, (age - whole)[..., None])
 
     def _spoken(self, age: Tensor, features: Tensor, attack: Tensor) -> Tensor:
         """By what factor keys are louder for an attack (rows,): (rows, frames, 88); age, frames."""
@@ -287,7 +315,11 @@ class KeyTemplates(nn.Module):
         level = keys.velocity.clamp(min=SOFTEST).log()
         fill = self.fill(features).float().view(-1, KEYS, FILL_FRAMES)
         fill = nn.functional.pad(fill, (0, 1)).exp().transpose(1, 2)
-        filled = fill.gather(1, keys.age.long().clamp(max=FILL_FRAMES))
+        age = keys.since.clamp(0, FILL_FRAMES)
+        filled = fill.gather(1, age.long())
+        if age.is_floating_point():
+            following = fill.gather(1, (age.long() + 1).clamp(max=FILL_FRAMES))
+            filled = torch.lerp(filled, following, age - age.long())
         mixture = self.release(features).float().view(-1, 1, KEYS, len(RELEASES_S)).softmax(-1)
         left = ((keys.rest[..., None] * self.falls).exp() * mixture).sum(-1)
         left = left * ((left > INAUDIBLE) & (keys.velocity > 0))
@@ -298,6 +330,11 @@ class KeyTemplates(nn.Module):
         """Powers (rows, bands) of the noise floor, at least that of `FLOOR`: their square roots
         have slopes."""
         return (2 * self.floor(features).float().clamp(max=0)).exp() + FLOOR**2
+
+
+def arrived(since: Tensor) -> Tensor:
+    """What share of its power a tone has since its onset, frames: below 1 where it is below 0."""
+    return (1 + since.clamp(-1, 0)) ** ARRIVAL
 
 
 def decay_edges(analysis: Analysis, bands: int) -> list[int]:

@@ -198,6 +198,17 @@ def test_late_events_act_on_the_first_frame():
     assert row(roll.frames([on(4), off(5)], 14, 4)) == ("#...", "#...")
 
 
+def test_where_in_its_frame_an_onset_fell_is_known():
+    """Of two in one frame, the first counts; one from before the frames came with the first."""
+    events = [on(0.5, key=50), on(3.25), on(3.75, 90), off(4.5), on(5, key=61)]
+    roll, late = PianoRoll(HOP).play(events, 2, 6)
+    at = {LOWEST_KEY + int(key): float(late[t, key]) for t, key in np.argwhere(late)}
+    assert late.shape == (6, KEYS) and late.dtype == np.float32
+    assert at == {KEY: 0.25} and late[1, KEY - LOWEST_KEY] == 0.25
+    onsets = np.argwhere(roll[:, KEYS:])
+    assert onsets.tolist() == [[0, 50 - LOWEST_KEY], [1, KEY - LOWEST_KEY], [3, 61 - LOWEST_KEY]]
+
+
 def test_silent_is_true_when_no_key_sounds():
     roll = PianoRoll(HOP)
     assert roll.silent
@@ -228,14 +239,16 @@ def storm(frames: int, seed: int) -> list[Event]:
 def test_block_size_does_not_change_the_roll(block):
     frames = 200
     events = storm(frames, seed=5)
-    whole = play(events, frames)
-    assert whole[:, :KEYS].any() and not whole.any(axis=1).all()
+    whole, late = PianoRoll(HOP).play(events, 0, frames)
+    assert whole[:, :KEYS].any() and not whole.any(axis=1).all() and late.any()
+    assert not late[whole[:, KEYS:] == 0].any()
     roll, cut = PianoRoll(HOP), []
     for start in range(0, frames, block):
         count = min(block, frames - start)
         due = [e for e in events if start * HOP <= e.time < (start + count) * HOP]
-        cut.append(roll.frames(due, start, count))
-    assert np.array_equal(np.concatenate(cut), whole)
+        cut.append(roll.play(due, start, count))
+    for pieces, one in zip(zip(*cut, strict=True), (whole, late), strict=True):
+        assert np.array_equal(np.concatenate(pieces), one)
 
 
 def test_an_onset_always_comes_with_a_sounding_key():

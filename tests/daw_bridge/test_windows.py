@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from common.window import LOWEST_KEY, ROLL_CHANNELS, Window
+from common.window import KEYS, LOWEST_KEY, ROLL_CHANNELS, Window, row_of
 from daw_bridge.events import (
     SUSTAIN,
     AllSoundOff,
@@ -31,20 +31,21 @@ def at(frame: float) -> int:
 
 
 def play(events: list[Event], frames: int, block: int | None = None) -> dict[int, Window]:
-    """Whole windows by part; block by block, what a part does before it appears is left out."""
+    """Whole windows by row; block by block, what a voice does before it appears is left out."""
     windows, found = Windows(HOP, START), {}
     for start in range(0, frames, block or frames):
         count = min(block or frames, frames - start)
         due = [e for e in events if e.time < at(start + count) and not e.time < at(start)]
         for window in windows.frames(due, start, count):
-            found.setdefault(window.part, []).append(window)
-    return {part: joined(pieces) for part, pieces in found.items()}
+            found.setdefault(window.row, []).append(window)
+    return {row: joined(pieces) for row, pieces in found.items()}
 
 
 def joined(pieces: list[Window]) -> Window:
     names = ("roll", "embedding", "gain", "bend", "cut")
     arrays = [np.concatenate([getattr(p, name) for p in pieces]) for name in names]
-    return Window(pieces[0].part, *arrays)
+    late = np.concatenate([p.lateness for p in pieces])
+    return Window(pieces[0].part, *arrays, pieces[0].voice, late)
 
 
 def test_a_part_appears_with_its_first_note_and_stays():
@@ -78,6 +79,12 @@ def test_shapes_and_starting_values():
     assert np.array_equal(window.gain, np.tile(MIDDLE, (5, 1)))
     assert window.gain.dtype == window.embedding.dtype == np.float32
     assert window.cut.tolist() == [False] * 5
+
+
+def test_onsets_are_told_to_the_sample():
+    window = play([NoteOn(37, 1, 60, 127), NoteOn(at(2.5), 1, 64, 127)], 5, block=2)[1]
+    found = {(t, k + LOWEST_KEY): window.late[t, k] for t, k in np.argwhere(window.late)}
+    assert found == {(0, 60): np.float32(37 / HOP), (2, 64): 0.5}
 
 
 def test_what_is_set_before_the_first_note_holds_for_it():
@@ -126,6 +133,88 @@ def test_a_setting_that_a_later_one_built_on_does_not_undo_it():
     window = play(events, 5)[1]
     assert window.embedding[:, 0].tolist() == [0.5, 2, 2, 2, 4]
     assert np.allclose(window.gain[1:], [0, 1], atol=1e-7)
+
+
+def sounding(window: Window) -> list[set[int]]:
+    """The keys that sound in each frame."""
+    return [{int(k) + LOWEST_KEY for k in np.flatnonzero(f[:KEYS])} for f in window.roll]
+
+
+def patch_chosen(frame: float, number: int, x: float, gain_db: float, pan: float) -> list[Event]:
+    """What a desk says when a part is given its so many-th patch."""
+    settings = {"serial": 10 * number, "chosen": number}
+    return [
+        Timbre(at(frame), 1, (x, 0.0), **settings),
+        Level(at(frame), 1, gain_db, pan, **settings),
+    ]
+
+
+@pytest.mark.parametrize("block", [1, 3, 12])
+def test_notes_that_sound_keep_their_patch_and_the_next_take_the_new_one(block):
+    events = [
+        *patch_chosen(0, 1, 1.0, -6.0, -0.5),
+        NoteOn(at(1), 1, 60, 100),
+        *patch_chosen(3, 2, 2.0, 0.0, 0.5),
+        Timbre(at(4), 1, (3.0, 0.0), serial=21, chosen=2),  # a knob
+        NoteOn(at(5), 1, 64, 100),
+        Bend(at(6), 1, 1.0),
+        Level(at(7), 1, -10.0, 0.5, serial=21, chosen=2),  # the volume, for all that sounds
+        NoteOff(at(8), 1, 60),
+        NoteOff(at(10), 1, 64),
+    ]
+    found = play(events, 12, block)
+    assert list(found) == [1, row_of(1, 1)]
+    held, struck = found.values()
+    assert (held.part, held.voice, struck.part, struck.voice) == (1, 0, 1, 1)
+    rest = 12 - len(struck.roll)
+    assert sounding(held)[-11:] == [{60}] * 7 + [set()] * 4
+    assert [set()] * rest + sounding(struck) == [set()] * 5 + [{64}] * 5 + [set()] * 2
+    assert (held.embedding[:, 0] == 1).all() and (struck.embedding[-7:, 0] == 3).all()
+    louder = [stereo_gain(gain_db, pan) for gain_db, pan in ((-6, -0.5), (-16, -0.5))]
+    np.testing.assert_allclose(held.gain[-11:], [louder[0]] * 6 + [louder[1]] * 5)
+    assert np.array_equal(struck.gain[-7:], [stereo_gain(0, 0.5)] * 2 + [stereo_gain(-10, 0.5)] * 5)
+    assert held.bend[-6:].tolist() == struck.bend[-6:].tolist() == [1] * 6
+
+
+def test_a_patch_chosen_while_nothing_has_been_struck_takes_the_same_voice():
+    events = [*patch_chosen(0, 1, 1.0, 0, 0), *patch_chosen(1, 2, 2.0, -3, 0)]
+    events += [NoteOn(at(2), 1, 60, 100), *patch_chosen(3, 3, 3.0, 0, 0)]
+    events += [*patch_chosen(4, 4, 4.0, 0, 1), NoteOn(at(5), 1, 64, 100)]
+    # Two patches sound at most: the third one takes the voice of the first.
+    events += [*patch_chosen(6, 5, 5.0, 0, 0), NoteOn(at(7), 1, 67, 100)]
+    first, second = play(events, 9).values()
+    assert first.embedding[2:, 0].tolist() == [2] * 4 + [5] * 3
+    assert second.embedding[5:, 0].tolist() == [4] * 4
+    assert sounding(first)[7] == {60, 67} and sounding(second)[7] == {64}
+    assert np.array_equal(second.gain[5:], [stereo_gain(0, 1)] * 4)
+
+
+def test_pedals_and_the_end_of_all_sound_count_for_both_patches():
+    events = [
+        NoteOn(0, 1, 60, 100),
+        Pedal(at(1), 1, SUSTAIN, True),
+        *patch_chosen(2, 1, 2.0, 0, 0),
+        NoteOff(at(3), 1, 60),
+        NoteOn(at(3), 1, 64, 100),
+        NoteOn(at(4), 1, 67, 100),
+        NoteOff(at(4), 1, 64),
+        Pedal(at(5), 1, SUSTAIN, False),
+        *patch_chosen(6, 2, 3.0, 0, 0),
+        NoteOn(at(6), 1, 67, 100),  # the same key, which the patch before then lets go
+        AllSoundOff(at(7), 1),
+    ]
+    first, second = play(events, 8).values()
+    assert sounding(first) == [{60}] * 5 + [set(), {67}, set()]
+    assert sounding(second) == [set()] * 3 + [{64}, {64, 67}, {67}, set(), set()]
+    assert first.cut.tolist() == second.cut.tolist() == [False] * 7 + [True]
+
+
+def test_a_muted_part_forgets_no_patch():
+    """Of a level of nothing no difference can be told: both patches are at the new one then."""
+    events = [NoteOn(0, 1, 60, 100), *patch_chosen(1, 1, 2.0, -math.inf, 0)]
+    events += [Level(at(2), 1, -6.0, 0.0, serial=11, chosen=1)]
+    (window,) = play(events, 3).values()
+    assert np.array_equal(window.gain, [MIDDLE, stereo_gain(-math.inf, 0), stereo_gain(-6, 0)])
 
 
 def test_late_events_act_on_the_first_frame():

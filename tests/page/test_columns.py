@@ -16,12 +16,13 @@ ANALYSIS = Analysis()
 HOP = ANALYSIS.hop
 
 
-def window(part: int, keys: dict[int, int], struck: tuple[int, ...] = ()) -> Window:
+def window(part: int, keys: dict[int, int], struck: tuple[int, ...] = (), voice: int = 0) -> Window:
     roll = np.zeros((1, ROLL_CHANNELS), np.float32)
     for key, velocity in keys.items():
         roll[0, key - 21] = velocity / 127
         roll[0, 88 + key - 21] = velocity / 127 if key in struck else 0
-    return Window(part, roll, *(np.zeros((1, n), np.float32) for n in (2, 2)), *np.zeros((2, 1)))
+    settings = (np.zeros((1, n), np.float32) for n in (2, 2))
+    return Window(part, roll, *settings, *np.zeros((2, 1)), voice)
 
 
 def play(tap: Tap, sound: np.ndarray, windows: list[list[Window]] | None = None) -> None:
@@ -89,6 +90,20 @@ def test_keys_are_told_once_when_struck_again_and_when_released(tap: Tap) -> Non
     notes = [column.notes for column in made]
     assert notes == [[(1, 60, 100)], [(2, 64, 1)], [(1, 60, 80)], [(1, 60, 0)]]
     assert columns.held == {2: {64: 1}}
+
+
+def test_keys_of_two_patches_are_keys_of_one_part(tap: Tap) -> None:
+    columns = Columns(tap, ANALYSIS, 0.7)
+    windows = [
+        [window(1, {60: 100}, (60,)), window(1, {}, voice=1)],
+        [window(1, {60: 100}), window(1, {64: 90}, (64,), voice=1)],
+        [window(1, {}), window(1, {64: 90}, voice=1)],
+    ]
+    play(tap, np.zeros(3 * HOP, np.float32), windows)
+    columns.catch_up()
+    made, _ = columns.trail.since(0)
+    assert [column.notes for column in made] == [[(1, 60, 100)], [(1, 64, 90)], [(1, 60, 0)]]
+    assert columns.held == {1: {64: 90}}
 
 
 def test_who_is_too_late_has_lost_blocks_and_is_told_how_many(tap: Tap) -> None:

@@ -23,6 +23,13 @@ def make_roll(batch: int, frames: int, seed: int = 0) -> Tensor:
     return roll
 
 
+def make_late(roll: Tensor, seed: int = 0) -> Tensor:
+    """Where in their frames the onsets of a roll fall: (batch, frames, 88)."""
+    random = torch.Generator().manual_seed(seed)
+    onsets = roll[..., KEYS:] > 0
+    return torch.where(onsets, torch.rand(onsets.shape, generator=random), 0.0)
+
+
 def make_embedding(batch: int, frames: int, size: int = 2) -> Tensor:
     """A timbre that moves in every frame."""
     random = torch.Generator().manual_seed(7)

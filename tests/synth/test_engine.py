@@ -75,7 +75,7 @@ class Keys:
     def initial_state(self, batch: int) -> Silent:
         return Silent(torch.zeros(batch))
 
-    def step(self, parts, start, roll, embedding, state) -> Prediction:
+    def step(self, rows, start, roll, embedding, state, late=None) -> Prediction:
         return Prediction(roll.any(-1, keepdim=True).float())
 
 
@@ -102,9 +102,9 @@ class Counted(Streaming):
         super().__init__(*arguments)
         self.computed: list[tuple[int, int]] = []
 
-    def step(self, parts, start, roll, embedding, state) -> Prediction:
-        self.computed += [(p, start + t) for p in parts for t in range(roll.shape[1])]
-        return super().step(parts, start, roll, embedding, state)
+    def step(self, rows, start, roll, embedding, state, late=None) -> Prediction:
+        self.computed += [(r, start + t) for r in rows for t in range(roll.shape[1])]
+        return super().step(rows, start, roll, embedding, state, late)
 
 
 @pytest.fixture(scope="module")

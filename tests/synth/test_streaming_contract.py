@@ -20,7 +20,7 @@ from synth.limiter import Limiter
 from synth.mel import Analysis, band_centres, log_magnitudes
 from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.network import QUIET, Mel2Mel, Mel2MelConfig, Spectra
-from synth.mel2mel.step import Mel2MelStep
+from synth.mel2mel.step import Mel2MelState, Mel2MelStep
 from synth.mixer import Mixer
 from synth.movement import Movement
 from synth.output.resample import Resampler
@@ -33,7 +33,7 @@ from synth.vocoders.wavenet.samplers.contract import Sampler, initial_state
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder, wavenet_vocoder
 from synth.vocoders.wavenet.wide import WideVocoder
 from tests.synth.lively_wavenet import GUIDED, ODD, SMALL, lively
-from tests.synth.rolls import make_embedding, make_roll
+from tests.synth.rolls import make_embedding, make_late, make_roll
 from tests.synth.scores import busy_score
 from tests.synth.streaming import (
     Inputs,
@@ -95,19 +95,25 @@ def mel2mel(net: Mel2Mel, lookahead: int) -> Stage:
     live = Mel2MelStep(net, lookahead)
     roll, embedding = make_roll(3, FRAMES, seed=2), make_embedding(3, FRAMES)
     roll = torch.cat([roll, torch.zeros(3, lookahead, roll.shape[-1])], 1)
+    late = make_late(roll)
     embedding = torch.cat([embedding, embedding[:, -1:].expand(-1, lookahead, -1)], 1)
 
+    def step(inputs: Inputs, state: Mel2MelState) -> tuple[Spectra, Mel2MelState]:
+        notes, timbre, onsets = inputs
+        return live.step(notes, timbre, state, onsets), state
+
     def forward(inputs: Inputs) -> Tensor:
-        heard = net(inputs[0][:, :FRAMES], inputs[1][:, :FRAMES], lookahead)
-        early = both(live.step(*(x[:, :lookahead] for x in inputs), live.initial_state(3)))
+        notes, timbre, onsets = (x[:, :FRAMES] for x in inputs)
+        heard = net(notes, timbre, lookahead, late=onsets)
+        early = both(step(tuple(x[:, :lookahead] for x in inputs), live.initial_state(3))[0])
         levels = sum(x.shape[-1] for x in (heard.mel, heard.fine) if x is not None)
         assert (early[..., :levels] == np.float32(QUIET)).all()
         return torch.cat([early, both(heard)], 1)
 
     return Stage(
         live.initial_state,
-        lambda inputs, state: (both(live.step(*inputs, state)), state),
-        (roll, embedding),
+        lambda inputs, state: (both(step(inputs, state)[0]), state),
+        (roll, embedding, late),
         forward,
         tolerance=1e-5,
     )
@@ -115,10 +121,11 @@ def mel2mel(net: Mel2Mel, lookahead: int) -> Stage:
 
 def keys() -> Stage:
     def step(inputs: Inputs, state: KeyTracks) -> tuple[Tensor, KeyTracks]:
-        tracks, after = play_keys(inputs[0], state)
-        return torch.stack([tracks.velocity, tracks.age, tracks.rest], -1), after
+        tracks, after = play_keys(inputs[0], state, inputs[1])
+        return torch.stack([tracks.velocity, tracks.age, tracks.rest, tracks.late], -1), after
 
-    return Stage(initial_keys, step, (make_roll(3, FRAMES),))
+    roll = make_roll(3, FRAMES)
+    return Stage(initial_keys, step, (roll, make_late(roll)))
 
 
 def spectral(analysis: Analysis, lookahead: int | None) -> Stage:

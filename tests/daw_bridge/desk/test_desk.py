@@ -222,7 +222,7 @@ def test_what_is_scheduled_does_not_bring_back_what_was(desk, book):
     """A patch chosen while a knob's bundle waits: the engine ends where the desk stands."""
     inbox, windows = Inbox(), Windows(128, (0.0, 0.0))
     desk = Desk(book, inbox.post, lambda: 0)
-    inbox.post(NoteOn(0, 1, 60, 100))
+    inbox.post(NoteOn(1, 1, 60, 100))
     desk.knob(1, "breath", 1.0, time=1280)
     desk.pan(1, 1.0, time=1280)
     desk.patch(1, "harp", time=0)

@@ -14,7 +14,7 @@ from synth.mel import Analysis
 from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
 from synth.mel2mel.template_mix import TemplateCache, initial_cache, mix_frame, pack_templates
 from synth.mel2mel.templates import FASTEST_DECAY, FILL_FRAMES, MOMENTS_S, KeyTemplates
-from tests.synth.rolls import make_roll
+from tests.synth.rolls import make_late, make_roll
 
 KEY = 40
 ANALYSIS = Analysis(window=256)
@@ -46,15 +46,30 @@ def mixed_at(
     caches: list[TemplateCache],
 ) -> Tensor:
     """What playing makes of one frame: (batch, bands)."""
-    tracks = (x[:, frame].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
     weights = pack_templates(templates)
     unturned, still = (np.zeros((len(features), n), np.float32) for n in (2, 0))
+    tracks = (*moment(keys, frame), moment(keys, frame - 1))
     return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), unturned, caches, still))
 
 
-def test_dense_and_frame_by_frame_agree(templates):
+def moment(keys: KeyTracks, frame: int) -> tuple[np.ndarray, ...]:
+    """One frame's tracks as playing takes them; those before the first are of no use there."""
+    late = torch.zeros_like(keys.velocity) if keys.late is None else keys.late
+    tracks = (keys.velocity, keys.age, keys.rest, late)
+    if frame < 0:
+        untouched = initial_keys(len(keys.age))
+        return tuple(
+            x.numpy() for x in (untouched.velocity, untouched.age, untouched.rest, untouched.late)
+        )
+    return tuple(x[:, frame].contiguous().numpy() for x in tracks)
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_dense_and_frame_by_frame_agree(templates, between):
     """Training's way with one timbre throughout, and playing's way with a cache."""
-    keys, _ = play_keys(make_roll(2, 30), initial_keys(2))
+    roll = make_roll(2, 30)
+    roll[0, 3:20, 40] = roll[0, (3, 9, 15), KEYS + 40] = 0.8  # struck while it sounds
+    keys, _ = play_keys(roll, initial_keys(2), make_late(roll) if between else None)
     weights = pack_templates(templates)
     caches = [initial_cache(weights) for _ in range(2)]
     for features in (torch.randn(2, 3), torch.zeros(2, 3)):
@@ -62,6 +77,44 @@ def test_dense_and_frame_by_frame_agree(templates):
         for t in range(30):
             mixed = mixed_at(templates, keys, t, features, caches)
             torch.testing.assert_close(mixed, dense[:, t], atol=1e-6, rtol=1e-5)
+
+
+def test_onsets_with_their_frames_are_what_was_learnt(templates):
+    """To the bit, though ages are counted otherwise."""
+    roll, features = make_roll(1, 30), torch.randn(1, 3)
+    keys, _ = play_keys(roll, initial_keys(1))
+    learnt = templates(KeyTracks(keys.velocity, keys.age, keys.rest), features)
+    assert torch.equal(templates(keys, features), learnt)
+
+
+def test_a_key_struck_between_two_frames_is_between_them(templates):
+    """Frame by frame its power lies between that of a key struck with the one and the other."""
+    features = torch.zeros(1, 3)
+    made = []
+    for frame, late in ((5, 0.0), (5, 0.4), (5, 0.999), (6, 0.0)):
+        roll = torch.zeros(1, 30, 2 * KEYS)
+        roll[0, frame:, KEY] = roll[0, frame, KEYS + KEY] = 0.8
+        keys, _ = play_keys(roll, initial_keys(1), torch.full((1, 30, KEYS), late))
+        made.append(templates(keys, features)[0].square().sum(-1))
+    early, middle, almost, following = made
+    torch.testing.assert_close(almost, following, rtol=0.02, atol=1e-4)
+    low, high = torch.minimum(early, following), torch.maximum(early, following)
+    assert (middle >= low * 0.999).all() and (middle <= high * 1.001).all()
+    assert low[5] * 1.1 < middle[5] < high[5] * 0.9
+
+
+def test_a_key_struck_again_leaves_no_hole(templates):
+    """Until the blow comes, what it played before sounds on."""
+    roll = torch.zeros(1, 30, 2 * KEYS)
+    roll[0, :, KEY] = roll[0, (0, 20), KEYS + KEY] = 0.8
+    power = {}
+    for late in (0.0, 0.5, 0.99):
+        keys, _ = play_keys(roll, initial_keys(1), torch.full((1, 30, KEYS), late))
+        power[late] = templates(keys, torch.zeros(1, 3))[0].square().sum(-1)
+    held = power[0.99][19]
+    assert power[0.99][20] == pytest.approx(float(held), rel=0.05)
+    low, high = sorted((float(held), float(power[0.0][20])))
+    assert low * 0.95 < power[0.5][20] < high * 1.05
 
 
 def test_a_timbre_that_moves_is_as_one_that_never_did(templates):
@@ -98,6 +151,8 @@ def test_nothing_sounds_but_the_floor_until_a_key_is_struck(templates):
 def test_moments_share_a_tone_between_them():
     templates = KeyTemplates(ANALYSIS, 2)
     share = templates.share(torch.arange(2_000)[:, None])[:, 0]
+    between = templates.share(torch.arange(1_999)[:, None] + 0.25)[:, 0]
+    torch.testing.assert_close(between, torch.lerp(share[:-1], share[1:], 0.25))
     torch.testing.assert_close(share.sum(1), torch.ones(2_000))
     for number, moment in enumerate(MOMENTS_S):
         assert share[round(moment * ANALYSIS.frame_rate), number] == 1
@@ -273,12 +328,13 @@ def test_wide_bands_stand_still():
 
 
 def test_playing_moves_as_the_whole_does(moving):
-    keys, _ = play_keys(make_roll(2, 30), initial_keys(2))
+    roll = make_roll(2, 30)
+    keys, _ = play_keys(roll, initial_keys(2), make_late(roll))
     features = torch.randn(2, 2)
     weights, dense = pack_templates(moving), moving.spreads(keys, features)
     caches = [initial_cache(weights) for _ in range(2)]
     for t in range(30):
-        tracks = (x[:, t].contiguous().numpy() for x in (keys.velocity, keys.age, keys.rest))
+        tracks = (*moment(keys, t), moment(keys, t - 1))
         unturned, spreads = (np.zeros((2, n), np.float32) for n in (2, ANALYSIS.bands))
         mix_frame(weights, *tracks, features.numpy(), unturned, caches, spreads)
         torch.testing.assert_close(torch.from_numpy(spreads), dense[:, t], atol=1e-5, rtol=1e-4)
