@@ -26,6 +26,8 @@ MIDI_MAP = "midi-map.yaml"
 MOST_LOOKAHEAD = 125
 MOST_SEED = 2**64 - 1
 MOST_BUFFER_MS = 500.0
+LEAST_SILENCE_S, MOST_SILENCE_S = 1.0, 86_400.0
+"""Of an OSC sender."""
 GAIN_DB = (-60.0, 24.0)
 """Of the master gain."""
 
@@ -89,6 +91,9 @@ class LiveFlags(CommonFlags):
     """Address to listen on for OSC, or none."""
     osc_peers: Annotated[str, arg(metavar="HOST,HOST")] = "none"
     """Other machines that may save, delete and learn by OSC, by their numeric addresses."""
+    osc_silence: Annotated[str, arg(metavar="SECONDS")] = "auto"
+    """Release the keys of an OSC sender that has said nothing for so many seconds. auto: only when
+    its program on this machine has ended. never: keys are held until something releases them."""
     http: Annotated[str, arg(metavar="HOST:PORT")] = "auto"
     """Address of the page for browsers, or none. auto is 127.0.0.1:8000, or the next free port."""
     open: Annotated[bool, FlagCreatePairsOff] = False
@@ -124,6 +129,19 @@ class LiveFlags(CommonFlags):
         except ValueError:
             expected = "numeric addresses with commas between them, or none"
             raise ValueError(f"--osc-peers: expected {expected}, got {self.osc_peers!r}") from None
+
+    def osc_silence_s(self) -> float | None:
+        """The seconds in --osc-silence, None where it names none. ValueError for anything else."""
+        if self.osc_silence in ("auto", "never"):
+            return None
+        try:
+            seconds = float(self.osc_silence)
+        except ValueError:
+            seconds = 0.0
+        if not LEAST_SILENCE_S <= seconds <= MOST_SILENCE_S:
+            expected = f"{LEAST_SILENCE_S:g} to {MOST_SILENCE_S:g} seconds, auto or never"
+            raise ValueError(f"--osc-silence: expected {expected}, got {self.osc_silence!r}")
+        return seconds
 
     def http_address(self) -> HttpAddress | None:
         """Where the page is to be served, or None. ValueError if it is no address."""

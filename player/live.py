@@ -25,6 +25,7 @@ from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
 from daw_bridge.midi.port import MidiInput, open_input
+from daw_bridge.osc.holders import Holders
 from daw_bridge.osc.replies import is_this_machine
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
@@ -69,6 +70,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     bank.patch(first)
     osc_address, midi_map = flags.osc_address(), flags.midi_map_path()
     http_address, desks = flags.http_address(), flags.desk_path()
+    holders = Holders(flags.osc_silence_s(), flags.osc_silence != "never")
     if midi_map:
         read_map(midi_map)
     block_ms = 1000 * BLOCK_FRAMES / bank.analysis.frame_rate
@@ -106,6 +108,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
                 *osc_address,
                 watch=log.note_osc if bound else None,
                 peers=flags.osc_peers_allowed(),
+                holders=holders,
             )
             stack.callback(player.osc.close)
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
@@ -236,6 +239,7 @@ class Player:
             malformed=self.osc.malformed if self.osc else 0,
             refused=self.osc.refused if self.osc else 0,
             withheld=self.osc.withheld if self.osc else 0,
+            let_go=self.osc.let_go if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
             midi_lost=self.midi.lost if self.midi else 0,

@@ -17,7 +17,8 @@ class Telemetry:
     long the limiter turned the sound down, and by how much at most; late, dropped: events that
     came after their block, and that found the inbox full; malformed, refused: OSC packets that
     are none, and messages that were answered with an error; withheld:
-    answers not sent because they were too many; ignored: MIDI messages that mean
+    answers not sent because they were too many; let_go: keys and pedals released because their OSC
+    sender was gone; ignored: MIDI messages that mean
     nothing here; malformed_midi: bytes that are no whole MIDI message; midi_lost, midi_faults: as
     `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound;
     fault: why the recording or the device has ended, "" while all is well; rate: Hz of the output.
@@ -37,6 +38,7 @@ class Telemetry:
     malformed: int
     refused: int
     withheld: int
+    let_go: int
     ignored: int
     malformed_midi: int
     midi_lost: int
@@ -75,6 +77,7 @@ class Telemetry:
             "malformed packets": self.malformed,
             "refused messages": self.refused,
             "answers withheld": self.withheld,
+            "keys of senders that are gone": self.let_go,
             "ignored MIDI messages": self.ignored,
             "malformed MIDI messages": self.malformed_midi,
             "floods of MIDI": self.midi_lost,

@@ -41,6 +41,18 @@ def test_what_is_no_osc_address_is_refused(text):
         live("--osc", text).osc_address()
 
 
+@pytest.mark.parametrize("text, seconds", [("auto", None), ("never", None), ("1.5", 1.5)])
+def test_a_silence_after_which_keys_are_released(text, seconds):
+    assert live("--osc-silence", text).osc_silence_s() == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "soon", "86401"])
+def test_what_is_no_silence_is_refused(text):
+    expected = f"^--osc-silence: expected 1 to 86400 seconds, auto or never, got '{text}'$"
+    with pytest.raises(ValueError, match=expected):
+        live("--osc-silence", text).osc_silence_s()
+
+
 @pytest.mark.parametrize("lookahead, meant", [("0", 0), ("125", 125), ("full", "full")])
 def test_a_render_may_look_ahead_over_the_whole_piece(lookahead, meant):
     assert render("a.mid", "a.wav", "--lookahead", lookahead).lookahead == meant

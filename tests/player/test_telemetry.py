@@ -19,6 +19,7 @@ MOMENT = Telemetry(
     malformed=5,
     refused=6,
     withheld=14,
+    let_go=15,
     ignored=7,
     malformed_midi=8,
     midi_lost=12,
@@ -50,7 +51,8 @@ def test_the_last_line_tells_every_count():
     assert MOMENT.counters_line() == (
         "load 25% (peak 50%), limiter on 1.0% of samples, at most 4.1 dB, underruns 1, "
         "late events 2, dropped events 4, malformed packets 5, refused messages 6, "
-        "answers withheld 14, ignored MIDI messages 7, malformed MIDI messages 8, "
+        "answers withheld 14, keys of senders that are gone 15, ignored MIDI messages 7, "
+        "malformed MIDI messages 8, "
         "floods of MIDI 12, faults of the MIDI input 13, notes with keys out of range 9, "
         "blocks missed by pages 10, refused messages of pages 11"
     )

@@ -20,6 +20,7 @@ from common.patch import Patch
 from daw_bridge.clock import AudioClock
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import AllSoundOff, NoteOff, NoteOn, Pedal
+from daw_bridge.osc.holders import CLOSED_S, LASTING_S, Holders
 from daw_bridge.osc.replies import BUNDLE_BYTES
 from daw_bridge.osc.server import OscServer
 
@@ -369,3 +370,28 @@ def test_a_closed_server_frees_its_port(desk, inbox, clock):
         port = first.port
     with OscServer(desk, inbox, clock, dict, "0", port=port) as second:
         assert second.port == port
+
+
+def test_keys_of_a_program_that_has_ended_are_released(book, inbox, clock, status):
+    desk, now = Desk(book, inbox.post, clock.now), [0.0]
+    holders = Holders(clock=lambda: now[0])
+    with OscServer(desk, inbox, clock, lambda: status, "0.1", port=0, holders=holders) as server:
+        player, other = Client(server.port), Client(server.port)
+        player.send("/part/1/note", 60, 100)
+        player.send("/vkb_midi/2/note/61", 100)
+        player.send("/part/3/cc", 64, 127)
+        player.sync()
+        now[0] += LASTING_S + 1
+        player.sync()
+        player.socket.close()
+        other.sync()
+        assert len(inbox.take_until(END)) == 3 and not server.let_go
+        now[0] += CLOSED_S + 1
+        deadline = time.monotonic() + WAIT_S
+        while not server.let_go:
+            assert time.monotonic() < deadline, "nothing is released"
+            other.sync()
+        released = inbox.take_until(END + 1)
+        other.socket.close()
+    assert [type(event) for event in released] == [NoteOff, NoteOff, Pedal]
+    assert [event.part for event in released] == [1, 2, 3] and server.let_go == 3
