@@ -1,9 +1,9 @@
 """Who holds keys and pedals down by OSC, and which of them cannot release them any more.
 
-UDP does not say when a sender is gone. On this machine it is gone when nobody has its port any more:
-the program that opened it has ended. Only a sender that has spoken from one port for a while is
-looked at. A program that opens a new port for each message, such as oscsend, ends all the time, and
-its keys stay down until somebody releases them. So may those of a sender that lives and says
+UDP does not say when a sender is gone. On this machine it is gone when nobody has its port any
+more: the program that opened it has ended. Only a sender that has spoken from one port for a while
+is looked at. A program that opens a new port for each message, such as oscsend, ends all the time,
+and its keys stay down until somebody releases them. So may those of a sender that lives and says
 nothing: a key may be held for ever, unless the user states after how long it may not.
 """
 

@@ -4,7 +4,7 @@ daw_bridge/commands holds what the addresses mean. A malformed packet is dropped
 mistake in a message is answered by /error <address> <message>. The thread does not wait for
 timetags (they become times of events), and no packet can end it.
 
-What may change a file waits for the disk in a second thread. So does all that its sender sends
+What reads or changes files waits for the disk in a second thread. So does all that its sender sends
 meanwhile, so that it is done and answered in order; only notes, controllers and panic go ahead.
 """
 
@@ -22,6 +22,7 @@ from functools import lru_cache
 
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session, Status
+from daw_bridge.commands.command import Files
 from daw_bridge.commands.table import ALIASES, COMMANDS, NOTES, find
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import Event
@@ -49,7 +50,8 @@ _MOST_WAITING = 1_024
 """Messages that wait for files."""
 
 _GO_AHEAD = {command.address for command in (*NOTES.commands, *ALIASES.commands)}
-_CHANGE_FILES = {command.address for command in COMMANDS if command.files}
+_USE_FILES = {command.address for command in COMMANDS if command.files is not Files.NONE}
+_CHANGE_FILES = {command.address for command in COMMANDS if command.files is Files.CHANGE}
 
 
 @dataclass(slots=True)
@@ -182,7 +184,7 @@ class OscServer:
     def _take(self, message: Message, packet: _Packet) -> None:
         """Act on a message now, or after what waits for files."""
         address = _template(message.address)
-        waits = address in _CHANGE_FILES or (
+        waits = address in _USE_FILES or (
             address not in _GO_AHEAD and self._pending[packet.sender] > 0
         )
         if not waits:

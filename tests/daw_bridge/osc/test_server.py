@@ -221,6 +221,37 @@ def test_notes_and_panic_do_not_wait_for_a_disk(book, client, inbox, monkeypatch
     assert (book.patch("mine").knobs["breath"], book.patch("yours").knobs["breath"]) == (0.5, 0.75)
 
 
+def test_notes_do_not_wait_for_a_recall(book, inbox, clock, tmp_path, monkeypatch):
+    desk = Desk(book, inbox.post, clock.now, snapshots=tmp_path)
+    desk.pan(1, 0.25)
+    desk.snapshots.save("set", desk.parts(), overwrite=False)
+    disk, read = threading.Event(), desk.snapshots.read
+
+    def slow_read(name):
+        assert disk.wait(WAIT_S)
+        return read(name)
+
+    monkeypatch.setattr(desk.snapshots, "read", slow_read)
+    # It changes no files, so a machine that may not change any may recall, too.
+    host = own_address()
+    with OscServer(desk, inbox, clock, dict, "0", host, port=0) as server:
+        client = Client(server.port, host)
+        client.send("/part/1/pan", -1)
+        client.send("/desk/recall", "set")
+        client.send("/part/1/gain_db", -6)
+        client.send("/part/1/note", 60, 100)
+        other = Client(server.port, host)
+        other.sync()
+        assert NoteOn in {type(event) for event in inbox.take_until(END)}
+        assert desk.settings(1).pan == -1
+        disk.set()
+        assert client.reply() == ("/desk/recall.reply", ["set"])
+        client.sync()
+        for each in (client, other):
+            each.socket.close()
+    assert (desk.settings(1).pan, desk.settings(1).gain_db) == (0.25, -6)
+
+
 def own_address() -> str:
     """An address of this machine that is no loopback one; skips where there is none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
