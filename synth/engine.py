@@ -94,10 +94,19 @@ class Engine(Generic[PredictorState, VocoderState]):
         """
         self._mixer.open(frames)
         awake: set[int] = set()
-        for start, stop in pairwise(_turns(windows, frames)):
-            begun = {w.part for w in windows if self._begins(w, start)}
-            spans = [w.span(start, stop - start) for w in windows if self._parts[w.part].ring_out]
-            rows = [w.part for w in spans]
+        sounding = _sounding(windows, frames)
+        for start, stop in pairwise(_turns(windows, sounding)):
+            begun = {
+                window.part
+                for window, keys in zip(windows, sounding, strict=True)
+                if self._begins(window, start, bool(keys[start]))
+            }
+            spans = [
+                (window.span(start, stop - start), keys[start:stop])
+                for window, keys in zip(windows, sounding, strict=True)
+                if self._parts[window.part].ring_out
+            ]
+            rows = [window.part for window, _ in spans]
             if rows:
                 self._select(rows, begun)
                 self._sound(spans, start)
@@ -106,10 +115,12 @@ class Engine(Generic[PredictorState, VocoderState]):
         self.frame += frames
         return self._mixer.close()
 
-    def _begins(self, window: Window, frame: int) -> bool:
-        """Whether a part wakes at a frame. If it does not, it may fall asleep there."""
+    def _begins(self, window: Window, frame: int, sounding: bool) -> bool:
+        """Whether a part wakes at a frame. If it does not, it may fall asleep there.
+
+        sounding: whether a key sounds in that frame.
+        """
         part = self._parts.setdefault(window.part, _PartMoment())
-        sounding = bool(window.roll[frame].any())
         if part.ring_out and (window.cut[frame] or not part.ring_out.goes_on(sounding)):
             self._fall_asleep(window.part, frame)
         if part.ring_out or not sounding:
@@ -136,16 +147,20 @@ class Engine(Generic[PredictorState, VocoderState]):
             self._parts[part].bends = self._parts[part].held = None
             self._mixer.begin(part)
 
-    def _sound(self, windows: list[Window], start: int) -> None:
-        """Render some frames of the rows, from the block's frame `start` on, into the mixer."""
-        frame = self.frame + start
+    def _sound(self, spans: list[tuple[Window, np.ndarray]], start: int) -> None:
+        """Render some frames of the rows, from the block's frame `start` on, into the mixer.
+
+        spans: of each row its window, and whether a key sounds in each frame.
+        """
+        frame, windows = self.frame + start, [window for window, _ in spans]
         roll = torch.from_numpy(np.stack([w.roll for w in windows]))
         embedding = torch.from_numpy(np.stack([w.embedding for w in windows]))
         told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state)
         spectra = told.spectra
         pitches = self._pitches(windows)
-        for spectrum, bend in zip(spectra.numpy(), pitches.bend.numpy(), strict=True):
-            if bend.any():
+        bends = pitches.bend.numpy()
+        if bends.any():
+            for spectrum, bend in zip(spectra.numpy(), bends, strict=True):
                 self._bend(spectrum, bend)
         widths = [self._vocoder.draws_per_frame, self._movement.draws_per_frame]
         draws, moves = self._draws(frame, roll.shape[1], sum(widths)).split(widths, -1)
@@ -154,20 +169,24 @@ class Engine(Generic[PredictorState, VocoderState]):
                 spectra, told.spread, told.memory, self._moved_state, moves
             )
         samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws, pitches)
-        for window, sound in zip(windows, samples, strict=True):
-            self._mix(window, sound.numpy(), start)
+        for (window, sounding), sound in zip(spans, samples.numpy(), strict=True):
+            self._mix(window, sounding, sound, start)
 
-    def _mix(self, window: Window, sound: np.ndarray, start: int) -> None:
+    def _mix(self, window: Window, sounding: np.ndarray, sound: np.ndarray, start: int) -> None:
         """Add a part's sound, as far as it goes before the part falls asleep, if it does."""
         ring_out = self._parts[window.part].ring_out
         assert ring_out is not None
-        heard = ring_out.heard(_sounding(window), sound.reshape(-1, self.hop))
+        heard = ring_out.heard(sounding, sound.reshape(-1, self.hop))
         self._mixer.add(window.part, sound[: heard * self.hop], window.gain[:heard], start)
         if heard < len(window.roll):
             self._fall_asleep(window.part, start + heard)
 
     def _pitches(self, windows: list[Window]) -> Pitches:
         """What keys do in the frames whose spectra are due: as late as the predictor's sound."""
+        if not self.lookahead:
+            keys = np.stack([window.roll[:, :KEYS] for window in windows]) > 0
+            now = np.stack([window.bend for window in windows])
+            return Pitches(torch.from_numpy(keys), torch.from_numpy(now))
         held, bends = [], []
         for window in windows:
             part, count = self._parts[window.part], len(window.bend)
@@ -191,16 +210,19 @@ class Engine(Generic[PredictorState, VocoderState]):
         return torch.from_numpy(draws)
 
 
-def _turns(windows: Sequence[Window], frames: int) -> list[int]:
+def _turns(windows: Sequence[Window], sounding: np.ndarray) -> list[int]:
     """The frames of a block at which a part may begin anew, and both ends of the block."""
+    frames = sounding.shape[1]
     turns = {0, frames}
-    for window in windows:
-        sounding = _sounding(window)
-        begins = sounding[1:] & ~sounding[:-1] | window.cut[1:]
+    for window, keys in zip(windows, sounding, strict=True) if frames > 1 else ():
+        begins = keys[1:] & ~keys[:-1] | window.cut[1:]
         turns.update((np.flatnonzero(begins) + 1).tolist())
     return sorted(turns)
 
 
-def _sounding(window: Window) -> np.ndarray:
-    """Whether a key sounds in each frame: (frames,) bool."""
-    return window.roll.max(axis=1) > 0
+def _sounding(windows: Sequence[Window], frames: int) -> np.ndarray:
+    """Whether a key sounds in each frame of each window: (windows, frames) bool."""
+    if not windows:
+        return np.zeros((0, frames), bool)
+    sounding: np.ndarray = np.stack([window.roll for window in windows]).any(axis=2)
+    return sounding

@@ -84,12 +84,18 @@ def config_of(stated: Mapping[str, Any]) -> Mel2MelConfig:
     return Mel2MelConfig(**told | {"analysis": Analysis(**stated["analysis"])})
 
 
+def place_of(config: Mel2MelConfig, knob: str) -> int | None:
+    """Which coordinate says how far a knob is turned; None where there is no such knob."""
+    number = KNOBS.index(knob)
+    return config.embedding - config.knobs + number if number < config.knobs else None
+
+
 def turned(config: Mel2MelConfig, embedding: Tensor, knob: str) -> Tensor:
     """How far a knob is turned at points (..., n): -1..1, 0 where there is none."""
-    number = KNOBS.index(knob)
-    if number >= config.knobs:
+    place = place_of(config, knob)
+    if place is None:
         return embedding.new_zeros(embedding.shape[:-1])
-    return embedding[..., config.embedding - config.knobs + number].clamp(-1, 1)
+    return embedding[..., place].clamp(-1, 1)
 
 
 def turns_of_keys(config: Mel2MelConfig, embedding: Tensor) -> Tensor:

@@ -7,11 +7,13 @@ moves, only those of the two moments between which a key stands are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import torch
+from numba import types
+from numba.extending import intrinsic
 
 from common.window import KEYS
 from synth.exponential import exp
@@ -83,6 +85,10 @@ class TemplateCache:
     spectra: np.ndarray
     made: np.ndarray
     made_for: np.ndarray
+
+    def places(self) -> tuple[int, int, int]:
+        """Where the arrays lie in memory."""
+        return self.spectra.ctypes.data, self.made.ctypes.data, self.made_for.ctypes.data
 
 
 def pack_templates(templates: KeyTemplates) -> TemplateWeights:
@@ -162,11 +168,36 @@ def mix_frame(
     `KeyTemplates.spreads`, or of no bands.
     """
     magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
-    rows = zip(velocity, age, rest, features, turns, caches, magnitudes, spreads, strict=True)
-    for level, since, still, timbre, turn, cache, out, spread in rows:
-        made = (cache.spectra, cache.made, cache.made_for)
-        _mix(weights, level, since, still, timbre, turn, *made, out, spread)
+    # As addresses, since compiled code cannot be given a list of arrays without copying it.
+    places = np.array([cache.places() for cache in caches], np.int64).reshape(-1, 3)
+    _mix_all(weights, velocity, age, rest, features, turns, places, magnitudes, spreads)
     return magnitudes
+
+
+def _typed_pointer(typing: Any, address: Any) -> Any:
+    """An address as numba takes it for memory that it does not own."""
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), made
+
+
+_pointer: Any = intrinsic(_typed_pointer)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _mix_all(w, velocity, age, rest, features, turns, places, power, spread):
+    """`_mix` of each row; places (batch, 3): where its `TemplateCache` lies."""
+    keys, moments, bands = w.base.shape
+    for b in range(len(power)):
+        spectra = numba.carray(_pointer(places[b, 0]), (keys, moments + 1, bands), np.float32)
+        made = numba.carray(_pointer(places[b, 1]), (keys, moments + 1), np.bool_)
+        made_for = numba.carray(_pointer(places[b, 2]), (keys, features.shape[1]), np.float32)
+        _mix(
+            *(w, velocity[b], age[b], rest[b], features[b], turns[b]),
+            *(spectra, made, made_for, power[b], spread[b]),
+        )
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
