@@ -224,5 +224,4 @@ def _sounding(windows: Sequence[Window], frames: int) -> np.ndarray:
     """Whether a key sounds in each frame of each window: (windows, frames) bool."""
     if not windows:
         return np.zeros((0, frames), bool)
-    sounding: np.ndarray = np.stack([window.roll for window in windows]).any(axis=2)
-    return sounding
+    return np.stack([window.roll for window in windows]).max(axis=2) > 0

@@ -98,12 +98,11 @@ class Mel2MelStep:
         mel = np.empty((n, batch, len(heads.mel)), np.float32)
         fine = np.empty((n, batch, len(heads.fine)), np.float32)
         age = state.age.numpy()
-        rings = (
-            *(state.roll.numpy(), state.embedding.numpy()),
-            *(state.gates_forward.numpy(), state.gates_backward.numpy()),
-        )
-        moment = state.h.numpy(), state.c.numpy()
-        keyboard = state.key_velocity.numpy(), state.key_age.numpy(), state.key_rest.numpy()
+        roll_ring, embedding_ring = state.roll.numpy(), state.embedding.numpy()
+        forward, backward = state.gates_forward.numpy(), state.gates_backward.numpy()
+        h, c = state.h.numpy(), state.c.numpy()
+        struck = state.key_velocity.numpy()
+        since, still = state.key_age.numpy(), state.key_rest.numpy()
         bands = config.analysis.bands if config.movement else 0
         spread = np.zeros((n, batch, bands), np.float32)
         told = np.empty((n, batch, len(self._hearing.timbre)), np.float32)
@@ -111,7 +110,8 @@ class Mel2MelStep:
 
         def play_rows(rows: slice) -> None:
             """All frames of some of the rows."""
-            queues, states, keys = (tuple(x[rows] for x in xs) for xs in (rings, moment, keyboard))
+            rings = roll_ring[rows], embedding_ring[rows], forward[rows], backward[rows]
+            keys = struck[rows], since[rows], still[rows]
             mine, caches = age[rows], [c for c in state.caches[rows] if c is not None]
             count = len(mine)
             hidden = np.empty((count, 2 * config.hidden), np.float32)
@@ -121,12 +121,12 @@ class Mel2MelStep:
             key_age, rest = (np.empty((count, 1, KEYS), np.int16) for _ in range(2))
             start, turns = np.empty((count, 0), np.float32), np.zeros((count, 2), np.float32)
             for t in range(n):
-                heard = (rolls[rows], embeddings[rows], t, mine, *queues, *states)
-                hear(self._hearing, *heard, due, hidden, features)
+                new = rolls[rows], embeddings[rows], t, mine
+                hear(self._hearing, *new, *rings, h[rows], c[rows], due, hidden, features)
                 if self._templates is not None:
                     play(due, *keys, velocity, key_age, rest)
                     if config.knobs:
-                        point = queues[1][np.arange(count), mine % (self.lookahead + 1)]
+                        point = rings[1][np.arange(count), mine % (self.lookahead + 1)]
                         turns, amount[t, rows, 0] = self._turns(point)
                     tracks = velocity[:, 0], key_age[:, 0], rest[:, 0]
                     moving = spread[t, rows]
