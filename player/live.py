@@ -39,6 +39,7 @@ from page.state import About
 from page.tap import Tap
 from player.demo import Demo
 from player.flags import LiveFlags
+from player.overload import Overload
 from player.telemetry import Telemetry
 from player.version import version
 from synth.bank.bank import Bank, load_bank
@@ -180,6 +181,7 @@ class Player:
         self.tap = Tap()
         self.bank = bank
         self._engine, self._sink = engine, sink
+        self.overload = Overload(engine, self.tap)
         self._windows = Windows(engine.hop, bank.point(bank.names[0]))
         self._stopped = False
         self._load = self._peak_load = 0.0
@@ -204,6 +206,7 @@ class Player:
             sound = self._engine.render(windows, BLOCK_FRAMES)
             self.tap.put(start, sound, windows, self._engine.stems)
             load = (time.perf_counter() - began) * 1000 / (BLOCK_FRAMES * self._frame_ms)
+            self.overload.after(load)
             self._load += (load - self._load) * 0.02
             self._peak_load = max(load, self._peak_load)
             if not self._sink.write(sound):
@@ -231,6 +234,10 @@ class Player:
             load=self._load,
             peak_load=self._peak_load,
             parts=engine.awake,
+            overload=self.overload.level,
+            overloads=self.overload.times,
+            given_up=len(engine.given_up),
+            ordinary=self.overload.ordinary,
             underruns=self._sink.underruns,
             limited_s=engine.limiter.limited * frame_ms / 1000 / engine.hop,
             limited_db=engine.limiter.most_db,

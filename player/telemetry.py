@@ -13,7 +13,10 @@ class Telemetry:
     """One moment of a live instrument; every count only grows.
 
     seconds: rendered so far; load, peak_load: render time over block time, lately and at most;
-    parts: that cost something now; underruns: gaps in the sound; limited_s, limited_db: for how
+    parts: that cost something now; overload: 0 while there is time enough, else what gives way: 1
+    pages, 2 the WaveNet, 3 parts; overloads: how often that has begun; given_up: parts that are
+    silent because of it now; ordinary: how often the renderer has lost its real-time priority
+    because it took too much; underruns: gaps in the sound; limited_s, limited_db: for how
     long the limiter turned the sound down, and by how much at most; late, dropped: events that
     came after their block, and that found the inbox full; malformed, refused: OSC packets that
     are none, and messages that were answered with an error; withheld:
@@ -30,6 +33,10 @@ class Telemetry:
     load: float
     peak_load: float
     parts: int
+    overload: int
+    overloads: int
+    given_up: int
+    ordinary: int
     underruns: int
     limited_s: float
     limited_db: float
@@ -71,6 +78,7 @@ class Telemetry:
     def counters_line(self) -> str:
         """The load and every count, in words."""
         counted = {
+            "overloads": self.overloads,
             "underruns": self.underruns,
             "late events": self.late,
             "dropped events": self.dropped,

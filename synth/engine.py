@@ -33,12 +33,24 @@ PredictorState = TypeVar("PredictorState", bound=RowState)
 VocoderState = TypeVar("VocoderState", bound=RowState)
 
 
+FADE_OUT_FRAMES, FADE_IN_FRAMES = 6, 40
+"""How long a part fades that is given up for want of time, 48 ms, and comes back, a third of a
+second: then even a struck key that is still held only swells."""
+NEW_FRAMES = 12
+"""A part younger than this is given up last: its sound has hardly begun."""
+
+
 @dataclass(slots=True)
 class _PartMoment:
-    """A part between blocks. ring_out: None while it is asleep; bends (n,) semitones and held
-    (n, 88) bool: of the frames that have no spectrum yet, oldest first, None before the first."""
+    """A part between blocks. ring_out: None while it is asleep; begun: the frame at which it woke;
+    share: of its sound that is heard, and more: what is added to that in each frame; bends (n,)
+    semitones and held (n, 88) bool: of the frames that have no spectrum yet, oldest first, None
+    before the first."""
 
     ring_out: RingOut | None = None
+    begun: int = 0
+    share: float = 1.0
+    more: float = 0.0
     bends: np.ndarray | None = None
     held: np.ndarray | None = None
 
@@ -52,6 +64,9 @@ class Engine(Generic[PredictorState, VocoderState]):
     the mix goes through, one of its own if None is given.
     `delay` is how many frames the sound runs behind the score, `lookahead` the predictor's
     share; `frame` is the next one to be rendered; `awake` how many parts the last block cost.
+
+    Where time is short, `spared` lets the vocoder leave out its costly part, and parts can be given
+    up. Sounds then depend on the machine: only a live player does so.
     """
 
     def __init__(
@@ -68,6 +83,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         self.delay = predictor.lookahead + vocoder.lookahead
         self.frame = 0
         self.awake = 0
+        self.spared = False
         self._predictor, self._vocoder, self._random = predictor, vocoder, Draws(seed)
         self._bend = PitchBend(centres)
         self._movement = Movement(len(centres) if predictor.moves else 0)
@@ -76,6 +92,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         # One more: the last frame of the ring-out is still to be heard.
         self._longest = ring_out + self.delay + 1
         self._parts: dict[int, _PartMoment] = {}
+        self._given_up: list[int] = []
         self._rows: list[int] = []
         self._spectra_state = predictor.initial_state(0)
         self._moved_state = self._movement.initial_state(0)
@@ -85,6 +102,46 @@ class Engine(Generic[PredictorState, VocoderState]):
     def stems(self) -> Mapping[int, Sequence[np.ndarray]]:
         """Part -> what it added to the last block before the limiter, frame by frame, (hop, 2)."""
         return self._mixer.stems
+
+    @property
+    def can_be_spared(self) -> bool:
+        """Whether the vocoder has a costly part that it can leave out."""
+        return hasattr(self._vocoder, "step_spared")
+
+    @property
+    def given_up(self) -> Sequence[int]:
+        """The parts that have been given up, the last one at the end."""
+        return tuple(self._given_up)
+
+    def give_up(self) -> int | None:
+        """Let the part fade that is heard least, and be silent until it is taken back. Which it is;
+        None if all are given up.
+
+        The quietest in the last block, of those that have sounded for a moment; of several the
+        oldest.
+        """
+        awake = [n for n, p in self._parts.items() if p.ring_out and n not in self._given_up]
+        if not awake:
+            return None
+
+        def worth(part: int) -> tuple[bool, float, int]:
+            stems, begun = self.stems.get(part, ()), self._parts[part].begun
+            peak = max((float(np.abs(stem).max()) for stem in stems), default=0.0)
+            return self.frame - begun < NEW_FRAMES, peak, begun
+
+        least = min(awake, key=worth)
+        self._given_up.append(least)
+        self._parts[least].more = -1 / FADE_OUT_FRAMES
+        return least
+
+    def take_back(self) -> int | None:
+        """Let the part that was given up last sound again, with the keys that are held by then.
+        Which it is; None if there is none."""
+        if not self._given_up:
+            return None
+        part = self._given_up.pop()
+        self._parts[part].more = 1 / FADE_IN_FRAMES
+        return part
 
     @torch.inference_mode()
     def render(self, windows: Sequence[Window], frames: int) -> np.ndarray:
@@ -121,11 +178,19 @@ class Engine(Generic[PredictorState, VocoderState]):
         sounding: whether a key sounds in that frame.
         """
         part = self._parts.setdefault(window.part, _PartMoment())
-        if part.ring_out and (window.cut[frame] or not part.ring_out.goes_on(sounding)):
+        gone = part.more < 0 and not part.share
+        if part.ring_out and (gone or window.cut[frame] or not part.ring_out.goes_on(sounding)):
             self._fall_asleep(window.part, frame)
-        if part.ring_out or not sounding:
+        if part.ring_out or not sounding or window.part in self._given_up:
             return False
         part.ring_out = RingOut(self.delay, self._longest)
+        part.begun = self.frame + frame
+        if part.more and not window.roll[frame, KEYS:].any():
+            # It was given up while these keys were struck: they are struck again, unheard.
+            window.roll[frame, KEYS:] = window.roll[frame, :KEYS]
+            part.share = 0.0
+        else:
+            part.share, part.more = 1.0, 0.0
         return True
 
     def _fall_asleep(self, part: int, frame: int) -> None:
@@ -168,7 +233,10 @@ class Engine(Generic[PredictorState, VocoderState]):
             spectra, self._moved_state = self._movement.step(
                 spectra, told.spread, told.memory, self._moved_state, moves
             )
-        samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws, pitches)
+        step = self._vocoder.step
+        if self.spared:
+            step = getattr(self._vocoder, "step_spared", step)
+        samples, self._sound_state = step(spectra, self._sound_state, draws, pitches)
         for (window, sounding), sound in zip(spans, samples.numpy(), strict=True):
             self._mix(window, sounding, sound, start)
 
@@ -177,9 +245,22 @@ class Engine(Generic[PredictorState, VocoderState]):
         ring_out = self._parts[window.part].ring_out
         assert ring_out is not None
         heard = ring_out.heard(sounding, sound.reshape(-1, self.hop))
-        self._mixer.add(window.part, sound[: heard * self.hop], window.gain[:heard], start)
+        part, sound = self._parts[window.part], sound[: heard * self.hop]
+        if part.more:
+            sound = self._faded(part, sound)
+        self._mixer.add(window.part, sound, window.gain[:heard], start)
         if heard < len(window.roll):
             self._fall_asleep(window.part, start + heard)
+
+    def _faded(self, part: _PartMoment, sound: np.ndarray) -> np.ndarray:
+        """The sound of a part that fades out or in."""
+        way = part.share + part.more * np.arange(1, len(sound) + 1, dtype=np.float32) / self.hop
+        part.share = min(max(float(way[-1]), 0.0), 1.0) if len(way) else part.share
+        if part.more < 0 and part.share < 0.5 / FADE_OUT_FRAMES:
+            part.share = 0.0
+        if part.share == 1.0:
+            part.more = 0.0
+        return sound * way.clip(0, 1)
 
     def _pitches(self, windows: list[Window]) -> Pitches:
         """What keys do in the frames whose spectra are due: as late as the predictor's sound."""
