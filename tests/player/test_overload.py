@@ -146,9 +146,9 @@ def test_parts_fade_until_there_is_time_and_all_come_back(bank):
 
 
 def test_the_wavenet_gives_way_first_and_is_back_first_of_all(bank):
-    with Stage(bank, wavenet(bank), 4) as stage:
+    with Stage(bank, wavenet(bank), 1) as stage:
         stage.until(lambda: len(stage.sink.blocks) > 60 and not stage.player.status()["overload"])
-        stage.slow.costs_ms["step"] = 4.0
+        stage.slow.costs_ms["step"] = 16.0
         seen = set()
 
         def spared() -> bool:
