@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
+from common.caches import can_write
 from common.checks import whole
 from common.folders import user_desks, user_file, user_patches
 from common.names import SamplerName, VocoderName
@@ -54,20 +55,17 @@ class CommonFlags:
     """File of learnt controllers, or none. auto is midi-map.yaml in your settings folder."""
 
     def patches_path(self) -> Path | None:
-        """The folder of the user's patches, or None. ValueError where there is no place for it."""
-        return _folder("--patches", self.patches, self.bank, user_patches)
+        """The folder of the user's patches, likewise."""
+        return _path("--patches", self.patches, "folder", lambda: user_patches(self._bank_name))
+
+    @property
+    def _bank_name(self) -> str:
+        return self.bank.resolve().name
 
     def midi_map_path(self) -> Path | None:
-        """The file of learnt controllers, or None. ValueError where there is no place for it."""
-        if self.midi_map == "none":
-            return None
-        try:
-            if self.midi_map == "auto":
-                return user_file(MIDI_MAP)
-            return Path(self.midi_map).expanduser()
-        except (RuntimeError, ValueError) as error:
-            reason = f"{error}; name a file, or none".replace("..", ".")
-            raise ValueError(f"--midi-map {self.midi_map}: {reason}") from None
+        """The file of learnt controllers, None for none and where there is no home folder for it.
+        ValueError for a path that cannot be one."""
+        return _path("--midi-map", self.midi_map, "file", lambda: user_file(MIDI_MAP))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +110,23 @@ class LiveFlags(CommonFlags):
     """Print the version and stop."""
 
     def desk_path(self) -> Path | None:
-        """The folder of snapshots, or None. ValueError where there is no place for it."""
-        return _folder("--desk", self.desk, self.bank, user_desks)
+        """The folder of snapshots, None for none and where there is no home folder for it.
+        ValueError for a path that cannot be one."""
+        return _path("--desk", self.desk, "folder", lambda: user_desks(self._bank_name))
+
+    def without(self) -> list[str]:
+        """What cannot be kept for want of a place to write, each with the reason."""
+        problems = []
+        for what, asked, path in (
+            ("patches", self.patches, self.patches_path() or self.bank),
+            ("the desk", self.desk, self.desk_path()),
+            ("learnt controllers", self.midi_map, self.midi_map_path()),
+        ):
+            if path is None and asked == "auto":
+                problems.append(f"{what} (there is no home folder)")
+            elif path is not None and not can_write(path):
+                problems.append(f"{what} ({path} cannot be written)")
+        return problems
 
     def osc_address(self) -> tuple[str, int] | None:
         """Host and port, or None for none. ValueError if it is no address."""
@@ -175,16 +188,19 @@ class RenderFlags(CommonFlags):
         return dict(map(_part, self.part))
 
 
-def _folder(flag: str, asked: str, bank: Path, default: Callable[[str], Path]) -> Path | None:
-    """A folder of the user's for a bank, None for none. ValueError where there is no place."""
+def _path(flag: str, asked: str, kind: str, default: Callable[[], Path]) -> Path | None:
+    """A file or folder of the user's, None for none. ValueError for a path that cannot be one."""
     if asked == "none":
         return None
+    if asked == "auto":
+        try:
+            return default()
+        except ValueError:  # there is no home folder: what is played is not kept
+            return None
     try:
-        if asked == "auto":
-            return default(bank.resolve().name)
         return Path(asked).expanduser()
     except (RuntimeError, ValueError) as error:
-        reason = f"{error}; name a folder, or none".replace("..", ".")
+        reason = f"{error}; name a {kind}, or none".replace("..", ".")
         raise ValueError(f"{flag} {asked}: {reason}") from None
 
 

@@ -128,6 +128,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             "desk": f"as it stood ({desks}); --patch starts anew" if stood else "new",
             "latency": player.telemetry().latency_line(),
         }
+        if missing := flags.without():
+            lines["kept"] = f"nothing of {', '.join(missing)}"
         if bound:
             go_before_others(LISTENER)
             gauge = Gauge(instrument.mel2mel, bank.more)

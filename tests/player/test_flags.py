@@ -126,3 +126,14 @@ def test_what_is_no_address_of_a_page_is_refused():
         live("--http", "8000").http_address()
     with pytest.raises(ValueError, match="^--open: there is no page"):
         live("--http", "none", "--open").http_address()
+
+
+def test_what_cannot_be_kept_is_named(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    flags = live("--patches", f"{file}/a", "--desk", f"{tmp_path}/b", "--midi-map", f"{file}/c")
+    assert flags.without() == [
+        f"patches ({file}/a cannot be written)",
+        f"learnt controllers ({file}/c cannot be written)",
+    ]
+    assert live("--desk", "none", "--midi-map", "none", "--patches", str(tmp_path)).without() == []
