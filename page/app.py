@@ -181,7 +181,7 @@ class Application:
         address, problem = "", ""
         arguments: list[Any] = []
         try:
-            address, *arguments = _command(text)
+            address, *arguments = command_of(text)
             call = self._console.read(address, arguments)
             now = self._clock.now()
             if call.timed:
@@ -271,7 +271,7 @@ class _Hands:
         return [*keys, *pedals]
 
 
-def _command(text: str) -> list[Any]:
+def command_of(text: str) -> list[Any]:
     """A message as an address and its arguments; ValueError for anything else."""
     try:
         words = json.loads(text)

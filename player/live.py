@@ -7,11 +7,11 @@ import logging
 import signal
 import time
 import webbrowser
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from common.checks import printable
+from common.checks import listed, printable
 from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
 from common.window import PARTS
 from daw_bridge.clock import AudioClock
@@ -52,8 +52,6 @@ from synth.output.sinks import Sink
 
 _log = logging.getLogger(__name__)
 
-MOST_LISTED = 50
-"""Names of patches in the banner."""
 END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end it as Ctrl-C does. A terminal that is closed sends SIGHUP; Windows has none."""
 BLOCK_FRAMES = 1
@@ -120,7 +118,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         go_before_others(DEVICE)
         stack.enter_context(sink)
         lines = {
-            "bank": f"{printable(str(bank.path))}: {_listed(bank.names)}",
+            "bank": f"{printable(str(bank.path))}: {listed(bank.names)}",
             "vocoder": instrument.reason,
             "sound": f"{found}{sink.describe()}",
             "midi": midi.summary.removeprefix("MIDI: "),
@@ -303,12 +301,6 @@ def _as_it_stood(desk: Desk) -> bool:
         _log.warning("%s; the desk starts anew", error)
         return False
     return bool(last)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names, as many as fit a few lines."""
-    more = len(names) - MOST_LISTED
-    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _osc_line(osc: OscServer | None) -> str:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+from common.checks import brief, listed
 from common.files import check_file
 from common.names import VocoderName
 from common.patch import Patch, check_name
@@ -112,7 +113,7 @@ class Bank:
             return self.patches[name]
         except KeyError:
             raise ValueError(
-                f"no patch {name!r} in {self.path}; it has: {', '.join(self.names)}"
+                f"no patch {brief(name)} in {self.path}; it has: {listed(self.names)}"
             ) from None
 
     def save(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from common.checks import brief, listed
 from common.documents import MOST_BYTES, read_document
 from common.files import read_file, remove_partials, write_whole
 from common.patch import Patch, check_name
@@ -145,8 +146,8 @@ class OwnPatches:
     def _own(self, name: str) -> str:
         """The name of one of these patches; ValueError for any other."""
         if name not in self.patches:
-            known = ", ".join(self.patches) or "none"
-            raise ValueError(f"patch {name!r} is not one of your own; they are: {known}")
+            known = listed(self.patches)
+            raise ValueError(f"patch {brief(name)} is not one of your own; they are: {known}")
         return name
 
     def _path(self, name: str) -> Path:
