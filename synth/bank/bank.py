@@ -42,6 +42,7 @@ from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 Network = TypeVar("Network", bound=nn.Module)
 MOST_WEIGHT = 1_000
 """A network that was trained has none beyond 40; sums of much greater ones overflow."""
+NO_FAVOURITES: frozenset[str] = frozenset()
 MOST_WEIGHTS = 2**30
 """Bytes of a file of weights: the largest bank so far has 15 MB."""
 
@@ -74,6 +75,7 @@ class Bank:
     _factory: Mapping[str, Patch] = field(default_factory=dict)
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _span: tuple[tuple[float, float], ...] = ()
+    _edition: tuple[Mapping[str, Patch], Collection[str]] = ({}, ())
     _ordered: tuple[Mapping[str, Patch], list[str]] = field(default_factory=lambda: ({}, []))
     """The patches that were put in order last, and their names."""
 
@@ -91,6 +93,14 @@ class Bank:
             names = sorted(order, key=order.__getitem__)
             self._ordered = patches, names
         return list(names)
+
+    @property
+    def edition(self) -> object:
+        """The same object for as long as no patch comes, goes or changes, nor a favourite."""
+        parts = self.patches, self.favourites
+        if any(a is not b for a, b in zip(parts, self._edition, strict=True)):
+            self._edition = parts
+        return self._edition
 
     @property
     def own_names(self) -> Collection[str]:
@@ -190,7 +200,7 @@ class Bank:
     @property
     def favourites(self) -> Collection[str]:
         """The user's favourite patches."""
-        return self.own.favourites if self.own else frozenset()
+        return self.own.favourites if self.own else NO_FAVOURITES
 
     @property
     def stale(self) -> bool:

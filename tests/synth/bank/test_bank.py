@@ -13,6 +13,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from common.checks import brief
 from synth.bank.bank import Bank, load_bank
 from synth.bank.choice import choose_vocoder
 from synth.mel import Analysis
