@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from common.caches import provide_caches
 from common.checks import printable
 from common.flags import read_flags
 from player.flags import PROGRAM, LiveFlags, RenderFlags
@@ -114,6 +115,9 @@ def _live(flags: LiveFlags, around: Callable[[Sink], Sink]) -> int:
 
 def _one_thread() -> None:
     """Compute on one thread, and let others take turns often."""
+    problem = provide_caches()
+    if problem:
+        logging.getLogger("player").warning(problem)
     import torch
 
     # One thread is the fastest for matrices this small, and leaves the listeners theirs.

@@ -18,6 +18,7 @@ MODULES = {
     "soak": "measures.soak",
     "embedding": "measures.embedding",
     "knobs": "measures.knobs",
+    "fuzz": "measures.fuzz",
     "fidelity-plots": "report.plots",
     "embedding-map": "report.embedding_map",
     "report": "report.report",

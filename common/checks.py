@@ -6,8 +6,13 @@ Every refusal names the field, says what was expected and what was got.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
+from contextlib import suppress
+from itertools import islice
 from reprlib import Repr
 
+MOST_LISTED = 50
+"""Names in one message."""
 _BRIEF = Repr()
 # A few lines of YAML aliases can unfold into gigabytes of text.
 _BRIEF.maxlevel = 2
@@ -26,7 +31,8 @@ def number(field: str, value: object, low: float, high: float) -> float:
     # bool is an int to Python, but a sender of True meant no position on a scale. NaN fails
     # every comparison.
     if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
-        return float(value)
+        with suppress(OverflowError):  # an integer beyond all floats, where there is no limit
+            return float(value)
     span = f" from {low:g} to {high:g}" if math.isfinite(high - low) else ""
     raise ValueError(f"{field}: expected a number{span}, got {brief(value)}")
 
@@ -47,6 +53,17 @@ def whole(field: str, value: object, low: int, high: int) -> int:
 def brief(value: object) -> str:
     """value as text, cut so that a message stays one short line."""
     return _BRIEF.repr(value)
+
+
+def listed(names: Collection[str]) -> str:
+    """Names with commas between them, as many as fit a few lines.
+
+    >>> listed(["harp", "organ"]), listed([])
+    ('harp, organ', 'none')
+    """
+    shown = ", ".join(islice(names, MOST_LISTED)) or "none"
+    more = len(names) - MOST_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def printable(text: str) -> str:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from common.checks import brief
 from common.window import HIGHEST_KEY, LOWEST_KEY
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}(?<! )")
@@ -47,8 +48,8 @@ def check_name(name: object) -> None:
     """Raises ValueError for what may not be a patch's name."""
     if not isinstance(name, str) or not _is_good(name) or RESERVED.fullmatch(name):
         raise ValueError(
-            f"patch name {name!r}: must be 1 to {LONGEST_NAME} letters, digits, spaces, - or _, "
-            "not start or end with a space, start with a letter or digit, and not be bank or a "
+            f"patch name {brief(name)}: must be 1 to {LONGEST_NAME} letters, digits, spaces, - or "
+            "_, not start or end with a space, start with a letter or digit, and not be bank or a "
             "device of Windows (con, prn, aux, nul, com0 to com9, lpt0 to lpt9)"
         )
 

@@ -15,9 +15,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 
+MOST_CORES = 4
+"""That share the parts: with more, handing out takes as long as what is saved."""
 LISTENER, RENDERER, DEVICE = 1, 2, 3
 """Real-time priorities, of 99; the device's is for callbacks that ask for none themselves."""
 
@@ -40,6 +44,62 @@ def step_back(priority: int) -> None:
     """Lower the calling thread to a real-time priority, if it has inherited a higher one."""
     if hasattr(os, "sched_setscheduler") and os.sched_getparam(0).sched_priority > priority:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+
+
+def scheduling() -> tuple[int, int]:
+    """The calling thread's way of being scheduled and its priority; the same wherever the system
+    has none."""
+    if not hasattr(os, "sched_getscheduler"):
+        return 0, 0
+    return os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+
+
+def be_scheduled(way: tuple[int, int]) -> None:
+    """Let the calling thread be scheduled as `scheduling` told, if it is not and may be."""
+    if way != scheduling():
+        with suppress(OSError):
+            os.sched_setscheduler(0, way[0], os.sched_param(way[1]))
+
+
+class Helpers:
+    """Threads that do shares of one thread's work, scheduled as that thread is at the moment.
+
+    most: cores that share the work, the caller's among them, where there are as many. Threads are
+    started when they are first needed. Any thread may ask.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._cores = min(most, cores_here())
+        self._pool: ThreadPoolExecutor | None = None
+        self._started: int | None = None
+        """The process that started it."""
+
+    def share_rows(self, rows: int, job: Callable[[slice], object], least: int = 3) -> None:
+        """Do a job for each of so many rows; it is told which, at least so many at once."""
+        count = max(min(self._cores, rows // least), 1)
+        # The caller begins at once, and gets the larger share.
+        edges = [-(-rows * share // count) for share in range(count + 1)]
+        first, *others = (slice(*ends) for ends in pairwise(edges))
+        if others:
+            way, pool = scheduling(), self._threads()
+            waiting = [pool.submit(_helped, job, share, way) for share in others]
+            job(first)
+            for one in waiting:
+                one.result()
+        else:
+            job(first)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """The pool; a new one in a process that was forked, which has no threads but one."""
+        if self._pool is None or self._started != os.getpid():
+            self._pool = ThreadPoolExecutor(self._cores - 1, "helper")
+            self._started = os.getpid()
+        return self._pool
+
+
+def _helped(job: Callable[[slice], object], share: slice, way: tuple[int, int]) -> None:
+    be_scheduled(way)
+    job(share)
 
 
 def cores_here() -> int:

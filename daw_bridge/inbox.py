@@ -14,6 +14,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, get_args
 
@@ -94,12 +95,18 @@ class Inbox:
         """How many events of the calling thread were dropped."""
         return getattr(self._mine, "dropped", 0)
 
+    def tell_here(self, note: Callable[[Event], object]) -> None:
+        """Tell note what the calling thread posts from now on."""
+        self._mine.note = note
+
     def post(self, event: Event) -> bool:
         """Add an event. If there is no room for it, count it as dropped and return False.
 
         Without room, a setting takes the place of the one before it in time: what stands in the end
         is right, only the way there is coarser.
         """
+        if note := getattr(self._mine, "note", None):
+            note(event)
         with self._posting:
             self._arrivals += 1
             one = (event.time, self._arrivals, event)

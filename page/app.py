@@ -56,6 +56,8 @@ LOOK_S = 1 / 30
 """How often a page is told what has changed, and what to draw."""
 STATUS_LOOKS = 8
 """Every how many looks it is told the counters."""
+SCARCE_S = 0.5
+"""How often while the processor has too much to do; then nothing is drawn."""
 HEAR_S, LISTEN_S = 0.004, 0.008
 """How often it is looked for new sound, while there is some and in silence: half a block and one.
 Sound waits that long at most."""
@@ -179,7 +181,7 @@ class Application:
         address, problem = "", ""
         arguments: list[Any] = []
         try:
-            address, *arguments = _command(text)
+            address, *arguments = command_of(text)
             call = self._console.read(address, arguments)
             now = self._clock.now()
             if call.timed:
@@ -205,11 +207,16 @@ class Application:
         blank = BLANK_LOOKS * LOOK_S * self._about.frame_rate
         while True:
             changes = follower.changes()
-            if looks % STATUS_LOOKS == 0:
+            if looks % STATUS_LOOKS == 0 or self._tap.scarce:
                 changes |= follower.status()
             looks += 1
             if changes:
                 await socket.send_text(json.dumps(changes))
+            if self._tap.scarce:
+                self._columns.skip()
+                seen = self._columns.trail.count
+                await asyncio.sleep(SCARCE_S)
+                continue
             self._columns.catch_up()
             columns, lost = self._columns.trail.since(seen)
             if any(not column.is_blank for column in columns) or len(columns) > blank:
@@ -264,7 +271,7 @@ class _Hands:
         return [*keys, *pedals]
 
 
-def _command(text: str) -> list[Any]:
+def command_of(text: str) -> list[Any]:
     """A message as an address and its arguments; ValueError for anything else."""
     try:
         words = json.loads(text)

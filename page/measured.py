@@ -6,7 +6,6 @@ loudness its level in dB; both of its magnitudes, squared and added over bands a
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -26,6 +25,8 @@ SECONDS = 0.5
 AT_ONCE = 16
 """Points in one step: short ones, so that other threads have their turn between them."""
 NICE = 10
+LARGEST = 1e30
+"""What a single-precision number holds; coordinates beyond a thousand are all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Gauge:
         for point in points:
             if not isinstance(point, list) or len(point) != size:
                 raise ValueError(f"points: expected lists of {size} numbers")
-            if not all(isinstance(x, int | float) and math.isfinite(x) for x in point):
+            # Compared, for an integer may be too large to be a float at all.
+            if not all(isinstance(x, int | float) and abs(x) < LARGEST for x in point):
                 raise ValueError("points: expected numbers that are finite")
         return np.clip(np.array(points, np.float32), -1e3, 1e3)
 

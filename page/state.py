@@ -54,9 +54,7 @@ class Follower:
         self._songs, self._clock = songs, clock
         self._desk = session.desk
         self._parts: dict[int, Settings] = {}
-        self._patches: dict[str, Patch] = {}
-        self._own: set[str] = set()
-        self._liked: set[str] = set()
+        self._edition: object = None
         self._bound: Mapping[int | str, str] | None = None
         self._waiting: str | None = None
         self._logged = 0
@@ -88,11 +86,13 @@ class Follower:
         """What has changed since the last call: patches, parts, snapshots, MIDI learn and so on."""
         told: Json = {}
         desk = self._desk
-        patches, book = self._patches_now(), desk.book
-        own, liked = set(book.own_names), set(book.favourites)
-        if (patches, own, liked) != (self._patches, self._own, self._liked):
-            told["patches"] = [_patch(p, n in own, n in liked) for n, p in patches.items()]
-            self._patches, self._own, self._liked = patches, own, liked
+        book = desk.book
+        edition = book.edition
+        if edition is not self._edition:
+            own, liked = set(book.own_names), set(book.favourites)
+            patches = self._patches_now().items()
+            told["patches"] = [_patch(p, n in own, n in liked) for n, p in patches]
+            self._edition = edition
         for part in PARTS:
             settings = desk.settings(part)
             if settings is not self._parts.get(part):

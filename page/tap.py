@@ -30,10 +30,12 @@ class Instant:
 
 
 class Tap:
-    """Where the render thread puts blocks. watchers: pages that look at them now."""
+    """Where the render thread puts blocks. watchers: pages that look at them now; scarce: whether
+    the processor has too much to do, so that pages should be told less."""
 
     def __init__(self) -> None:
         self.watchers = 0
+        self.scarce = False
         self.trail = Trail[Instant](KEPT)
 
     def put(

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
+from common.caches import can_write
 from common.checks import whole
 from common.folders import user_desks, user_file, user_patches
 from common.names import SamplerName, VocoderName
@@ -26,6 +27,8 @@ MIDI_MAP = "midi-map.yaml"
 MOST_LOOKAHEAD = 125
 MOST_SEED = 2**64 - 1
 MOST_BUFFER_MS = 500.0
+LEAST_SILENCE_S, MOST_SILENCE_S = 1.0, 86_400.0
+"""Of an OSC sender."""
 GAIN_DB = (-60.0, 24.0)
 """Of the master gain."""
 
@@ -52,20 +55,17 @@ class CommonFlags:
     """File of learnt controllers, or none. auto is midi-map.yaml in your settings folder."""
 
     def patches_path(self) -> Path | None:
-        """The folder of the user's patches, or None. ValueError where there is no place for it."""
-        return _folder("--patches", self.patches, self.bank, user_patches)
+        """The folder of the user's patches, likewise."""
+        return _path("--patches", self.patches, "folder", lambda: user_patches(self._bank_name))
+
+    @property
+    def _bank_name(self) -> str:
+        return self.bank.resolve().name
 
     def midi_map_path(self) -> Path | None:
-        """The file of learnt controllers, or None. ValueError where there is no place for it."""
-        if self.midi_map == "none":
-            return None
-        try:
-            if self.midi_map == "auto":
-                return user_file(MIDI_MAP)
-            return Path(self.midi_map).expanduser()
-        except (RuntimeError, ValueError) as error:
-            reason = f"{error}; name a file, or none".replace("..", ".")
-            raise ValueError(f"--midi-map {self.midi_map}: {reason}") from None
+        """The file of learnt controllers, None for none and where there is no home folder for it.
+        ValueError for a path that cannot be one."""
+        return _path("--midi-map", self.midi_map, "file", lambda: user_file(MIDI_MAP))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,9 @@ class LiveFlags(CommonFlags):
     """Address to listen on for OSC, or none."""
     osc_peers: Annotated[str, arg(metavar="HOST,HOST")] = "none"
     """Other machines that may save, delete and learn by OSC, by their numeric addresses."""
+    osc_silence: Annotated[str, arg(metavar="SECONDS")] = "auto"
+    """Release the keys of an OSC sender that has said nothing for so many seconds. auto: only when
+    its program on this machine has ended. never: keys are held until something releases them."""
     http: Annotated[str, arg(metavar="HOST:PORT")] = "auto"
     """Address of the page for browsers, or none. auto is 127.0.0.1:8000, or the next free port."""
     open: Annotated[bool, FlagCreatePairsOff] = False
@@ -107,8 +110,23 @@ class LiveFlags(CommonFlags):
     """Print the version and stop."""
 
     def desk_path(self) -> Path | None:
-        """The folder of snapshots, or None. ValueError where there is no place for it."""
-        return _folder("--desk", self.desk, self.bank, user_desks)
+        """The folder of snapshots, None for none and where there is no home folder for it.
+        ValueError for a path that cannot be one."""
+        return _path("--desk", self.desk, "folder", lambda: user_desks(self._bank_name))
+
+    def without(self) -> list[str]:
+        """What cannot be kept for want of a place to write, each with the reason."""
+        problems = []
+        for what, asked, path in (
+            ("patches", self.patches, self.patches_path() or self.bank),
+            ("the desk", self.desk, self.desk_path()),
+            ("learnt controllers", self.midi_map, self.midi_map_path()),
+        ):
+            if path is None and asked == "auto":
+                problems.append(f"{what} (there is no home folder)")
+            elif path is not None and not can_write(path):
+                problems.append(f"{what} ({path} cannot be written)")
+        return problems
 
     def osc_address(self) -> tuple[str, int] | None:
         """Host and port, or None for none. ValueError if it is no address."""
@@ -124,6 +142,19 @@ class LiveFlags(CommonFlags):
         except ValueError:
             expected = "numeric addresses with commas between them, or none"
             raise ValueError(f"--osc-peers: expected {expected}, got {self.osc_peers!r}") from None
+
+    def osc_silence_s(self) -> float | None:
+        """The seconds in --osc-silence, None where it names none. ValueError for anything else."""
+        if self.osc_silence in ("auto", "never"):
+            return None
+        try:
+            seconds = float(self.osc_silence)
+        except ValueError:
+            seconds = 0.0
+        if not LEAST_SILENCE_S <= seconds <= MOST_SILENCE_S:
+            expected = f"{LEAST_SILENCE_S:g} to {MOST_SILENCE_S:g} seconds, auto or never"
+            raise ValueError(f"--osc-silence: expected {expected}, got {self.osc_silence!r}")
+        return seconds
 
     def http_address(self) -> HttpAddress | None:
         """Where the page is to be served, or None. ValueError if it is no address."""
@@ -157,16 +188,19 @@ class RenderFlags(CommonFlags):
         return dict(map(_part, self.part))
 
 
-def _folder(flag: str, asked: str, bank: Path, default: Callable[[str], Path]) -> Path | None:
-    """A folder of the user's for a bank, None for none. ValueError where there is no place."""
+def _path(flag: str, asked: str, kind: str, default: Callable[[], Path]) -> Path | None:
+    """A file or folder of the user's, None for none. ValueError for a path that cannot be one."""
     if asked == "none":
         return None
+    if asked == "auto":
+        try:
+            return default()
+        except ValueError:  # there is no home folder: what is played is not kept
+            return None
     try:
-        if asked == "auto":
-            return default(bank.resolve().name)
         return Path(asked).expanduser()
     except (RuntimeError, ValueError) as error:
-        reason = f"{error}; name a folder, or none".replace("..", ".")
+        reason = f"{error}; name a {kind}, or none".replace("..", ".")
         raise ValueError(f"{flag} {asked}: {reason}") from None
 
 

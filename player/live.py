@@ -7,11 +7,11 @@ import logging
 import signal
 import time
 import webbrowser
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from common.checks import printable
+from common.checks import listed, printable
 from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
 from common.window import PARTS
 from daw_bridge.clock import AudioClock
@@ -25,6 +25,7 @@ from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.messages import MidiTranslator
 from daw_bridge.midi.port import MidiInput, open_input
+from daw_bridge.osc.holders import Holders
 from daw_bridge.osc.replies import is_this_machine
 from daw_bridge.osc.server import OscServer
 from daw_bridge.windows import Windows
@@ -38,6 +39,7 @@ from page.state import About
 from page.tap import Tap
 from player.demo import Demo
 from player.flags import LiveFlags
+from player.overload import Overload
 from player.telemetry import Telemetry
 from player.version import version
 from synth.bank.bank import Bank, load_bank
@@ -50,8 +52,6 @@ from synth.output.sinks import Sink
 
 _log = logging.getLogger(__name__)
 
-MOST_LISTED = 50
-"""Names of patches in the banner."""
 END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end it as Ctrl-C does. A terminal that is closed sends SIGHUP; Windows has none."""
 BLOCK_FRAMES = 1
@@ -69,6 +69,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     bank.patch(first)
     osc_address, midi_map = flags.osc_address(), flags.midi_map_path()
     http_address, desks = flags.http_address(), flags.desk_path()
+    holders = Holders(flags.osc_silence_s(), flags.osc_silence != "never")
     if midi_map:
         read_map(midi_map)
     block_ms = 1000 * BLOCK_FRAMES / bank.analysis.frame_rate
@@ -106,6 +107,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
                 *osc_address,
                 watch=log.note_osc if bound else None,
                 peers=flags.osc_peers_allowed(),
+                holders=holders,
             )
             stack.callback(player.osc.close)
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
@@ -116,7 +118,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         go_before_others(DEVICE)
         stack.enter_context(sink)
         lines = {
-            "bank": f"{printable(str(bank.path))}: {_listed(bank.names)}",
+            "bank": f"{printable(str(bank.path))}: {listed(bank.names)}",
             "vocoder": instrument.reason,
             "sound": f"{found}{sink.describe()}",
             "midi": midi.summary.removeprefix("MIDI: "),
@@ -124,6 +126,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             "desk": f"as it stood ({desks}); --patch starts anew" if stood else "new",
             "latency": player.telemetry().latency_line(),
         }
+        if missing := flags.without():
+            lines["kept"] = f"nothing of {', '.join(missing)}"
         if bound:
             go_before_others(LISTENER)
             gauge = Gauge(instrument.mel2mel, bank.more)
@@ -177,6 +181,7 @@ class Player:
         self.tap = Tap()
         self.bank = bank
         self._engine, self._sink = engine, sink
+        self.overload = Overload(engine, self.tap)
         self._windows = Windows(engine.hop, bank.point(bank.names[0]))
         self._stopped = False
         self._load = self._peak_load = 0.0
@@ -201,6 +206,7 @@ class Player:
             sound = self._engine.render(windows, BLOCK_FRAMES)
             self.tap.put(start, sound, windows, self._engine.stems)
             load = (time.perf_counter() - began) * 1000 / (BLOCK_FRAMES * self._frame_ms)
+            self.overload.after(load)
             self._load += (load - self._load) * 0.02
             self._peak_load = max(load, self._peak_load)
             if not self._sink.write(sound):
@@ -228,6 +234,10 @@ class Player:
             load=self._load,
             peak_load=self._peak_load,
             parts=engine.awake,
+            overload=self.overload.level,
+            overloads=self.overload.times,
+            given_up=len(engine.given_up),
+            ordinary=self.overload.ordinary,
             underruns=self._sink.underruns,
             limited_s=engine.limiter.limited * frame_ms / 1000 / engine.hop,
             limited_db=engine.limiter.most_db,
@@ -236,6 +246,7 @@ class Player:
             malformed=self.osc.malformed if self.osc else 0,
             refused=self.osc.refused if self.osc else 0,
             withheld=self.osc.withheld if self.osc else 0,
+            let_go=self.osc.let_go if self.osc else 0,
             ignored=self.translator.ignored,
             malformed_midi=self.translator.malformed,
             midi_lost=self.midi.lost if self.midi else 0,
@@ -290,12 +301,6 @@ def _as_it_stood(desk: Desk) -> bool:
         _log.warning("%s; the desk starts anew", error)
         return False
     return bool(last)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names, as many as fit a few lines."""
-    more = len(names) - MOST_LISTED
-    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _osc_line(osc: OscServer | None) -> str:

@@ -13,11 +13,15 @@ class Telemetry:
     """One moment of a live instrument; every count only grows.
 
     seconds: rendered so far; load, peak_load: render time over block time, lately and at most;
-    parts: that cost something now; underruns: gaps in the sound; limited_s, limited_db: for how
+    parts: that cost something now; overload: 0 while there is time enough, else what gives way: 1
+    pages, 2 the WaveNet, 3 parts; overloads: how often that has begun; given_up: parts that are
+    silent because of it now; ordinary: how often the renderer has lost its real-time priority
+    because it took too much; underruns: gaps in the sound; limited_s, limited_db: for how
     long the limiter turned the sound down, and by how much at most; late, dropped: events that
     came after their block, and that found the inbox full; malformed, refused: OSC packets that
     are none, and messages that were answered with an error; withheld:
-    answers not sent because they were too many; ignored: MIDI messages that mean
+    answers not sent because they were too many; let_go: keys and pedals released because their OSC
+    sender was gone; ignored: MIDI messages that mean
     nothing here; malformed_midi: bytes that are no whole MIDI message; midi_lost, midi_faults: as
     `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound;
     fault: why the recording or the device has ended, "" while all is well; rate: Hz of the output.
@@ -29,6 +33,10 @@ class Telemetry:
     load: float
     peak_load: float
     parts: int
+    overload: int
+    overloads: int
+    given_up: int
+    ordinary: int
     underruns: int
     limited_s: float
     limited_db: float
@@ -37,6 +45,7 @@ class Telemetry:
     malformed: int
     refused: int
     withheld: int
+    let_go: int
     ignored: int
     malformed_midi: int
     midi_lost: int
@@ -69,12 +78,14 @@ class Telemetry:
     def counters_line(self) -> str:
         """The load and every count, in words."""
         counted = {
+            "overloads": self.overloads,
             "underruns": self.underruns,
             "late events": self.late,
             "dropped events": self.dropped,
             "malformed packets": self.malformed,
             "refused messages": self.refused,
             "answers withheld": self.withheld,
+            "keys of senders that are gone": self.let_go,
             "ignored MIDI messages": self.ignored,
             "malformed MIDI messages": self.malformed_midi,
             "floods of MIDI": self.midi_lost,

@@ -16,6 +16,8 @@ import numpy as np
 from synth.mel import FLOOR
 
 LOWEST = math.log(FLOOR)
+SANE = -60.0, 30.0
+"""Levels, far beyond those of any sound, within which nothing overflows."""
 
 
 class PitchBend:
@@ -29,6 +31,9 @@ class PitchBend:
         """Bend frames (n, bands), float32, in place, each by its semitones (n,)."""
         for frame, bend in zip(frames, semitones, strict=True):
             if bend:
+                # What a network in fault says is no sound, but must not stop the others' sound.
+                np.nan_to_num(frame, copy=False, nan=LOWEST)
+                np.clip(frame, *SANE, out=frame)
                 from_hz = self._origins(frame, 2 ** (float(bend) / 12))
                 frame[:] = self._levels(frame, from_hz)
 

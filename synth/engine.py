@@ -33,12 +33,24 @@ PredictorState = TypeVar("PredictorState", bound=RowState)
 VocoderState = TypeVar("VocoderState", bound=RowState)
 
 
+FADE_OUT_FRAMES, FADE_IN_FRAMES = 6, 40
+"""How long a part fades that is given up for want of time, 48 ms, and comes back, a third of a
+second: then even a struck key that is still held only swells."""
+NEW_FRAMES = 12
+"""A part younger than this is given up last: its sound has hardly begun."""
+
+
 @dataclass(slots=True)
 class _RowMoment:
-    """A row between blocks. ring_out: None while it is asleep; bends (n,) semitones and held
-    (n, 88) bool: of the frames that have no spectrum yet, oldest first, None before the first."""
+    """A row between blocks. ring_out: None while it is asleep; begun: the frame at which it woke;
+    share: of its sound that is heard, and more: what is added to that in each frame; bends (n,)
+    semitones and held (n, 88) bool: of the frames that have no spectrum yet, oldest first, None
+    before the first."""
 
     ring_out: RingOut | None = None
+    begun: int = 0
+    share: float = 1.0
+    more: float = 0.0
     bends: np.ndarray | None = None
     held: np.ndarray | None = None
 
@@ -52,6 +64,9 @@ class Engine(Generic[PredictorState, VocoderState]):
     the mix goes through, one of its own if None is given.
     `delay` is how many frames the sound runs behind the score, `lookahead` the predictor's
     share; `frame` is the next one to be rendered; `awake` how many rows the last block cost.
+
+    Where time is short, `spared` lets the vocoder leave out its costly part, and parts can be given
+    up. Sounds then depend on the machine: only a live player does so.
     """
 
     def __init__(
@@ -68,6 +83,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         self.delay = predictor.lookahead + vocoder.lookahead
         self.frame = 0
         self.awake = 0
+        self.spared = False
         self._predictor, self._vocoder, self._random = predictor, vocoder, Draws(seed)
         self._bend = PitchBend(centres)
         self._movement = Movement(len(centres) if predictor.moves else 0)
@@ -76,6 +92,7 @@ class Engine(Generic[PredictorState, VocoderState]):
         # One more: the last frame of the ring-out is still to be heard.
         self._longest = ring_out + self.delay + 1
         self._moments: dict[int, _RowMoment] = {}
+        self._given_up: list[int] = []
         self._rows: list[int] = []
         self._spectra_state = predictor.initial_state(0)
         self._moved_state = self._movement.initial_state(0)
@@ -86,6 +103,56 @@ class Engine(Generic[PredictorState, VocoderState]):
         """Part -> what it added to the last block before the limiter, frame by frame, (hop, 2)."""
         return self._mixer.stems
 
+    @property
+    def can_be_spared(self) -> bool:
+        """Whether the vocoder has a costly part that it can leave out."""
+        return hasattr(self._vocoder, "step_spared")
+
+    @property
+    def given_up(self) -> Sequence[int]:
+        """The parts that have been given up, the last one at the end."""
+        return tuple(self._given_up)
+
+    def give_up(self) -> int | None:
+        """Let the part fade that is heard least, and be silent until it is taken back. Which it is;
+        None if all are given up.
+
+        The quietest in the last block, of those that have sounded for a moment; of several the
+        oldest.
+        """
+        begun: dict[int, int] = {}
+        for row, moment in self._moments.items():
+            part = part_of(row)
+            if moment.ring_out and part not in self._given_up:
+                begun[part] = max(begun.get(part, 0), moment.begun)
+        if not begun:
+            return None
+
+        def worth(part: int) -> tuple[bool, float, int]:
+            stems = self.stems.get(part, ())
+            peak = max((float(np.abs(stem).max()) for stem in stems), default=0.0)
+            return self.frame - begun[part] < NEW_FRAMES, peak, begun[part]
+
+        least = min(begun, key=worth)
+        self._given_up.append(least)
+        self._fade(least, -1 / FADE_OUT_FRAMES)
+        return least
+
+    def take_back(self) -> int | None:
+        """Let the part that was given up last sound again, with the keys that are held by then.
+        Which it is; None if there is none."""
+        if not self._given_up:
+            return None
+        part = self._given_up.pop()
+        self._fade(part, 1 / FADE_IN_FRAMES)
+        return part
+
+    def _fade(self, part: int, more: float) -> None:
+        """Add so much to the share of a part that is heard, in each frame from now on."""
+        for row, moment in self._moments.items():
+            if part_of(row) == part:
+                moment.more = more
+
     @torch.inference_mode()
     def render(self, windows: Sequence[Window], frames: int) -> np.ndarray:
         """The next block: (frames * hop, 2), float32, as the limiter leaves it.
@@ -94,10 +161,19 @@ class Engine(Generic[PredictorState, VocoderState]):
         """
         self._mixer.open(frames)
         awake: set[int] = set()
-        for start, stop in pairwise(_turns(windows, frames)):
-            begun = {w.row for w in windows if self._begins(w, start)}
-            spans = [w.span(start, stop - start) for w in windows if self._moments[w.row].ring_out]
-            rows = [w.row for w in spans]
+        sounding = _sounding(windows, frames)
+        for start, stop in pairwise(_turns(windows, sounding)):
+            begun = {
+                window.row
+                for window, keys in zip(windows, sounding, strict=True)
+                if self._begins(window, start, bool(keys[start]))
+            }
+            spans = [
+                (window.span(start, stop - start), keys[start:stop])
+                for window, keys in zip(windows, sounding, strict=True)
+                if self._moments[window.row].ring_out
+            ]
+            rows = [window.row for window, _ in spans]
             if rows:
                 self._select(rows, begun)
                 self._sound(spans, start)
@@ -106,15 +182,26 @@ class Engine(Generic[PredictorState, VocoderState]):
         self.frame += frames
         return self._mixer.close()
 
-    def _begins(self, window: Window, frame: int) -> bool:
-        """Whether a row wakes at a frame. If it does not, it may fall asleep there."""
+    def _begins(self, window: Window, frame: int, sounding: bool) -> bool:
+        """Whether a row wakes at a frame. If it does not, it may fall asleep there.
+
+        sounding: whether a key sounds in that frame.
+        """
         moment = self._moments.setdefault(window.row, _RowMoment())
-        sounding = bool(window.roll[frame].any())
-        if moment.ring_out and (window.cut[frame] or not moment.ring_out.goes_on(sounding)):
+        gone = moment.more < 0 and not moment.share
+        ends = gone or window.cut[frame]
+        if moment.ring_out and (ends or not moment.ring_out.goes_on(sounding)):
             self._fall_asleep(window.row, frame)
-        if moment.ring_out or not sounding:
+        if moment.ring_out or not sounding or window.part in self._given_up:
             return False
         moment.ring_out = RingOut(self.delay, self._longest)
+        moment.begun = self.frame + frame
+        if moment.more and not window.roll[frame, KEYS:].any():
+            # It was given up while these keys were struck: they are struck again, unheard.
+            window.roll[frame, KEYS:] = window.roll[frame, :KEYS]
+            moment.share = 0.0
+        else:
+            moment.share, moment.more = 1.0, 0.0
         return True
 
     def _fall_asleep(self, row: int, frame: int) -> None:
@@ -136,17 +223,21 @@ class Engine(Generic[PredictorState, VocoderState]):
             self._moments[row].bends = self._moments[row].held = None
             self._mixer.begin(row)
 
-    def _sound(self, windows: list[Window], start: int) -> None:
-        """Render some frames of the rows, from the block's frame `start` on, into the mixer."""
-        frame = self.frame + start
+    def _sound(self, spans: list[tuple[Window, np.ndarray]], start: int) -> None:
+        """Render some frames of the rows, from the block's frame `start` on, into the mixer.
+
+        spans: of each row its window, and whether a key sounds in each frame.
+        """
+        frame, windows = self.frame + start, [window for window, _ in spans]
         roll = torch.from_numpy(np.stack([w.roll for w in windows]))
         embedding = torch.from_numpy(np.stack([w.embedding for w in windows]))
         late = torch.from_numpy(np.stack([w.lateness for w in windows]))
         told = self._predictor.step(self._rows, frame, roll, embedding, self._spectra_state, late)
         spectra = told.spectra
         pitches = self._pitches(windows)
-        for spectrum, bend in zip(spectra.numpy(), pitches.bend.numpy(), strict=True):
-            if bend.any():
+        bends = pitches.bend.numpy()
+        if bends.any():
+            for spectrum, bend in zip(spectra.numpy(), bends, strict=True):
                 self._bend(spectrum, bend)
         widths = [self._vocoder.draws_per_frame, self._movement.draws_per_frame]
         draws, moves = self._draws(frame, roll.shape[1], sum(widths)).split(widths, -1)
@@ -154,21 +245,41 @@ class Engine(Generic[PredictorState, VocoderState]):
             spectra, self._moved_state = self._movement.step(
                 spectra, told.spread, told.memory, self._moved_state, moves
             )
-        samples, self._sound_state = self._vocoder.step(spectra, self._sound_state, draws, pitches)
-        for window, sound in zip(windows, samples, strict=True):
-            self._mix(window, sound.numpy(), start)
+        step = self._vocoder.step
+        if self.spared:
+            step = getattr(self._vocoder, "step_spared", step)
+        samples, self._sound_state = step(spectra, self._sound_state, draws, pitches)
+        for (window, sounding), sound in zip(spans, samples.numpy(), strict=True):
+            self._mix(window, sounding, sound, start)
 
-    def _mix(self, window: Window, sound: np.ndarray, start: int) -> None:
+    def _mix(self, window: Window, sounding: np.ndarray, sound: np.ndarray, start: int) -> None:
         """Add a row's sound, as far as it goes before the row falls asleep, if it does."""
-        ring_out = self._moments[window.row].ring_out
-        assert ring_out is not None
-        heard = ring_out.heard(_sounding(window), sound.reshape(-1, self.hop))
-        self._mixer.add(window.row, sound[: heard * self.hop], window.gain[:heard], start)
+        moment = self._moments[window.row]
+        assert moment.ring_out is not None
+        heard = moment.ring_out.heard(sounding, sound.reshape(-1, self.hop))
+        sound = sound[: heard * self.hop]
+        if moment.more:
+            sound = self._faded(moment, sound)
+        self._mixer.add(window.row, sound, window.gain[:heard], start)
         if heard < len(window.roll):
             self._fall_asleep(window.row, start + heard)
 
+    def _faded(self, moment: _RowMoment, sound: np.ndarray) -> np.ndarray:
+        """The sound of a row that fades out or in."""
+        way = moment.share + moment.more * np.arange(1, len(sound) + 1, dtype=np.float32) / self.hop
+        moment.share = min(max(float(way[-1]), 0.0), 1.0) if len(way) else moment.share
+        if moment.more < 0 and moment.share < 0.5 / FADE_OUT_FRAMES:
+            moment.share = 0.0
+        if moment.share == 1.0:
+            moment.more = 0.0
+        return sound * way.clip(0, 1)
+
     def _pitches(self, windows: list[Window]) -> Pitches:
         """What keys do in the frames whose spectra are due: as late as the predictor's sound."""
+        if not self.lookahead:
+            keys = np.stack([window.roll[:, :KEYS] for window in windows]) > 0
+            now = np.stack([window.bend for window in windows])
+            return Pitches(torch.from_numpy(keys), torch.from_numpy(now))
         held, bends = [], []
         for window in windows:
             moment, count = self._moments[window.row], len(window.bend)
@@ -192,16 +303,18 @@ class Engine(Generic[PredictorState, VocoderState]):
         return torch.from_numpy(draws)
 
 
-def _turns(windows: Sequence[Window], frames: int) -> list[int]:
+def _turns(windows: Sequence[Window], sounding: np.ndarray) -> list[int]:
     """The frames of a block at which a row may begin anew, and both ends of the block."""
+    frames = sounding.shape[1]
     turns = {0, frames}
-    for window in windows:
-        sounding = _sounding(window)
-        begins = sounding[1:] & ~sounding[:-1] | window.cut[1:]
+    for window, keys in zip(windows, sounding, strict=True) if frames > 1 else ():
+        begins = keys[1:] & ~keys[:-1] | window.cut[1:]
         turns.update((np.flatnonzero(begins) + 1).tolist())
     return sorted(turns)
 
 
-def _sounding(window: Window) -> np.ndarray:
-    """Whether a key sounds in each frame: (frames,) bool."""
-    return window.roll.max(axis=1) > 0
+def _sounding(windows: Sequence[Window], frames: int) -> np.ndarray:
+    """Whether a key sounds in each frame of each window: (windows, frames) bool."""
+    if not windows:
+        return np.zeros((0, frames), bool)
+    return np.stack([window.roll for window in windows]).max(axis=2) > 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numba import njit
 
 from common.window import part_of
 from synth.limiter import Limiter
@@ -38,7 +39,7 @@ class Mixer:
     def __init__(self, hop: int, delay: int, limiter: Limiter) -> None:
         self.stems: dict[int, list[np.ndarray]] = {}
         self._hop, self._delay, self._limiter = hop, delay, limiter
-        self._ramp = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)[:, None]
+        self._ramp = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
         count = min(DECLICK_SAMPLES, hop)
         self._fall = np.linspace(1, 0, count, dtype=np.float32)[:, None]
         self._strips: dict[int, _Strip] = {}
@@ -69,10 +70,10 @@ class Mixer:
             strip.gains.append(gain)
             before, now = strip.gains[:2]
             del strip.gains[0]
-            heard = sound[:, None] * (before + self._ramp * (now - before))
+            heard = np.empty((self._hop, 2), np.float32)
+            _add(sound, before, now, self._ramp, heard, self._block[t * self._hop :])
             strip.last = heard[-1]
             stems.append(heard)
-            self._block[t * self._hop : (t + 1) * self._hop] += heard
 
     def fade_out(self, row: int, frame: int) -> None:
         """From the block's `frame` on, let the last sample of a row that has ended fade.
@@ -89,3 +90,13 @@ class Mixer:
     def close(self) -> np.ndarray:
         """The block (frames * hop, 2), float32, as the limiter leaves it."""
         return self._limiter.limit(self._block + self._fades)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add(sound, before, now, ramp, heard, block):
+    """heard (hop, 2) = sound (hop,) along a ramp from one gain (2,) to another, added to block."""
+    for side in range(2):
+        step = now[side] - before[side]
+        for i in range(sound.size):
+            heard[i, side] = sound[i] * (before[side] + ramp[i] * step)
+            block[i, side] += heard[i, side]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Flag, auto
+from enum import Enum, Flag, auto
 
 from daw_bridge.commands.actions import Answer
 from daw_bridge.commands.argument import Argument
@@ -28,13 +28,22 @@ class Access(Flag):
     """It is a push button: it acts without arguments, or with one that is not 0."""
 
 
+class Files(Enum):
+    """What a command does with files."""
+
+    NONE = auto()
+    READ = auto()
+    CHANGE = auto()
+    """It may write or delete some."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One verb.
 
     address: `place` are the arguments that are written in it, as <name>. reply: the address of the
     answer, "" for the address that was sent. timed: whether it waits for the timetag of its
-    bundle. files: whether it may change files, which takes a while. alias_of: the address of the
+    bundle. files: what it does with files, which takes a while. alias_of: the address of the
     command that it stands for.
     """
 
@@ -47,7 +56,7 @@ class Command:
     ask: Ask | None = None
     reply: str = ""
     timed: bool = False
-    files: bool = False
+    files: Files = Files.NONE
     alias_of: str = ""
 
     def for_bank(

@@ -13,7 +13,7 @@ from common.window import PARTS
 from daw_bridge.commands import actions
 from daw_bridge.commands.actions import Answer, Session, flat
 from daw_bridge.commands.argument import Argument, FromBank, Kind
-from daw_bridge.commands.command import Access, Act, Ask, Command, Group
+from daw_bridge.commands.command import Access, Act, Ask, Command, Files, Group
 from daw_bridge.commands.reference import described
 from daw_bridge.desk.settings import BEND
 
@@ -247,7 +247,7 @@ PATCHES = Group(
             ),
             act=actions.save,
             reply="/patch/save.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/patch/delete",
@@ -257,7 +257,7 @@ PATCHES = Group(
             arguments=(OWN_PATCH,),
             act=actions.delete,
             reply="/patch/delete.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/patch/rename",
@@ -266,7 +266,7 @@ PATCHES = Group(
             arguments=(OWN_PATCH, Argument("new name", Kind.TEXT)),
             act=actions.rename,
             reply="/patch/rename.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/patch/duplicate",
@@ -275,7 +275,7 @@ PATCHES = Group(
             arguments=(_patch("patch"), Argument("new name", Kind.TEXT)),
             act=actions.duplicate,
             reply="/patch/duplicate.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/patch/export",
@@ -292,7 +292,7 @@ PATCHES = Group(
             arguments=(Argument("name", Kind.TEXT), Argument("content", Kind.TEXT)),
             act=actions.import_patch,
             reply="/patch/import.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/patch/describe",
@@ -301,7 +301,7 @@ PATCHES = Group(
             arguments=(OWN_PATCH, AUTHOR, TAGS),
             act=actions.describe,
             reply="/patch/describe.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/patch/favourite",
@@ -310,7 +310,7 @@ PATCHES = Group(
             arguments=(_patch("patch"), _whole("favourite", 0, 1)),
             act=actions.favourite,
             reply="/patch/favourite.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/patch/undo",
@@ -320,7 +320,7 @@ PATCHES = Group(
             arguments=(PRESS,),
             act=lambda s, time: tuple(s.desk.undo()),
             reply="/patch/undo.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/patch/reload",
@@ -330,7 +330,7 @@ PATCHES = Group(
             arguments=(PRESS,),
             act=lambda s, time: tuple(s.desk.reload()),
             reply="/patch/reload.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
     ),
 )
@@ -354,7 +354,7 @@ SNAPSHOTS = Group(
             ),
             act=actions.keep_desk,
             reply="/desk/save.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/desk/recall",
@@ -363,6 +363,7 @@ SNAPSHOTS = Group(
             arguments=(SNAPSHOT,),
             act=actions.recall_desk,
             reply="/desk/recall.reply",
+            files=Files.READ,
         ),
         Command(
             "/desk/delete",
@@ -371,7 +372,7 @@ SNAPSHOTS = Group(
             arguments=(SNAPSHOT,),
             act=actions.delete_desk,
             reply="/desk/delete.reply",
-            files=True,
+            files=Files.CHANGE,
         ),
     ),
 )
@@ -417,7 +418,7 @@ MIDI_LEARN = Group(
                 replace(SOURCE, optional=True),
             ),
             act=actions.learn,
-            files=True,
+            files=Files.CHANGE,
         ),
         Command(
             "/midi/forget",
@@ -425,7 +426,7 @@ MIDI_LEARN = Group(
             Access.WRITE,
             arguments=(SOURCE,),
             act=lambda s, time, controller: s.desk.learnt.forget(controller),
-            files=True,
+            files=Files.CHANGE,
         ),
         _question(
             "/midi/map",

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from common.checks import brief
+from common.checks import brief, listed
 from common.patch import ALL_KEYS
 from common.window import PARTS
 from daw_bridge.desk.learn import MidiMap, knobs_of
@@ -126,8 +126,7 @@ class Desk:
         """Settings as they are right after a patch is chosen. ValueError if there is no such."""
         names = list(self.book.names)
         if name not in names:
-            known = ", ".join(names)
-            raise ValueError(f"patch: no {brief(name)} in this bank; it has: {known}")
+            raise ValueError(f"patch: no {brief(name)} in this bank; it has: {listed(names)}")
         patch = self.book.patch(name)
         following = names[(names.index(name) + 1) % len(names)]
         knobs = MappingProxyType({knob: patch.knobs.get(knob, 0.5) for knob in self.book.knobs})

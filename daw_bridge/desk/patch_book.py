@@ -18,6 +18,11 @@ class PatchBook(Protocol):
         ...
 
     @property
+    def edition(self) -> object:
+        """The same object for as long as no patch comes, goes or changes, nor a favourite."""
+        ...
+
+    @property
     def own_names(self) -> Collection[str]:
         """The patches that are the user's own, and can be deleted."""
         ...

@@ -24,6 +24,7 @@ import yaml
 from annotated_types import Interval
 from pydantic import ConfigDict, Strict, with_config
 
+from common.checks import brief, listed
 from common.documents import read_document
 from common.files import write_whole
 from common.patch import COORDINATE, GAIN_DB, check_name
@@ -157,7 +158,7 @@ class Snapshots:
         """A name that is in the folder: what others send never becomes a path."""
         names = self._listed()
         if name not in names:
-            raise ValueError(f"no snapshot {name!r}; there are: {', '.join(names) or 'none'}")
+            raise ValueError(f"no snapshot {brief(name)}; there are: {listed(names)}")
         return name
 
     def _path(self, name: str) -> Path:

@@ -4,15 +4,17 @@ daw_bridge/commands holds what the addresses mean. A malformed packet is dropped
 mistake in a message is answered by /error <address> <message>. The thread does not wait for
 timetags (they become times of events), and no packet can end it.
 
-What may change a file waits for the disk in a second thread. So does all that its sender sends
+What reads or changes files waits for the disk in a second thread. So does all that its sender sends
 meanwhile, so that it is done and answered in order; only notes, controllers and panic go ahead.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -20,15 +22,23 @@ from functools import lru_cache
 
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session, Status
+from daw_bridge.commands.command import Files
 from daw_bridge.commands.table import ALIASES, COMMANDS, NOTES, find
 from daw_bridge.desk.desk import Desk
+from daw_bridge.events import Event
 from daw_bridge.inbox import Inbox
 from daw_bridge.osc.addresses import Addresses
+from daw_bridge.osc.holders import Holders, Sender
 from daw_bridge.osc.packet import MAX_PACKET, Message, encode, messages
 from daw_bridge.osc.replies import Replies, is_this_machine
 
+_log = logging.getLogger(__name__)
+
 _WAKE_S = 0.25
 """How often the listener checks whether it should end."""
+
+_LOOK_S = 1.0
+"""How often it looks for senders that are gone."""
 
 _RECEIVE_BYTES = 1 << 20
 """Room for a burst of notes while other threads run; the system may give less."""
@@ -40,7 +50,8 @@ _MOST_WAITING = 1_024
 """Messages that wait for files."""
 
 _GO_AHEAD = {command.address for command in (*NOTES.commands, *ALIASES.commands)}
-_CHANGE_FILES = {command.address for command in COMMANDS if command.files}
+_USE_FILES = {command.address for command in COMMANDS if command.files is not Files.NONE}
+_CHANGE_FILES = {command.address for command in COMMANDS if command.files is Files.CHANGE}
 
 
 @dataclass(slots=True)
@@ -61,7 +72,8 @@ class OscServer:
     port, and "" or why it was refused, in the thread that acts on it; it must not raise. peers:
     other machines, by their numeric addresses, that may change files as this one may. OSError, in
     one line, if it cannot listen there. malformed: packets dropped; refused: messages answered by
-    /error; withheld: answers not sent because they were too many. The counters only grow.
+    /error; withheld: answers not sent because they were too many; let_go: keys and pedals released
+    because their sender was gone, as holders tells. The counters only grow.
     """
 
     def __init__(
@@ -75,9 +87,15 @@ class OscServer:
         port: int = 9000,
         watch: Callable[[Message, str, str], object] | None = None,
         peers: Collection[str] = (),
+        holders: Holders | None = None,
     ) -> None:
         self.malformed = 0
         self.refused = 0
+        self.let_go = 0
+        self._inbox, self._panics = inbox, inbox.panics
+        self._holders = holders or Holders()
+        self._sender: Sender = ()
+        """Of the packet that is being acted on, in the listener's thread."""
         self._clock = clock
         self._watch, self._peers = watch, frozenset(peers)
         self._replies = Replies()
@@ -113,7 +131,12 @@ class OscServer:
         self.close()
 
     def _listen(self) -> None:
+        self._inbox.tell_here(self._note)
+        looked = time.monotonic()
         while not self._closing.is_set():
+            if time.monotonic() - looked > _LOOK_S:
+                looked = time.monotonic()
+                self._let_go()
             try:
                 packet, sender = self._socket.recvfrom(MAX_PACKET)
             except TimeoutError:
@@ -129,15 +152,39 @@ class OscServer:
             except ValueError:
                 self.malformed += 1
                 continue
+            self._sender = sender
+            self._holders.heard(sender)
             meant = list(self._addresses.spread(received))
             origin = _Packet(sender, arrival, len(meant) > 1)
             for message in meant:
                 self._take(message, origin)
 
+    def _note(self, event: Event) -> None:
+        """Take in what the sender has just done."""
+        self._look_for_panic()
+        self._holders.note(self._sender, event)
+
+    def _let_go(self) -> None:
+        """Release what senders hold that are gone."""
+        self._look_for_panic()
+        for sender, events in self._holders.gone(self._clock.now()).items():
+            for event in events:
+                self._inbox.post(event)
+            self.let_go += len(events)
+            _log.warning(
+                "OSC: %s:%d is gone with %d keys and pedals down; they are released",
+                *(*sender[:2], len(events)),
+            )
+
+    def _look_for_panic(self) -> None:
+        if self._inbox.panics != self._panics:
+            self._panics = self._inbox.panics
+            self._holders.forget()
+
     def _take(self, message: Message, packet: _Packet) -> None:
         """Act on a message now, or after what waits for files."""
         address = _template(message.address)
-        waits = address in _CHANGE_FILES or (
+        waits = address in _USE_FILES or (
             address not in _GO_AHEAD and self._pending[packet.sender] > 0
         )
         if not waits:

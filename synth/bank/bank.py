@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from common.checks import brief, listed
 from common.names import VocoderName
 from common.patch import ALL_KEYS, Patch, check_name
 from synth.bank.bank_file import read_bank_file
@@ -33,6 +34,7 @@ from synth.mel2mel.knobs import with_knobs
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
+NO_FAVOURITES: frozenset[str] = frozenset()
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +64,7 @@ class Bank:
     _factory: Mapping[str, Patch] = field(default_factory=dict)
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _span: tuple[tuple[float, float], ...] = ()
+    _edition: tuple[Mapping[str, Patch], Collection[str]] = ({}, ())
     _ordered: tuple[Mapping[str, Patch], list[str]] = field(default_factory=lambda: ({}, []))
     """The patches that were put in order last, and their names."""
 
@@ -79,6 +82,14 @@ class Bank:
             names = sorted(order, key=order.__getitem__)
             self._ordered = patches, names
         return list(names)
+
+    @property
+    def edition(self) -> object:
+        """The same object for as long as no patch comes, goes or changes, nor a favourite."""
+        parts = self.patches, self.favourites
+        if any(a is not b for a, b in zip(parts, self._edition, strict=True)):
+            self._edition = parts
+        return self._edition
 
     @property
     def own_names(self) -> Collection[str]:
@@ -101,7 +112,7 @@ class Bank:
             return self.patches[name]
         except KeyError:
             raise ValueError(
-                f"no patch {name!r} in {self.path}; it has: {', '.join(self.names)}"
+                f"no patch {brief(name)} in {self.path}; it has: {listed(self.names)}"
             ) from None
 
     def save(
@@ -180,7 +191,7 @@ class Bank:
     @property
     def favourites(self) -> Collection[str]:
         """The user's favourite patches."""
-        return self.own.favourites if self.own else frozenset()
+        return self.own.favourites if self.own else NO_FAVOURITES
 
     @property
     def stale(self) -> bool:

@@ -7,21 +7,33 @@ bank's patches among them, stand in .favourites.yaml.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from common.documents import MOST_BYTES, read_document
+from common.checks import brief, listed
+from common.documents import MOST_BYTES, read_document, read_yaml
 from common.files import read_file, remove_partials, write_whole
 from common.patch import Patch, check_name
-from synth.bank.patch_file import load_patch, save_patch
+from synth.bank.patch_file import patch_of, save_patch
 
 FAVOURITES = ".favourites.yaml"
-Listing = tuple[tuple[str, int, int], ...]
+INDEX = ".index.json"
+"""What many files hold, with their stamps: it is read ten times as fast as they are."""
+MOST_INDEX = 64 * 2**20
+Stamp = tuple[int, int, int]
+"""Of a file: when it was changed, its size, and its number on the disk, which a new one under an
+old name does not have."""
+MANY = 500
+"""Files from which on there is an index, and from which on they are looked at one by one only every
+`EVERY` looks, unless the folder itself says that one has come, gone or been replaced."""
+EVERY = 10
 MOST_UNDONE = 100
 """Steps that can be undone."""
 
@@ -40,34 +52,90 @@ class OwnPatches:
         self.patches: Mapping[str, Patch] = {}
         self.problems: list[str] = []
         self.favourites: frozenset[str] = frozenset()
-        self._seen: Listing = ()
-        self._looked: Listing = ()
+        self._files: dict[str, tuple[Stamp, Patch | str]] = {}
+        """Of each file that was read, by name: its stamp then, and its patch or why it has none."""
+        self._looked: dict[str, Stamp] = {}
+        self._folder_stamp = 0
+        self._looks = 0
         self._embedding_size, self._knobs = embedding_size, knobs
         self._steps: list[dict[str, bytes | None]] = []
         """What stood in the files that each step changed, None where there was none."""
+        remove_partials(folder)
         self.read()
 
     def read(self) -> None:
-        """Read the folder again, whatever has been put into it or taken out."""
-        patches, self.problems = {}, []
-        self._seen = self._looked = self._listing()
+        """Read the folder again, whatever has been put into it or taken out.
+
+        Only files that have changed since they were read are read again.
+        """
+        self._looked = self._listing()
+        index = self._read_index() if len(self._looked) > MANY and not self._files else {}
+        contents: dict[str, tuple[Stamp, Any]] = {}
+        files = {}
+        for name, stamp in sorted(self._looked.items()):
+            known = self._files.get(name)
+            if known is None or known[0] != stamp:
+                kept = index.get(name)
+                if kept is None or kept[0] != stamp:
+                    kept = contents[name] = stamp, self._content_of(name)
+                known = stamp, self._patch_of(name, kept[1])
+            files[name] = known
+        self._files = files
+        self._gather()
         self.favourites = self._read_favourites()
-        for path in sorted(self.folder.glob("*.yaml")):
-            if path.name.startswith("."):
-                continue
-            try:
-                patches[path.stem] = load_patch(path, self._embedding_size, self._knobs)
-            except (ValueError, OSError) as error:
-                self.problems.append(str(error))
-        self.patches = patches
+        if len(contents) > MANY:
+            self._write_index(index | contents)
+
+    def _content_of(self, name: str) -> Any:
+        """What a file holds, or the ValueError that says why it cannot be read."""
+        try:
+            return read_yaml(self.folder / name)
+        except (ValueError, OSError) as error:
+            return ValueError(str(error))
+
+    def _patch_of(self, name: str, content: Any) -> Patch | str:
+        """The patch of a file that holds this, or why it has none."""
+        if isinstance(content, ValueError):
+            return str(content)
+        try:
+            return patch_of(self.folder / name, content, self._embedding_size, self._knobs)
+        except ValueError as error:
+            return str(error)
+
+    def _read_index(self) -> dict[str, tuple[Stamp, Any]]:
+        """What was known of files, by name; it is checked as if it were just read from them."""
+        try:
+            known = json.loads(read_file(self.folder / INDEX, MOST_INDEX))
+            return {
+                name: ((when, size, at), told) for name, (when, size, at, told) in known.items()
+            }
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return {}  # there is none, or it is no index
+
+    def _write_index(self, contents: Mapping[str, tuple[Stamp, Any]]) -> None:
+        known = {
+            name: (*stamp, content)
+            for name, (stamp, content) in contents.items()
+            if name in self._looked and not isinstance(content, ValueError)
+        }
+        with suppress(OSError, ValueError, TypeError):  # it only saves time
+            write_whole(self.folder / INDEX, json.dumps(known, default=str))
+
+    def _gather(self) -> None:
+        found = [one for _, one in self._files.values()]
+        self.patches = {one.name: one for one in found if isinstance(one, Patch)}
+        self.problems = [one for one in found if isinstance(one, str)]
 
     @property
     def stale(self) -> bool:
         """Whether others have changed the folder since it was read, and are done: call it again and
         again, some time apart."""
+        self._looks += 1
+        if len(self._looked) > MANY and self._looks % EVERY and not self._folder_has_changed():
+            return False
         listing = self._listing()
         settled, self._looked = listing == self._looked, listing
-        return settled and listing != self._seen
+        return settled and listing != {name: stamp for name, (stamp, _) in self._files.items()}
 
     def favour(self, name: str, on: bool) -> None:
         """Make a name a favourite, or no longer."""
@@ -122,15 +190,26 @@ class OwnPatches:
         self.read()
         return list(step)
 
-    def _listing(self) -> Listing:
-        """The files of patches as they are now: names, times of change, sizes."""
-        found = []
+    def _listing(self) -> dict[str, Stamp]:
+        """The files of patches as they are now."""
+        found = {}
+        self._folder_stamp = self._stamp_of_folder()
         with suppress(OSError):  # there is no folder yet, or a file has just gone
             for entry in os.scandir(self.folder):
                 if entry.name.endswith(".yaml") and not entry.name.startswith("."):
-                    status = entry.stat()
-                    found.append((entry.name, status.st_mtime_ns, status.st_size))
-        return tuple(sorted(found))
+                    found[entry.name] = _stamp(entry.stat())
+        return found
+
+    def _folder_has_changed(self) -> bool:
+        """Whether files have come or gone since they were listed, or may not have settled yet."""
+        unread = self._looked.keys() != self._files.keys()
+        return unread or self._stamp_of_folder() != self._folder_stamp
+
+    def _stamp_of_folder(self) -> int:
+        try:
+            return self.folder.stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def _read_favourites(self) -> frozenset[str]:
         path = self.folder / FAVOURITES
@@ -145,8 +224,8 @@ class OwnPatches:
     def _own(self, name: str) -> str:
         """The name of one of these patches; ValueError for any other."""
         if name not in self.patches:
-            known = ", ".join(self.patches) or "none"
-            raise ValueError(f"patch {name!r} is not one of your own; they are: {known}")
+            known = listed(self.patches)
+            raise ValueError(f"patch {brief(name)} is not one of your own; they are: {known}")
         return name
 
     def _path(self, name: str) -> Path:
@@ -182,8 +261,23 @@ class OwnPatches:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"{self.folder}: cannot be made: {error.strerror}") from None
-        remove_partials(self.folder)
 
     def _done(self, step: dict[str, bytes | None]) -> None:
+        """Take in a step that has just been done: only its files are read again."""
         self._steps = [*self._steps[-MOST_UNDONE + 1 :], step]
-        self.read()
+        for name in step:
+            path = self._path(name)
+            try:
+                stamp = _stamp(path.stat())
+            except FileNotFoundError:
+                self._files.pop(path.name, None)
+                self._looked.pop(path.name, None)
+            else:
+                content = self._content_of(path.name)
+                self._files[path.name] = stamp, self._patch_of(path.name, content)
+                self._looked[path.name] = stamp
+        self._gather()
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -24,7 +24,7 @@ from annotated_types import Interval, Len
 from pydantic import ConfigDict, Strict, with_config
 
 from common.checks import brief
-from common.documents import fit, parsed_yaml, read_document
+from common.documents import fit, parsed_yaml, read_yaml
 from common.files import write_whole
 from common.patch import ALL_KEYS, COORDINATE, GAIN_DB, PROGRAMS, Patch, check_name
 
@@ -54,11 +54,16 @@ class PatchFile:
 
 def load_patch(path: Path, embedding_size: int, knobs: Collection[str]) -> Patch:
     """Read a patch file of a bank. Raises ValueError in one line."""
+    return patch_of(path, read_yaml(path), embedding_size, knobs)
+
+
+def patch_of(path: Path, content: Any, embedding_size: int, knobs: Collection[str]) -> Patch:
+    """The patch of a file that holds this. Raises ValueError in one line."""
     try:
         check_name(path.stem)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    file = read_document(path, PatchFile)
+    file = fit(str(path), content, PatchFile)
     return _fitted(str(path), path.stem, file, embedding_size, knobs)
 
 

@@ -25,7 +25,7 @@ from common.window import ROLL_CHANNELS
 from synth.mel import FLOOR, Analysis, band_filters
 from synth.mel2mel.bilstm import BiLSTM, Lookahead
 from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
-from synth.mel2mel.template_mix import Moment, initial_cache, mix_frame, pack_templates
+from synth.mel2mel.template_mix import initial_cache, mix_frame, moment_of, pack_templates
 from synth.mel2mel.templates import KeyTemplates
 
 QUIET = float(torch.tensor(FLOOR).log())
@@ -84,12 +84,18 @@ def config_of(stated: Mapping[str, Any]) -> Mel2MelConfig:
     return Mel2MelConfig(**told | {"analysis": Analysis(**stated["analysis"])})
 
 
+def place_of(config: Mel2MelConfig, knob: str) -> int | None:
+    """Which coordinate says how far a knob is turned; None where there is no such knob."""
+    number = KNOBS.index(knob)
+    return config.embedding - config.knobs + number if number < config.knobs else None
+
+
 def turned(config: Mel2MelConfig, embedding: Tensor, knob: str) -> Tensor:
     """How far a knob is turned at points (..., n): -1..1, 0 where there is none."""
-    number = KNOBS.index(knob)
-    if number >= config.knobs:
+    place = place_of(config, knob)
+    if place is None:
         return embedding.new_zeros(embedding.shape[:-1])
-    return embedding[..., config.embedding - config.knobs + number].clamp(-1, 1)
+    return embedding[..., place].clamp(-1, 1)
 
 
 def turns_of_keys(config: Mel2MelConfig, embedding: Tensor) -> Tensor:
@@ -219,11 +225,14 @@ class Mel2Mel(nn.Module):
         made: list[np.ndarray] = []
         untouched = initial_keys(len(timbre))
         before = (untouched.velocity, untouched.age, untouched.rest, late[:, 0])
-        moment: Moment = tuple(x.numpy() for x in before)
+        last = moment_of(*before)
         for t, moved in enumerate(spread):
-            *now, features, turn = (x[:, t].contiguous().numpy() for x in score)
-            made.append(mix_frame(weights, *now, moment, features, turn, caches, moved))
-            moment = tuple(now)
+            *keys_now, features, turn = (x[:, t].contiguous() for x in score)
+            now = moment_of(*keys_now)
+            made.append(
+                mix_frame(weights, now, last, features.numpy(), turn.numpy(), caches, moved)
+            )
+            last = now
         spreads = torch.from_numpy(spread).transpose(0, 1) if bands else None
         return torch.from_numpy(np.stack(made, 1)), spreads
 

@@ -3,8 +3,8 @@
 A frame is some 1.2 million multiply-adds, each with a weight of its own, so it takes as long as
 weights take to arrive. PyTorch needed as long again to find its way through seventy small
 operations, and at each let other threads have the interpreter. Here few compiled functions do it,
-none of which holds the interpreter. Rows share each weight while it is near; neither they nor
-the size of a block can change a bit.
+none of which holds the interpreter. Rows share each weight while it is near, and are divided among
+the processor's cores; neither they nor the size of a block can change a bit.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.threads import MOST_CORES, Helpers
 from common.window import KEYS, ROLL_CHANNELS
 from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, speak
 from synth.mel2mel.keys import initial_keys, play
-from synth.mel2mel.network import Film, Mel2Mel, Spectra, turned, turns_of_keys
+from synth.mel2mel.network import Film, Mel2Mel, Spectra, place_of
 from synth.mel2mel.template_mix import (
     Memory,
+    Moment,
     TemplateCache,
     TemplateWeights,
     initial_cache,
     mix_frame,
+    moment_of,
     pack_templates,
 )
 
@@ -65,6 +68,8 @@ class Mel2MelStep:
         self._templates: TemplateWeights | None = None
         if net.templates is not None:
             self._templates = pack_templates(net.templates)
+        self._places = [place_of(net.config, knob) for knob in ("attack", "decay", "movement")]
+        self._helpers = Helpers(MOST_CORES)
         self._memory = Memory(net.templates) if net.templates and net.config.movement else None
 
     def initial_state(self, batch: int) -> Mel2MelState:
@@ -109,36 +114,41 @@ class Mel2MelStep:
             *(state.roll.numpy(), state.late.numpy(), state.embedding.numpy()),
             *(state.gates_forward.numpy(), state.gates_backward.numpy()),
         )
-        moment = state.h.numpy(), state.c.numpy()
-        keyboard = (
-            *(state.key_velocity.numpy(), state.key_age.numpy()),
-            *(state.key_rest.numpy(), state.key_late.numpy()),
-        )
-        hidden = np.empty((batch, 2 * config.hidden), np.float32)
-        features = np.empty((batch, len(self._hearing.timbre)), np.float32)
-        due = np.empty((batch, 1, ROLL_CHANNELS), np.float32)
-        due_late = np.empty((batch, 1, KEYS), np.float32)
-        tracks = [np.empty((batch, 1, KEYS), moment.dtype) for moment in keyboard]
-        start = np.empty((batch, 0), np.float32)
+        recurrent = state.h.numpy(), state.c.numpy()
+        keyboard = moment_of(state.key_velocity, state.key_age, state.key_rest, state.key_late)
         bands = config.analysis.bands if config.movement else 0
         spread = np.zeros((n, batch, bands), np.float32)
-        told = np.empty((n, batch, features.shape[1]), np.float32)
-        amount, turns = np.ones((n, batch, 1), np.float32), np.zeros((batch, 2), np.float32)
-        caches = [cache for cache in state.caches if cache is not None]
-        for t in range(n):
-            score = rolls, lateness, embeddings
-            hear(self._hearing, *score, t, age, *rings, *moment, due, due_late, hidden, features)
-            if self._templates is not None:
-                before = tuple(moment.copy() for moment in keyboard)
-                play(due, due_late, *keyboard, *tracks)
-                if config.knobs:
-                    point = torch.from_numpy(rings[2][np.arange(batch), age % (self.lookahead + 1)])
-                    turns = turns_of_keys(config, point).numpy()
-                    amount[t, :, 0] = 1 + turned(config, point, "movement").numpy()
-                now = (track[:, 0] for track in tracks)
-                start = mix_frame(self._templates, *now, before, features, turns, caches, spread[t])
-                told[t] = features
-            speak(heads, hidden, start, age, self.lookahead, mel[t], fine[t])
+        told = np.empty((n, batch, len(self._hearing.timbre)), np.float32)
+        amount = np.ones((n, batch, 1), np.float32)
+
+        def play_rows(rows: slice) -> None:
+            """All frames of some of the rows."""
+            mine, caches = age[rows], [c for c in state.caches[rows] if c is not None]
+            ringing, moment = [r[rows] for r in rings], [x[rows] for x in recurrent]
+            (velocity, since, rest, struck), count = (x[rows] for x in keyboard), len(mine)
+            keys: Moment = velocity, since, rest, struck
+            hidden = np.empty((count, 2 * config.hidden), np.float32)
+            features = np.empty((count, told.shape[2]), np.float32)
+            due = np.empty((count, 1, ROLL_CHANNELS), np.float32)
+            due_late = np.empty((count, 1, KEYS), np.float32)
+            now: Moment = velocity.copy(), since.copy(), rest.copy(), struck.copy()
+            start, turns = np.empty((count, 0), np.float32), np.zeros((count, 2), np.float32)
+            score = rolls[rows], lateness[rows], embeddings[rows]
+            for t in range(n):
+                arguments = (*score, t, mine, *ringing, *moment, due, due_late, hidden, features)
+                hear(self._hearing, *arguments)
+                if self._templates is not None:
+                    before = velocity.copy(), since.copy(), rest.copy(), struck.copy()
+                    play(due, due_late, *keys, *(x[:, None] for x in now))
+                    if config.knobs:
+                        point = ringing[2][np.arange(count), mine % (self.lookahead + 1)]
+                        turns, amount[t, rows, 0] = self._turns(point)
+                    moving = spread[t, rows]
+                    start = mix_frame(self._templates, now, before, features, turns, caches, moving)
+                    told[t, rows] = features
+                speak(heads, hidden, start, mine, self.lookahead, mel[t, rows], fine[t, rows])
+
+        self._helpers.share_rows(batch, play_rows)
         spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
         heard = Spectra(spectra[0], spectra[1] if len(heads.fine) else None)
         if self._memory is None:
@@ -146,6 +156,17 @@ class Mel2MelStep:
         moved = np.ascontiguousarray((spread * amount).swapaxes(0, 1))
         memory = np.ascontiguousarray(self._memory(told).T)
         return replace(heard, spread=torch.from_numpy(moved), memory=torch.from_numpy(memory))
+
+    def _turns(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """At points (batch, n): attack and decay (batch, 2), and the factor of the movement
+        (batch,)."""
+        attack, decay, movement = (_turned(points, place) for place in self._places)
+        return np.stack([attack, decay], 1), 1 + movement
+
+
+def _turned(points: np.ndarray, place: int | None) -> np.ndarray:
+    """How far the knob of that coordinate is turned at points (batch, n), as `turned` says it."""
+    return points[:, 0] * np.float32(0) if place is None else points[:, place].clip(-1, 1)
 
 
 def _pack_hearing(net: Mel2Mel) -> HearingWeights:

@@ -7,11 +7,14 @@ moves, only those of the two moments between which a key stands are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import torch
+from numba import types
+from numba.extending import intrinsic
+from torch import Tensor
 
 from common.window import KEYS
 from synth.exponential import exp
@@ -85,6 +88,10 @@ class TemplateCache:
     made: np.ndarray
     made_for: np.ndarray
 
+    def places(self) -> tuple[int, int, int]:
+        """Where the arrays lie in memory."""
+        return self.spectra.ctypes.data, self.made.ctypes.data, self.made_for.ctypes.data
+
 
 def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     """Copies of the weights as they are now, on the CPU."""
@@ -133,6 +140,11 @@ Moment = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Velocity, age, rest and lateness of every key (batch, 88), as in `KeyTracks`."""
 
 
+def moment_of(velocity: Tensor, age: Tensor, rest: Tensor, late: Tensor) -> Moment:
+    """Tensors as arrays."""
+    return velocity.numpy(), age.numpy(), rest.numpy(), late.numpy()
+
+
 class Memory:
     """`KeyTemplates.memory_frames`, with its weights as they are now."""
 
@@ -152,10 +164,7 @@ class Memory:
 
 def mix_frame(
     weights: TemplateWeights,
-    velocity: np.ndarray,
-    age: np.ndarray,
-    rest: np.ndarray,
-    late: np.ndarray,
+    now: Moment,
     before: Moment,
     features: np.ndarray,
     turns: np.ndarray,
@@ -164,16 +173,44 @@ def mix_frame(
 ) -> np.ndarray:
     """`KeyTemplates.forward` for one frame: (batch, bands). Updates each row's cache in place.
 
-    velocity, age, rest and late (batch, 88) as in `KeyTracks`, before: those of the frame before,
+    now: the keys in this frame, before: in the one before,
     features (batch, n) and turns (batch, 2) float32 of this frame, all contiguous. spreads (batch,
     bands), to be filled with `KeyTemplates.spreads`, or of no bands.
     """
-    magnitudes = np.empty((len(velocity), weights.floor_bias.size), np.float32)
-    rows = zip(velocity, age, rest, late, *before, features, turns, caches, strict=True)
-    for (*moment, timbre, turn, cache), out, spread in zip(rows, magnitudes, spreads, strict=True):
-        made = (cache.spectra, cache.made, cache.made_for)
-        _mix(weights, *moment, timbre, turn, *made, out, spread)
+    magnitudes = np.empty((len(features), weights.floor_bias.size), np.float32)
+    # As addresses, since compiled code cannot be given a list of arrays without copying it.
+    places = np.array([cache.places() for cache in caches], np.int64).reshape(-1, 3)
+    _mix_all(weights, now, before, features, turns, places, magnitudes, spreads)
     return magnitudes
+
+
+def _typed_pointer(typing: Any, address: Any) -> Any:
+    """An address as numba takes it for memory that it does not own."""
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), made
+
+
+_pointer: Any = intrinsic(_typed_pointer)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _mix_all(w, now, before, features, turns, places, power, spread):
+    """`_mix` of each row; places (batch, 3): where its `TemplateCache` lies."""
+    keys, moments, bands = w.base.shape
+    velocity, age, rest, late = now
+    velocity_before, age_before, rest_before, late_before = before
+    for b in range(len(power)):
+        spectra = numba.carray(_pointer(places[b, 0]), (keys, moments + 1, bands), np.float32)
+        made = numba.carray(_pointer(places[b, 1]), (keys, moments + 1), np.bool_)
+        made_for = numba.carray(_pointer(places[b, 2]), (keys, features.shape[1]), np.float32)
+        _mix(
+            *(w, velocity[b], age[b], rest[b], late[b]),
+            *(velocity_before[b], age_before[b], rest_before[b], late_before[b]),
+            *(features[b], turns[b], spectra, made, made_for, power[b], spread[b]),
+        )
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -16,6 +16,7 @@ from common.threads import (
     DEVICE,
     LISTENER,
     RENDERER,
+    Helpers,
     cores_here,
     go_before_others,
     on_cores,
@@ -119,3 +120,54 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 9 and int(done.stdout) > 0, done.stderr
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5, 6, 16, 17])
+def test_helpers_do_each_row_once(rows: int) -> None:
+    done: list[int] = []
+    Helpers(4).share_rows(rows, lambda share: done.extend(range(rows)[share]))
+    assert sorted(done) == list(range(rows))
+
+
+@pytest.mark.skipif(cores_here() < 2, reason="one core only")
+def test_helpers_go_as_the_one_that_asks_goes_at_that_moment() -> None:
+    def ask() -> list[set[tuple[int, int]]]:
+        helpers, told = Helpers(2), []
+        for priority in (None, RENDERER, None):
+            if priority is None:
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            elif not go_before_others(priority):
+                pytest.skip("no real-time priorities here")
+            ways: list[tuple[int, int, int]] = []
+            helpers.share_rows(8, lambda _, ways=ways: ways.append((threading.get_ident(), *now())))
+            assert len({thread for thread, *_ in ways}) == 2
+            told.append({(policy, number) for _, policy, number in ways})
+        return told
+
+    ordinary, first = {(os.SCHED_OTHER, 0)}, {(os.SCHED_RR, RENDERER)}
+    assert told_by_a_thread(ask) == [ordinary, first, ordinary]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system knows no fork")
+def test_helpers_work_in_a_process_that_was_forked() -> None:
+    script = """
+    import os
+    from common.threads import Helpers
+    helpers, done = Helpers(2), []
+    helpers.share_rows(8, lambda rows: done.append(rows))
+    child = os.fork()
+    helpers.share_rows(8, lambda rows: done.append(rows))
+    if child:
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60)
+    assert ended.returncode == 0
+
+
+def test_what_a_helper_raises_is_raised() -> None:
+    def job(rows: slice) -> None:
+        if rows.stop == 8:
+            raise ValueError("here")
+
+    with pytest.raises(ValueError, match="here"):
+        Helpers(2).share_rows(8, job)

@@ -52,6 +52,7 @@ class MemoryBook:
         self._patches[name] = Patch(name, embedding, dict(knobs), gain_db, pan, keys=keys)
         return self._patches[name]
 
+    edition = None
     favourites: frozenset[str] = frozenset()
     stale = False
 

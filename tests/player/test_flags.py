@@ -41,6 +41,18 @@ def test_what_is_no_osc_address_is_refused(text):
         live("--osc", text).osc_address()
 
 
+@pytest.mark.parametrize("text, seconds", [("auto", None), ("never", None), ("1.5", 1.5)])
+def test_a_silence_after_which_keys_are_released(text, seconds):
+    assert live("--osc-silence", text).osc_silence_s() == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "soon", "86401"])
+def test_what_is_no_silence_is_refused(text):
+    expected = f"^--osc-silence: expected 1 to 86400 seconds, auto or never, got '{text}'$"
+    with pytest.raises(ValueError, match=expected):
+        live("--osc-silence", text).osc_silence_s()
+
+
 @pytest.mark.parametrize("lookahead, meant", [("0", 0), ("125", 125), ("full", "full")])
 def test_a_render_may_look_ahead_over_the_whole_piece(lookahead, meant):
     assert render("a.mid", "a.wav", "--lookahead", lookahead).lookahead == meant
@@ -114,3 +126,14 @@ def test_what_is_no_address_of_a_page_is_refused():
         live("--http", "8000").http_address()
     with pytest.raises(ValueError, match="^--open: there is no page"):
         live("--http", "none", "--open").http_address()
+
+
+def test_what_cannot_be_kept_is_named(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    flags = live("--patches", f"{file}/a", "--desk", f"{tmp_path}/b", "--midi-map", f"{file}/c")
+    assert flags.without() == [
+        f"patches ({file}/a cannot be written)",
+        f"learnt controllers ({file}/c cannot be written)",
+    ]
+    assert live("--desk", "none", "--midi-map", "none", "--patches", str(tmp_path)).without() == []

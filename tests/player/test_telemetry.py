@@ -11,6 +11,10 @@ MOMENT = Telemetry(
     load=0.25,
     peak_load=0.5,
     parts=3,
+    overload=3,
+    overloads=16,
+    given_up=17,
+    ordinary=18,
     underruns=1,
     limited_s=0.123,
     limited_db=4.06,
@@ -19,6 +23,7 @@ MOMENT = Telemetry(
     malformed=5,
     refused=6,
     withheld=14,
+    let_go=15,
     ignored=7,
     malformed_midi=8,
     midi_lost=12,
@@ -48,9 +53,10 @@ def test_a_status_tells_every_field():
 
 def test_the_last_line_tells_every_count():
     assert MOMENT.counters_line() == (
-        "load 25% (peak 50%), limiter on 1.0% of samples, at most 4.1 dB, underruns 1, "
-        "late events 2, dropped events 4, malformed packets 5, refused messages 6, "
-        "answers withheld 14, ignored MIDI messages 7, malformed MIDI messages 8, "
+        "load 25% (peak 50%), limiter on 1.0% of samples, at most 4.1 dB, overloads 16, "
+        "underruns 1, late events 2, dropped events 4, malformed packets 5, refused messages 6, "
+        "answers withheld 14, keys of senders that are gone 15, ignored MIDI messages 7, "
+        "malformed MIDI messages 8, "
         "floods of MIDI 12, faults of the MIDI input 13, notes with keys out of range 9, "
         "blocks missed by pages 10, refused messages of pages 11"
     )

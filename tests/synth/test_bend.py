@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth.bend import PitchBend
+from synth.bend import LOWEST, PitchBend
 from synth.mel import FLOOR, Analysis, band_centres, log_magnitudes, log_mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 
@@ -78,3 +78,13 @@ def test_centres_rise_from_0_hz_to_nyquist(analysis, bands):
     for centres in (fine, mel):
         assert (np.diff(centres) > 0).all() and 0 <= centres[0] < centres[-1] <= analysis.rate / 2
     assert fine[32] == 32 * analysis.rate / analysis.window
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("level", [np.nan, np.inf, -np.inf, 1e30, -1e30, LOWEST])
+@pytest.mark.parametrize("semitones", [-48.0, 0.01, 48.0])
+def test_no_level_can_break_it(level, semitones):
+    frames = np.random.default_rng(1).normal(-6, 4, (2, ANALYSIS.bins)).astype(np.float32)
+    frames[0, ::7] = level
+    frames[1] = level
+    assert np.isfinite(bent(frames, semitones)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from common.threads import cores_here, on_cores
 from common.window import KEYS, LOWEST_KEY
 from daw_bridge.events import AllSoundOff, Bend, Event, Level, NoteOn, Timbre
 from daw_bridge.windows import Windows, stereo_gain
@@ -25,7 +27,13 @@ from synth.vocoders.contract import Vocoder
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
 from tests.synth.scores import at, busy_score, note
-from tests.toy_bank import ANALYSIS, PATCHES, make_mel2mel, make_wavenet
+from tests.toy_bank import (
+    ANALYSIS,
+    PATCHES,
+    make_mel2mel,
+    make_moving_mel2mel,
+    make_wavenet,
+)
 
 HOP = ANALYSIS.hop
 START = PATCHES[0].embedding
@@ -160,6 +168,21 @@ def test_the_busy_score_is_busy(make):
     awake = plans(make(), busy_score(), 80)
     assert set(awake) == {0, 1, 2, 3}
     assert sum(a != b for a, b in zip(awake, awake[1:], strict=False)) >= 8
+
+
+@pytest.mark.skipif(cores_here() < 2, reason="one core only")
+def test_parts_on_all_cores_sound_as_on_one(net):
+    def take(cores: set[int]) -> np.ndarray:
+        with on_cores(cores):
+            vocoder = SpectralVocoder(ANALYSIS)
+            predictor = Streaming(make_moving_mel2mel(), "fine", 2)
+        engine = Engine(predictor, vocoder, RING_OUT, 0, CENTRES["fine"])
+        score = [e for part in range(1, 17) for e in note(part, 40 + 3 * part, part % 5, 20 + part)]
+        score += [Timbre(at(3.5 * part), part, (0.1 * part, -0.5)) for part in range(1, 9)]
+        return play(engine, sorted(score, key=lambda e: e.time), 60, 1)
+
+    every = os.sched_getaffinity(0)
+    assert np.array_equal(take(every), take({min(every)}))
 
 
 def test_a_foreseen_piece_does_not_depend_on_blocks_either(net, vocoders):

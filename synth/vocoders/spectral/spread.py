@@ -24,10 +24,11 @@ class Spread:
         self._edges = wide_edges(analysis)
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
-        """Log magnitudes (n, bins) float32 of fine bands (n, bands) float32, none of them below
+        """Log magnitudes (..., bins) float32 of fine bands (..., bands) float32, none of them below
         the floor's; each frame for itself."""
-        out = np.full((len(frames), self._bins), QUIET, np.float32)
-        _spread(frames, self._edges, QUIET, out)
+        out = np.full((*frames.shape[:-1], self._bins), QUIET, np.float32)
+        flat = frames.reshape(-1, frames.shape[-1])
+        _spread(flat, self._edges, QUIET, out.reshape(-1, self._bins))
         return out
 
 

@@ -24,6 +24,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from common.threads import MOST_CORES, Helpers
 from common.window import KEYS
 from synth.mel import FLOOR, Analysis, Head
 from synth.vocoders.contract import Pitches
@@ -99,6 +100,7 @@ class SpectralVocoder:
         self._spread = Spread(analysis) if analysis.wide_bands else None
         self._plan = _plan(analysis, lookahead)
         self._tail = analysis.window - self._plan.first
+        self._helpers = Helpers(MOST_CORES)
 
     def initial_state(self, batch: int) -> SpectralState:
         """The state of `batch` silent parts."""
@@ -137,13 +139,18 @@ class SpectralVocoder:
         held, bend = _keys(pitches, batch, frames.shape[1])
         heard = frames.detach().to("cpu", torch.float32)
         heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)
+        out = np.zeros((batch, frames.shape[1] * self.hop), np.float32)
+        levels = heard.contiguous().numpy()
         after = SpectralState(*(getattr(state, f.name).clone() for f in fields(state)))
-        out = torch.zeros(batch, frames.shape[1] * self.hop, dtype=torch.float32)
-        for row in range(batch):
-            levels = heard[row].contiguous().numpy()
-            bins = self._spread(levels) if self._spread else levels
-            _play(bins, held[row], bend[row], _moment(after, row), self._plan, out[row].numpy())
-        return out, after
+        moments = [getattr(after, f.name).numpy() for f in fields(after)]
+
+        def play_rows(rows: slice) -> None:
+            bins = self._spread(levels[rows]) if self._spread else levels[rows]
+            mine = _Moments(*(array[rows] for array in moments))
+            _play_all(bins, held[rows], bend[rows], mine, self._plan, out[rows])
+
+        self._helpers.share_rows(batch, play_rows)
+        return torch.from_numpy(out), after
 
 
 def _keys(pitches: Pitches | None, batch: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
@@ -161,8 +168,8 @@ def _keys(pitches: Pitches | None, batch: int, frames: int) -> tuple[np.ndarray,
     return held.numpy(), bend.contiguous().numpy()
 
 
-class _Moment(NamedTuple):
-    """One row of a `SpectralState`, as arrays that are views of it."""
+class _Moments(NamedTuple):
+    """A `SpectralState`, as arrays that are views of it."""
 
     last: np.ndarray
     before: np.ndarray
@@ -173,12 +180,6 @@ class _Moment(NamedTuple):
     bend: np.ndarray
     turns: np.ndarray
     strength: np.ndarray
-
-
-def _moment(state: SpectralState, row: int) -> _Moment:
-    tensors = (getattr(state, f.name) for f in fields(state))
-    # A slice, so that a row of one number is an array, too.
-    return _Moment(*(tensor[row : row + 1].numpy().reshape(-1) for tensor in tensors))
 
 
 class _Plan(NamedTuple):
@@ -211,6 +212,18 @@ def _plan(analysis: Analysis, lookahead: int) -> _Plan:
     radices, _ = split_size(window // 2)
     places = KEY_HERTZ * window / analysis.rate
     return _Plan(hop, first, fade * (hann.sum() / 2), 1 / total, np.array(radices), roots, places)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _play_all(frames, held, bend, moments, plan, out):
+    """Play each part, as `_play` does: all with the parts as their first dimension."""
+    last, before, phase, turn, tail, last_held, last_bend, turns, strength = moments
+    for row in range(frames.shape[0]):
+        moment = (
+            *(last[row], before[row], phase[row], turn[row], tail[row], last_held[row]),
+            *(last_bend[row : row + 1], turns[row], strength[row]),
+        )
+        _play(frames[row], held[row], bend[row], moment, plan, out[row])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

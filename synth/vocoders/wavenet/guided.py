@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from synth.mel import FLOOR, Analysis, Head
+from synth.rows import select_rows
 from synth.vocoders.contract import Pitches
 from synth.vocoders.spectral.vocoder import CEILING, SpectralState, SpectralVocoder
 from synth.vocoders.wavenet.conditioning import WaveNetState
@@ -45,6 +46,8 @@ class GuidedState:
     classes (batch, hop + config.guide) uint8 and guide (batch, hop) float32: of the guide, a hop as
     the WaveNet counts it.
     before_guide, before (batch,) float64: the guide's last sample, and the last that was drawn.
+    drawn (batch,) float32: how much of the sound is drawn, where the rest is the guide; `FRESH`
+    before the first hop.
     """
 
     wavenet: WaveNetState
@@ -55,6 +58,7 @@ class GuidedState:
     guide: Tensor
     before_guide: Tensor
     before: Tensor
+    drawn: Tensor
     within: WithinState
 
 
@@ -66,6 +70,21 @@ class Told(NamedTuple):
     conditioning: Tensor
     levels: Tensor
     guide: Tensor
+
+
+class _Heard(NamedTuple):
+    """What is known of some hops, whoever plays them: mels (batch, n, mels); classes (batch, n *
+    hop + 2 * config.guide): of the guide; levels and guide as in `Told`."""
+
+    mels: Tensor
+    levels: Tensor
+    classes: Tensor
+    guide: Tensor
+
+
+FRESH = -1.0
+FADE_HOPS, BACK_HOPS = 1, 4
+"""How long what is drawn takes to fade into its guide, and back: at first it is not of much use."""
 
 
 class GuidedVocoder:
@@ -116,6 +135,7 @@ class GuidedVocoder:
             torch.zeros(batch, self.config.hop),
             torch.zeros(batch, dtype=torch.float64),
             torch.zeros(batch, dtype=torch.float64),
+            torch.full((batch,), FRESH),
             self._within.initial_state(batch),
         )
 
@@ -133,9 +153,57 @@ class GuidedVocoder:
         vocoder clips them. draws (batch, n, draws_per_frame) float32; pitches are for the guide.
         Returns samples (batch, n * hop) float32, on the CPU. Raises ValueError for other shapes.
         """
-        sound, guide = self.draw(frames, state, draws, pitches)
+        return self._step(frames, state, draws, pitches, spared=False)
+
+    @torch.no_grad()
+    def step_spared(
+        self, frames: Tensor, state: GuidedState, draws: Tensor, pitches: Pitches | None = None
+    ) -> tuple[Tensor, GuidedState]:
+        """The same without the WaveNet: its guide is heard, which the spectral vocoder plays.
+
+        The two may take turns at any hop: one fades into the other, and what is drawn stays within
+        the guide's spectrum meanwhile.
+        """
+        return self._step(frames, state, draws, pitches, spared=True)
+
+    def _step(
+        self,
+        frames: Tensor,
+        state: GuidedState,
+        draws: Tensor,
+        pitches: Pitches | None,
+        spared: bool,
+    ) -> tuple[Tensor, GuidedState]:
+        state.drawn[state.drawn == FRESH] = 0.0 if spared else 1.0
+        if spared and not state.drawn.any():
+            guide = sound = self._listen(frames, state, pitches).guide
+        else:
+            if not spared:
+                self._begin_anew(state)
+            sound, guide = self.draw(frames, state, draws, pitches)
+            if spared or not (state.drawn == 1).all():
+                sound = self._faded(
+                    sound, guide, state, -1 / FADE_HOPS if spared else 1 / BACK_HOPS
+                )
         played, state.within = self._within.step(guide, sound, state.within)
         return played, state
+
+    def _begin_anew(self, state: GuidedState) -> None:
+        """Let the WaveNet forget what it drew before it was left out."""
+        rested = state.drawn == 0
+        if rested.any():
+            count, fresh = len(rested), self.drawing.initial_state(int(rested.sum()))
+            kept = [None if rested[row] else row for row in range(count)]
+            state.wavenet = select_rows(state.wavenet, fresh, kept)
+            state.before[rested] = 0
+
+    def _faded(self, sound: Tensor, guide: Tensor, state: GuidedState, more: float) -> Tensor:
+        """What is drawn within what is played; more: by how much of it grows each hop."""
+        hops = torch.arange(1, sound.shape[1] + 1) / self.config.hop
+        way = (state.drawn[:, None] + more * hops).clamp(0, 1)
+        if sound.shape[1]:
+            state.drawn = way[:, -1].clone()
+        return torch.where(way == 1, sound, guide + way * (sound - guide))
 
     def draw(
         self, frames: Tensor, state: GuidedState, draws: Tensor, pitches: Pitches | None
@@ -152,6 +220,13 @@ class GuidedVocoder:
     def condition(self, frames: Tensor, state: GuidedState, pitches: Pitches | None = None) -> Told:
         """What is known of the hops to be drawn next. The state is moved on, but for the sampler's
         moment and what is played."""
+        heard = self._listen(frames, state, pitches)
+        told = self.drawing.condition(heard.mels, state.wavenet, heard.classes)
+        return Told(told, heard.levels, heard.guide)
+
+    def _listen(self, frames: Tensor, state: GuidedState, pitches: Pitches | None) -> _Heard:
+        """What `condition` is made of. The state is moved on, but for the WaveNet's and what is
+        played."""
         analysis, (batch, n) = self._spectral.analysis, (len(state.before), frames.shape[1])
         check_shapes(("frames", frames, (batch, n, analysis.bands)))
         heard = frames.detach().to("cpu", torch.float32)
@@ -162,15 +237,12 @@ class GuidedVocoder:
         # The guide's hops are one later than those to be drawn.
         classes = self._classes(guide, levels[:, 1 : n + 2], state)
         classes = torch.cat([state.classes, classes], 1)
-        reach = 2 * self.config.guide
+        hops, reach = n * self.config.hop, 2 * self.config.guide
         state.mels, state.levels = mels[:, n:], levels[:, n:]
-        state.classes = classes[:, n * self.config.hop :]
-        told = self.drawing.condition(
-            mels[:, :n], state.wavenet, classes[:, : n * self.config.hop + reach]
-        )
+        state.classes = classes[:, hops:]
         sounds = torch.cat([state.guide, guide], 1)
-        state.guide = sounds[:, n * self.config.hop :]
-        return Told(told, levels[:, : n + 1], sounds[:, : n * self.config.hop])
+        state.guide = sounds[:, hops:]
+        return _Heard(mels[:, :n], levels[:, : n + 1], classes[:, : hops + reach], sounds[:, :hops])
 
     def _describe(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Mel bands (batch, n, mels) and levels (batch, n) of frames (batch, n, bins)."""

@@ -9,6 +9,7 @@ with silence below. It waits for the WaveNet, which runs further behind.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -82,13 +83,30 @@ class WideVocoder:
         float32; pitches are for the guide. Returns samples (batch, n * hop) float32, on the CPU.
         Raises ValueError for other shapes.
         """
+        return self._step(self._low.step, frames, state, draws, pitches)
+
+    @torch.no_grad()
+    def step_spared(
+        self, frames: Tensor, state: WideState, draws: Tensor, pitches: Pitches | None = None
+    ) -> tuple[Tensor, WideState]:
+        """The same without the WaveNet, as `GuidedVocoder.step_spared`."""
+        return self._step(self._low.step_spared, frames, state, draws, pitches)
+
+    def _step(
+        self,
+        step_low: Callable[..., tuple[Tensor, GuidedState]],
+        frames: Tensor,
+        state: WideState,
+        draws: Tensor,
+        pitches: Pitches | None,
+    ) -> tuple[Tensor, WideState]:
         batch, n = len(state.waiting), frames.shape[1]
         check_shapes(("frames", frames, (batch, n, self.analysis.bands)))
         heard = frames.detach().to("cpu", torch.float32)
         heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)
         # At 8 kHz itself a bank's bin is half of the band above: silent for the WaveNet.
         quiet = torch.full((batch, n, 1), math.log(FLOOR))
-        low, state.low = self._low.step(
+        low, state.low = step_low(
             torch.cat([heard[..., : self._cut], quiet], -1), state.low, draws, pitches
         )
         high, state.high = self._high.step(self._above(heard), state.high, heard[..., :0])

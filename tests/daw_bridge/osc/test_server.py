@@ -20,6 +20,7 @@ from common.patch import Patch
 from daw_bridge.clock import AudioClock
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import AllSoundOff, NoteOff, NoteOn, Pedal
+from daw_bridge.osc.holders import CLOSED_S, LASTING_S, Holders
 from daw_bridge.osc.replies import BUNDLE_BYTES
 from daw_bridge.osc.server import OscServer
 
@@ -220,6 +221,37 @@ def test_notes_and_panic_do_not_wait_for_a_disk(book, client, inbox, monkeypatch
     assert (book.patch("mine").knobs["breath"], book.patch("yours").knobs["breath"]) == (0.5, 0.75)
 
 
+def test_notes_do_not_wait_for_a_recall(book, inbox, clock, tmp_path, monkeypatch):
+    desk = Desk(book, inbox.post, clock.now, snapshots=tmp_path)
+    desk.pan(1, 0.25)
+    desk.snapshots.save("set", desk.parts(), overwrite=False)
+    disk, read = threading.Event(), desk.snapshots.read
+
+    def slow_read(name):
+        assert disk.wait(WAIT_S)
+        return read(name)
+
+    monkeypatch.setattr(desk.snapshots, "read", slow_read)
+    # It changes no files, so a machine that may not change any may recall, too.
+    host = own_address()
+    with OscServer(desk, inbox, clock, dict, "0", host, port=0) as server:
+        client = Client(server.port, host)
+        client.send("/part/1/pan", -1)
+        client.send("/desk/recall", "set")
+        client.send("/part/1/gain_db", -6)
+        client.send("/part/1/note", 60, 100)
+        other = Client(server.port, host)
+        other.sync()
+        assert NoteOn in {type(event) for event in inbox.take_until(END)}
+        assert desk.settings(1).pan == -1
+        disk.set()
+        assert client.reply() == ("/desk/recall.reply", ["set"])
+        client.sync()
+        for each in (client, other):
+            each.socket.close()
+    assert (desk.settings(1).pan, desk.settings(1).gain_db) == (0.25, -6)
+
+
 def own_address() -> str:
     """An address of this machine that is no loopback one; skips where there is none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -369,3 +401,28 @@ def test_a_closed_server_frees_its_port(desk, inbox, clock):
         port = first.port
     with OscServer(desk, inbox, clock, dict, "0", port=port) as second:
         assert second.port == port
+
+
+def test_keys_of_a_program_that_has_ended_are_released(book, inbox, clock, status):
+    desk, now = Desk(book, inbox.post, clock.now), [0.0]
+    holders = Holders(clock=lambda: now[0])
+    with OscServer(desk, inbox, clock, lambda: status, "0.1", port=0, holders=holders) as server:
+        player, other = Client(server.port), Client(server.port)
+        player.send("/part/1/note", 60, 100)
+        player.send("/vkb_midi/2/note/61", 100)
+        player.send("/part/3/cc", 64, 127)
+        player.sync()
+        now[0] += LASTING_S + 1
+        player.sync()
+        player.socket.close()
+        other.sync()
+        assert len(inbox.take_until(END)) == 3 and not server.let_go
+        now[0] += CLOSED_S + 1
+        deadline = time.monotonic() + WAIT_S
+        while not server.let_go:
+            assert time.monotonic() < deadline, "nothing is released"
+            other.sync()
+        released = inbox.take_until(END + 1)
+        other.socket.close()
+    assert [type(event) for event in released] == [NoteOff, NoteOff, Pedal]
+    assert [event.part for event in released] == [1, 2, 3] and server.let_go == 3

@@ -13,6 +13,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from common.checks import brief
 from synth.bank.bank import Bank, load_bank
 from synth.bank.choice import choose_vocoder
 from synth.mel import Analysis
@@ -436,7 +437,9 @@ def test_saving_over_a_patch_keeps_its_place_and_program(bank, folder):
 @pytest.mark.parametrize("name", ["../x", "", "bank", "x" * 65, "CON", "a/b", ".part"])
 def test_a_name_from_the_network_never_becomes_a_path(bank, folder, name):
     before = {p: p.read_bytes() for p in folder.parent.rglob("*") if p.is_file()}
-    assert refusal(lambda: save(bank, name, overwrite=True)).startswith(f"patch name {name!r}: ")
+    assert refusal(lambda: save(bank, name, overwrite=True)).startswith(
+        f"patch name {brief(name)}: "
+    )
     assert {p: p.read_bytes() for p in folder.parent.rglob("*") if p.is_file()} == before
 
 

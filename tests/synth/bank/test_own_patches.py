@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from common.documents import read_yaml
+from common.patch import Patch
+from synth.bank import own_patches
 from synth.bank.bank import Bank, load_bank
+from synth.bank.own_patches import OwnPatches
+from synth.bank.patch_file import save_patch
 
 
 @pytest.fixture
@@ -197,3 +202,82 @@ def test_a_file_that_is_put_in_is_noticed_once_it_is_whole(bank, own):
     assert [bank.stale, bank.stale] == [False, False]
     (own / "new.yaml").unlink()
     assert [bank.stale, bank.stale] == [False, True]
+
+
+@pytest.fixture
+def many(bank, own, monkeypatch) -> OwnPatches:
+    """More than a few patches, read with an index."""
+    monkeypatch.setattr(own_patches, "MANY", 20)
+    own.mkdir(exist_ok=True, parents=True)
+    for number in range(50):
+        patch = Patch(f"p{number}", (number / 100, 0.1), {}, date="2026-11-26")
+        save_patch(own, patch, overwrite=True)
+    return OwnPatches(own, bank.embedding_size, bank.knobs)
+
+
+def again(patches: OwnPatches) -> OwnPatches:
+    return OwnPatches(patches.folder, patches._embedding_size, patches._knobs)
+
+
+def counted(monkeypatch) -> list[str]:
+    """The names of files that are read from now on."""
+    read: list[str] = []
+
+    def counting(path: Path) -> object:
+        read.append(path.name)
+        return read_yaml(path)
+
+    monkeypatch.setattr(own_patches, "read_yaml", counting)
+    return read
+
+
+def test_many_patches_are_read_from_an_index_while_it_is_right(many, own, monkeypatch):
+    read = counted(monkeypatch)
+    assert again(many).patches == many.patches and not read
+    save_patch(own, Patch("p7", (0.5, 0.5), {}), overwrite=True)
+    (own / "p8.yaml").unlink()
+    (own / "p9.yaml").write_text("embedding: [1]\n")
+    changed = again(many)
+    assert sorted(read) == ["p7.yaml", "p9.yaml"]
+    assert changed.patches["p7"].embedding == (0.5, 0.5) and "p8" not in changed.patches
+    assert len(changed.patches) == 48 and "p9.yaml: embedding" in changed.problems[0]
+
+
+@pytest.mark.parametrize(
+    "index", ["", "[1]", '{"p7.yaml": 3}', '{"p7.yaml": [1, 2, 3, 4]}', "[" * 9999]
+)
+def test_a_bad_index_does_no_harm(many, own, index):
+    (own / own_patches.INDEX).write_text(index)
+    assert again(many).patches == many.patches
+
+
+def test_what_an_index_says_is_checked(many, own):
+    text = (own / own_patches.INDEX).read_text()
+    (own / own_patches.INDEX).write_text(text.replace("[0.07, 0.1]", "[700.0, 0.1]"))
+    assert "p7.yaml: embedding" in again(many).problems[0]
+
+
+def test_a_save_reads_no_other_file_again(many, monkeypatch):
+    read = counted(monkeypatch)
+    many.save(Patch("mine", (0.0, 0.0), {}), overwrite=False)
+    assert read == ["mine.yaml"] and len(many.patches) == 51
+    many.undo()
+    assert len(many.patches) == 50 and not many.stale
+
+
+def test_among_many_one_that_is_changed_in_place_is_noticed_in_a_while(many, own):
+    with (own / "p7.yaml").open("a") as file:
+        file.write("author: me\n")
+    assert any(many.stale for _ in range(3 * own_patches.EVERY))
+    (own / "p8.yaml").unlink()
+    assert [many.stale, many.stale] == [False, True]
+
+
+def test_an_edition_stays_until_something_changes(bank):
+    before = bank.edition
+    assert bank.edition is before
+    bank.duplicate("piano", "copy")
+    after = bank.edition
+    assert after is not before and bank.edition is after
+    bank.favour("copy", True)
+    assert bank.edition is not after

@@ -48,7 +48,7 @@ def mixed_at(
     """What playing makes of one frame: (batch, bands)."""
     weights = pack_templates(templates)
     unturned, still = (np.zeros((len(features), n), np.float32) for n in (2, 0))
-    tracks = (*moment(keys, frame), moment(keys, frame - 1))
+    tracks = moment(keys, frame), moment(keys, frame - 1)
     return torch.from_numpy(mix_frame(weights, *tracks, features.numpy(), unturned, caches, still))
 
 
@@ -334,7 +334,7 @@ def test_playing_moves_as_the_whole_does(moving):
     weights, dense = pack_templates(moving), moving.spreads(keys, features)
     caches = [initial_cache(weights) for _ in range(2)]
     for t in range(30):
-        tracks = (*moment(keys, t), moment(keys, t - 1))
+        tracks = moment(keys, t), moment(keys, t - 1)
         unturned, spreads = (np.zeros((2, n), np.float32) for n in (2, ANALYSIS.bands))
         mix_frame(weights, *tracks, features.numpy(), unturned, caches, spreads)
         torch.testing.assert_close(torch.from_numpy(spreads), dense[:, t], atol=1e-5, rtol=1e-4)

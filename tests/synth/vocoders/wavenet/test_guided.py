@@ -16,17 +16,20 @@ from synth.vocoders.wavenet.mulaw import SILENCE, decode, encode
 from synth.vocoders.wavenet.network import GUIDE_CHANNELS
 from synth.vocoders.wavenet.samplers.contract import draw_class
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder, wavenet_vocoder
+from synth.vocoders.wavenet.wide import WideVocoder
 from tests.synth.lively_wavenet import FULL_GUIDED, GUIDED, SMALL, lively
 
 ANALYSIS = Analysis(window=512, mels=GUIDED.mels)
+WIDE = Analysis(48_000, 384, 1_536, mels=GUIDED.mels)
 HOP = ANALYSIS.hop
 QUIET = math.log(FLOOR)
 
 
 def tones(batch: int, n: int, analysis: Analysis = ANALYSIS) -> Tensor:
     """Frames of decaying chords that begin after three silent frames."""
-    time = torch.arange(n * HOP) / analysis.rate - 3 * HOP / analysis.rate
-    sound = torch.zeros(batch, n * HOP)
+    hop = analysis.hop
+    time = torch.arange(n * hop) / analysis.rate - 3 * hop / analysis.rate
+    sound = torch.zeros(batch, n * hop)
     for row in range(batch):
         for hz in (220.0 * (row + 1), 660.0, 1760.0):
             sound[row] += 0.1 * (2 * torch.pi * hz * time).sin() * (-8 * time).exp()
@@ -166,3 +169,42 @@ def test_refuses_frames_and_draws_of_another_shape(bands, draws):
     vocoder = GuidedVocoder(lively(GUIDED), "cpu", ANALYSIS)
     with pytest.raises(ValueError, match="expected shape \\(1, 3, "):
         vocoder.step(torch.zeros(1, 3, bands), vocoder.initial_state(1), torch.rand(1, 3, draws))
+
+
+@pytest.mark.parametrize("kind", [GuidedVocoder, WideVocoder])
+def test_the_guide_may_take_its_turn_and_give_it_back(kind):
+    analysis = ANALYSIS if kind is GuidedVocoder else WIDE
+    vocoder = kind(lively(GUIDED), "reference", analysis)
+    n, turns = 44, (16, 28)
+    frames = tones(2, 11, analysis).repeat(1, 4, 1)
+    drawn = torch.rand(2, n, HOP, generator=torch.Generator().manual_seed(1))
+
+    def take(spared: range) -> Tensor:
+        state, heard = vocoder.initial_state(2), []
+        for t in range(n):
+            step = vocoder.step_spared if t in spared else vocoder.step
+            sound, state = step(frames[:, t : t + 1], state, drawn[:, t : t + 1])
+            heard.append(sound)
+        return torch.cat(heard, 1)
+
+    whole, guided, both = take(range(0)), take(range(n)), take(range(*turns))
+    assert not torch.equal(whole, guided)
+    hop = vocoder.hop
+    assert torch.equal(both[:, : turns[0] * hop], whole[:, : turns[0] * hop])
+    # In between only the guide is heard, as soon as the windows hold nothing else.
+    alone = slice((turns[0] + 8) * hop, turns[1] * hop)
+    torch.testing.assert_close(both[:, alone], guided[:, alone], atol=1e-6, rtol=0)
+    # Neither turn is a click: no step is larger than those of the two sounds.
+    largest = max(float(x.diff(dim=1).abs().max()) for x in (whole, guided))
+    assert float(both.diff(dim=1).abs().max()) < 1.2 * largest
+    after = both[:, (turns[1] + 12) * hop :]
+    assert not torch.equal(after, guided[:, (turns[1] + 12) * hop :])
+
+
+def test_without_the_network_nothing_is_drawn(monkeypatch):
+    vocoder = GuidedVocoder(lively(GUIDED), "reference", ANALYSIS)
+    monkeypatch.setattr(vocoder.drawing, "draw", None)
+    monkeypatch.setattr(vocoder.drawing, "condition", None)
+    frames = tones(1, 8)
+    sound, _ = vocoder.step_spared(frames, vocoder.initial_state(1), torch.zeros(1, 8, HOP))
+    assert sound.any()
