@@ -16,6 +16,7 @@ from common.checks import whole
 from common.folders import user_desks, user_file, user_patches
 from common.names import SamplerName, VocoderName
 from common.window import PARTS
+from daw_bridge.midi.port import AUTO
 from page.address import HttpAddress
 
 PROGRAM = Path(sys.argv[0]).name or "melstream"
@@ -80,8 +81,9 @@ class LiveFlags(CommonFlags):
     unless there is a --patch. none: keeps no snapshots, and always starts anew."""
     lookahead: Annotated[Frames, arg(metavar="FRAMES")] = 0
     """Frames of 8 ms that the network may look ahead; the sound is that much later."""
-    midi: Annotated[str, arg(metavar="PORT")] = "auto"
-    """MIDI input: a port's name, none, or auto for all keyboards and controllers."""
+    midi: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="PORT")] = ()
+    """MIDI input: a port's name or a part of it, none, or auto (the default) for all keyboards and
+    controllers. May be given several times. Ports that are not there are awaited."""
     mpe: Literal["none", "lower", "upper"] = "none"
     """MPE zone: lower is channel 1 with 2 to 16, upper is 16 with 1 to 15. Many controllers open
     their zone themselves."""
@@ -96,7 +98,11 @@ class LiveFlags(CommonFlags):
     demo: Annotated[bool, FlagCreatePairsOff] = False
     """Play a phrase on ten patches and a morph, to begin with. A panic ends it."""
     audio: Annotated[str, arg(metavar="DEVICE")] = "auto"
-    """Audio output: a device's name, none, or auto for the system's default."""
+    """Audio output: a device's name, none, jack (awaited if it does not run yet), or auto: JACK if
+    it runs, else the system's default."""
+    outputs: Literal["mix", "parts"] = "mix"
+    """parts: a stereo pair for each part besides, on JACK; on a device with 4 channels or more the
+    pairs instead of the mix."""
     buffer: Annotated[float, Interval(ge=0, le=MOST_BUFFER_MS), arg(metavar="MS")] = 10.0
     """Milliseconds of sound kept ready; at least 8 are. Raise it if you hear dropouts."""
     record: Annotated[Path | None, arg(metavar="WAV")] = None
@@ -109,6 +115,13 @@ class LiveFlags(CommonFlags):
     def desk_path(self) -> Path | None:
         """The folder of snapshots, or None. ValueError where there is no place for it."""
         return _folder("--desk", self.desk, self.bank, user_desks)
+
+    def midi_ports(self) -> tuple[str, ...]:
+        """Names of MIDI ports, or ("auto",), or ("none",). ValueError for none among others."""
+        ports = self.midi or (AUTO,)
+        if "none" in ports and len(ports) > 1:
+            raise ValueError("--midi none: cannot be given together with ports")
+        return ports
 
     def osc_address(self) -> tuple[str, int] | None:
         """Host and port, or None for none. ValueError if it is no address."""

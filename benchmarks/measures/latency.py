@@ -166,7 +166,7 @@ def _without_device(flags: list[str], options: argparse.Namespace) -> Heard:
 
 
 def _on_jack(flags: list[str], options: argparse.Namespace) -> Heard:
-    flags = [*flags, "--audio", "system", "--midi", "auto"]
+    flags = [*flags, "--audio", "jack", "--midi", "auto"]
     with (
         jack_server(options.period),
         LiveServer(flags, jack_rig.ENVIRONMENT) as server,
