@@ -45,6 +45,7 @@ from common.jack.process import (
     MIDI_READ,
     MIDI_RING,
     MIDI_WRITTEN,
+    MOST_BEHIND,
     MOST_CHANNELS,
     MOST_MIDI,
     OWN_LATENCY,
@@ -103,11 +104,13 @@ class JackClient:
             (RANGE, self._address(np.zeros(1, np.int64))),
             (MIDI_RING, self._address(self._midi)),
             (MIDI_CAPACITY, MIDI_BYTES),
+            (MOST_BEHIND, self.rate),
         ):
             self._table[place] = value
         self._lock = threading.RLock()
         """Held to use JACK's client, or to close it: a closed one must not be asked anything."""
         self._closed = False
+        self._closer: threading.Thread | None = None
         # Not when it is closed: somebody may still wait.
         weakref.finalize(self, _close_files, self._bell, pipe)
 
@@ -268,9 +271,15 @@ class JackClient:
             self._lock.release()
         if was_closed:
             return
-        closer = threading.Thread(target=self._close, daemon=True)
-        closer.start()
-        closer.join(CLOSE_S)
+        self._closer = threading.Thread(target=self._close, daemon=True)
+        self._closer.start()
+        self._closer.join(CLOSE_S)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is still being closed. Until then no other client may be opened: libjack
+        keeps things in common for all clients of a process."""
+        return self._closer is not None and self._closer.is_alive()
 
     def _close(self) -> None:
         if not self.gone:

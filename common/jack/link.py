@@ -46,6 +46,8 @@ class JackLink:
         self._members: list[Member] = []
         self._found: JackClient | None = None
         self._client: JackClient | None = None
+        self._last: JackClient | None = None
+        """The one that was left last."""
         self._cycles, self._since = 0, 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="jack", daemon=True)
@@ -56,6 +58,8 @@ class JackLink:
 
     def seek(self) -> bool:
         """Whether there is a server now; it then keeps a client for `start`."""
+        if self._last is not None and self._last.hangs:
+            return False
         if self._found is None:
             try:
                 self._found = JackClient()
@@ -121,7 +125,7 @@ class JackLink:
             self._leave(client, "the JACK server does not run any more")
 
     def _leave(self, client: JackClient, why: str) -> None:
-        self._client, self.missing = None, why
+        self._client, self._last, self.missing = None, client, why
         for member in self._members:
             member.left(why)
         client.close()

@@ -31,6 +31,8 @@ SCRATCH, SCRATCH_CAPACITY = 18, 19
 """Address of a cycle's samples, all channels, and how many frames it holds."""
 EVENT, RANGE = 20, 21
 """Addresses of what JACK fills in: a MIDI event (3 of int64), a range of latencies (1)."""
+MOST_BEHIND = 22
+"""Frames behind our ports that are believed at most."""
 CHANNELS, MIDI_PORTS, FIRST_PORT = 24, 25, 26
 """How many ports of sound and of MIDI there are; the ports, first those of sound."""
 MOST_CHANNELS, MOST_MIDI = 34, 16
@@ -181,22 +183,21 @@ def _hear(frames, table):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _tell_latencies(mode, table):
-    """Pass latencies on from the MIDI ports to those of sound, or back, ours added."""
-    sound, midi = FIRST_PORT, FIRST_PORT + MOST_CHANNELS
-    if mode == CAPTURE:
-        _pass_on(mode, table, midi, table[MIDI_PORTS], sound, table[CHANNELS])
-    elif mode == PLAYBACK:
-        _pass_on(mode, table, sound, table[CHANNELS], midi, table[MIDI_PORTS])
+    """Tell how old our sound is where it comes out, and how late MIDI is heard that comes in.
 
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _pass_on(mode, table, sources, source_count, targets, target_count):
+    The first does not count how old the MIDI was: a program that plays MIDI to us and hears our
+    sound would add it up for ever. So it would the other way round, where a second is the most.
+    """
     # jack_latency_range_t: uint32 min, uint32 max.
     told = carray(_pointer(table[RANGE]), (2,), np.uint32)
-    most = np.int64(0)
-    for n in range(source_count):
-        _get_latency(np.uintp(table[sources + n]), mode, _pointer(table[RANGE]))
-        most = max(most, np.int64(told[1]))
-    told[0] = told[1] = most + table[OWN_LATENCY]
-    for n in range(target_count):
-        _set_latency(np.uintp(table[targets + n]), mode, _pointer(table[RANGE]))
+    first, count, behind = FIRST_PORT, table[CHANNELS], np.int64(0)
+    if mode == PLAYBACK:
+        for n in range(count):
+            _get_latency(np.uintp(table[first + n]), mode, _pointer(table[RANGE]))
+            behind = max(behind, np.int64(told[1]))
+        first, count = FIRST_PORT + MOST_CHANNELS, table[MIDI_PORTS]
+    elif mode != CAPTURE:
+        return
+    told[0] = told[1] = table[OWN_LATENCY] + min(behind, table[MOST_BEHIND])
+    for n in range(count):
+        _set_latency(np.uintp(table[first + n]), mode, _pointer(table[RANGE]))

@@ -41,7 +41,9 @@ def input_names(link: JackLink | None) -> list[str]:
     """The inputs that there are to choose from. OSError where this machine has no MIDI."""
     names: list[str] = []
     try:
-        names += SystemMidi().names()
+        system = SystemMidi()
+        names += system.names()
+        system.close()
     except OSError as error:
         if link is None or not link.seek():
             raise OSError(f"MIDI: {error}") from None

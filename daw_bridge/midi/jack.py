@@ -73,6 +73,9 @@ class JackMidi:
     def open_virtual(self) -> JackPort:
         return self._own
 
+    def close(self) -> None:
+        self._client = None
+
     def take(self, number: int) -> tuple[bytes, float] | None:
         """The oldest message at a port, and how many seconds it lies ahead."""
         client, now = self._client, time.perf_counter()

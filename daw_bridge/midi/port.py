@@ -83,6 +83,9 @@ class System(Protocol):
         """The port that others connect to, None where there is no such thing; OSError if it
         cannot be opened."""
 
+    def close(self) -> None:
+        """Nothing more is asked."""
+
 
 @dataclass(slots=True)
 class _Open:
@@ -172,6 +175,8 @@ class MidiInput:
         for one in self._open:
             one.port.close()
         self._open.clear()
+        for system in self._systems:
+            system.close()
 
     def _refuse_several(self, wanted: str) -> None:
         for system in self._systems:

@@ -73,6 +73,9 @@ class SystemMidi:
             raise OSError(str(error)) from None
         return SystemPort(port)
 
+    def close(self) -> None:
+        self._probe.delete()
+
     def _new_input(self) -> Any:
         """An rtmidi input. It queues notes, controllers and sysex, and drops clock and sensing."""
         port = self._rtmidi.MidiIn(rtapi=self._api, name=VIRTUAL, queue_size_limit=QUEUE)

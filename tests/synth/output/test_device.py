@@ -139,8 +139,6 @@ def misfit(sound: np.ndarray, turn: np.ndarray) -> float:
 @pytest.mark.parametrize("how", ["terminated", "frozen"])
 def test_a_sound_server_that_dies_hangs_nothing(jackd, how):
     code = """
-import logging
-logging.basicConfig(format="%(message)s")
 with DeviceSink(16_000) as sink:
     assert play(sink, 8_000)
     print("playing", flush=True)
@@ -159,10 +157,9 @@ print(json.dumps({"again": again, "active": active, "fault": sink.fault}))
         jackd.send_signal(signal.SIGCONT)
     assert player.returncode == 0, errors
     told = json.loads(out)
-    problem = "has stopped; is its sound" if how == "terminated" else "asks for no more sound"
-    assert problem in told["fault"]
+    problem = "has stopped" if how == "terminated" else "asks for no more sound"
+    assert told["fault"] == f"audio device 'system' {problem}"
     assert not told["again"] and not told["active"]
-    assert errors.count(told["fault"]) == 1
 
 
 @needs_jack
