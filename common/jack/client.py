@@ -174,6 +174,10 @@ class JackClient:
         """Whether the server has ended, or has shut this client out."""
         return bool(self._table[GONE])
 
+    def give_up(self) -> None:
+        """Take the server for gone, since it has not called for long."""
+        self._table[GONE] = 1
+
     @property
     def cycles(self) -> int:
         """How often the server has called so far: a clock that proves it alive."""

@@ -40,11 +40,16 @@ class JackSink(FedSink):
         self._started = True
 
     def close(self) -> None:
-        """Fade out; the client belongs to whoever opened it."""
+        """Fade out; the client belongs to whoever opened it.
+
+        After a fault it is given up, so that a new one takes its place.
+        """
         was_active = self.active
         self.stop()
         if was_active:
             self._fade_out()
+        if self.fault:
+            self._client.give_up()
 
     def describe(self) -> str:
         resampled = "" if self._rate == self.engine_rate else f" from {self.engine_rate}"

@@ -31,11 +31,13 @@ def test_a_message_late_in_a_cycle_lies_ahead_and_an_early_one_is_due(monkeypatc
         with contextlib.closing(midi), contextlib.closing(Stranger("keyboard")) as stranger:
             midi.start()
             stranger.connect("keyboard:out", "melstream:midi")
-            stranger.send("90 3c 64", at=PLACE)
-            data, late_s = heard.get(timeout=WAIT_S)
-            stranger.send("80 3c 00")
-            _, early_s = heard.get(timeout=WAIT_S)
-    assert data == bytes([0x90, 60, 100])
-    # A cycle lasts 171 ms; reading takes some of them on a busy machine.
-    assert 0.05 < late_s <= PLACE / RATE + 0.001
-    assert early_s == pytest.approx(0, abs=0.001)
+            late, early = [], []
+            # A cycle lasts 171 ms; on a busy machine reading takes as long, now and then.
+            for _ in range(5):
+                for waits, place in ((late, PLACE), (early, 0)):
+                    stranger.send("90 3c 64", at=place)
+                    data, ahead_s = heard.get(timeout=WAIT_S)
+                    assert data == bytes([0x90, 60, 100])
+                    waits.append(ahead_s)
+    assert 0.05 < max(late) <= PLACE / RATE + 0.001
+    assert early == pytest.approx([0] * 5, abs=0.001)
