@@ -117,11 +117,11 @@ class LiveFlags(CommonFlags):
         return _folder("--desk", self.desk, self.bank, user_desks)
 
     def midi_ports(self) -> tuple[str, ...]:
-        """Names of MIDI ports, or ("auto",), or ("none",). ValueError for none among others."""
-        ports = self.midi or (AUTO,)
-        if "none" in ports and len(ports) > 1:
-            raise ValueError("--midi none: cannot be given together with ports")
-        return ports
+        """Names of MIDI ports, or ("auto",), or ("none",). A none forgets those before it."""
+        if "none" in self.midi:
+            last = len(self.midi) - self.midi[::-1].index("none")
+            return self.midi[last:] or ("none",)
+        return self.midi or (AUTO,)
 
     def osc_address(self) -> tuple[str, int] | None:
         """Host and port, or None for none. ValueError if it is no address."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.window import PARTS
 from synth.limiter import Limiter
+from synth.mixer import DECLICK_SAMPLES
 from synth.output.ring import Samples
 
 SIDES = ("left", "right")
@@ -27,6 +28,9 @@ class PartPairs:
 
     def __init__(self, gain_db: float = 0.0) -> None:
         self._limiters = {part: Limiter(gain_db) for part in PARTS}
+        self._fall = np.linspace(1, 0, DECLICK_SAMPLES, endpoint=False, dtype=np.float32)[:, None]
+        self._last: dict[int, Samples] = {}
+        """The latest sample of each part that sounded in the last block."""
 
     def block(self, mix: Samples, stems: Mapping[int, Sequence[Samples]]) -> Samples:
         """A block (samples, 34), float32.
@@ -36,11 +40,16 @@ class PartPairs:
         """
         block = np.zeros((len(mix), CHANNELS), np.float32)
         block[:, :2] = mix
+        last, self._last = self._last, {}
         for part, pieces in stems.items():
-            sound = np.concatenate(pieces)
+            sound = self._limiters[part].limit(np.concatenate(pieces).astype(np.float32))
             # A part that wakes within a block has the end of it.
-            limited = self._limiters[part].limit(sound.astype(np.float32))
-            block[len(mix) - len(sound) :, 2 * part : 2 * part + 2] = limited
+            block[len(mix) - len(sound) :, 2 * part : 2 * part + 2] = sound
+            self._last[part] = sound[-1]
+        for part, sample in last.items():
+            if part not in stems:  # it was cut: as in the mix, it fades
+                count = min(len(mix), len(self._fall))
+                block[:count, 2 * part : 2 * part + 2] = sample * self._fall[:count]
         return block
 
 
