@@ -75,7 +75,6 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     midi_ports = flags.midi_ports()
     if midi_map:
         read_map(midi_map)
-    block_ms = 1000 * BLOCK_FRAMES / bank.analysis.frame_rate
     with ExitStack() as stack:
         # Now, and not after a minute of compiling: a browser that comes meanwhile waits for it.
         bound = listen(http_address) if http_address else None
@@ -83,15 +82,14 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             stack.callback(bound.socket.close)
         print("preparing", flush=True)
         with compiling_shown():
-            instrument = make_instrument(bank, flags.vocoder, flags.sampler)
+            instrument = make_instrument(bank, flags.vocoder, flags.sampler, flags.low_latency)
             _warm_up(instrument.engine(flags.lookahead, flags.seed), bank)
-        spare_ms = max(flags.buffer, block_ms)
         link = jack_link() if flags.audio in ("auto", JACK) or midi_ports != ("none",) else None
         if link:
             stack.callback(link.close)
         pairs = PartPairs(flags.gain) if flags.outputs == "parts" else None
         sink, found = open_sink(
-            flags.audio, bank.analysis.rate, spare_ms, flags.record, link, pairs is not None
+            flags.audio, bank.analysis.rate, flags.buffer_ms, flags.record, link, pairs is not None
         )
         sink = around(sink)
         engine = instrument.engine(flags.lookahead, flags.seed, Limiter(flags.gain))

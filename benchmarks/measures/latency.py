@@ -117,6 +117,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--patch", help="one with a sharp attack (default: the bank's first)")
     add("--notes", type=whole(2), default=100, help="for each row")
     add("--paths", nargs="+", choices=PATHS, default=PATHS)
+    add("--low-latency", action="store_true", help="servers with the flag of this name")
     add("--period", type=whole(16), default=256, help="of JACK, samples at 48 kHz")
     add("--seed", type=int, default=0, help="random seed of the notes' times")
 
@@ -132,12 +133,13 @@ def measure(options: argparse.Namespace) -> list[Row]:
         paths.remove("jack")
     if not paths:
         raise ValueError("no path can be measured on this machine")
-    instrument = make_instrument(bank, options.vocoder, "cpu")
+    instrument = make_instrument(bank, options.vocoder, "cpu", options.low_latency)
     frame_ms = 1000 / bank.analysis.frame_rate
     rows: list[Row] = []
     for lookahead, path in tqdm([(n, p) for n in options.lookahead for p in paths], unit="server"):
         flags = ["--bank", str(options.bank.resolve()), "--patch", patch]
         flags += ["--vocoder", options.vocoder, "--lookahead", str(lookahead)]
+        flags += ["--low-latency"] * options.low_latency
         onset_ms = _onset_ms(instrument, patch, lookahead)
         played, recording = (_without_device if path == "osc" else _on_jack)(flags, options)
         for series in played:

@@ -45,7 +45,6 @@ from common.jack.process import (
     MIDI_READ,
     MIDI_RING,
     MIDI_WRITTEN,
-    MOST_BEHIND,
     MOST_CHANNELS,
     MOST_MIDI,
     OWN_LATENCY,
@@ -57,6 +56,7 @@ from common.jack.process import (
     RING_CAPACITY,
     SCRATCH,
     SCRATCH_CAPACITY,
+    SPEAKER,
     TABLE,
     callbacks,
 )
@@ -104,11 +104,12 @@ class JackClient:
             (RANGE, self._address(np.zeros(1, np.int64))),
             (MIDI_RING, self._address(self._midi)),
             (MIDI_CAPACITY, MIDI_BYTES),
-            (MOST_BEHIND, self.rate),
         ):
             self._table[place] = value
         self._lock = threading.RLock()
         """Held to use JACK's client, or to close it: a closed one must not be asked anything."""
+        self._names: list[str] = []
+        """Of our ports of sound."""
         self._closed = False
         self._closer: threading.Thread | None = None
         # Not when it is closed: somebody may still wait.
@@ -142,6 +143,7 @@ class JackClient:
         self._table[SCRATCH_CAPACITY] = MOST_PERIOD
         for n, name in enumerate(names):
             self._table[FIRST_PORT + n] = self._register(name, AUDIO, OUTPUT)
+        self._names = list(names)
         self._table[CHANNELS] = len(names)
 
     def listen(self, name: str) -> int:
@@ -201,11 +203,11 @@ class JackClient:
                 self._jack.jack_recompute_total_latencies(self._client)
 
     def playback_latency(self) -> int:
-        """Frames from our first port of sound to the loudspeaker, as JACK states them."""
+        """Frames from the loudspeaker's port to the air, as JACK states them."""
         told = (ctypes.c_uint32 * 2)()
         with self._lock:
-            if not self._away and self._table[CHANNELS]:
-                port = int(self._table[FIRST_PORT])
+            port = int(self._table[SPEAKER])
+            if port and not self._away:
                 self._jack.jack_port_get_latency_range(port, PLAYBACK, told)
         return int(told[1])
 
@@ -232,6 +234,15 @@ class JackClient:
                 return False
             told = self._jack.jack_connect(self._client, *(n.encode() for n in names))
         return told in (0, errno.EEXIST)
+
+    def play_on(self, speakers: Sequence[str]) -> None:
+        """Connect our first ports of sound to ports of the sound card, one to each."""
+        with self._lock:
+            if speakers and not self._away:
+                port = self._jack.jack_port_by_name(self._client, speakers[0].encode())
+                self._table[SPEAKER] = port
+        for ours, speaker in zip(self._names, speakers, strict=False):
+            self.connect(ours, speaker)
 
     def connections(self, port: int) -> int:
         """How many ports are connected to our MIDI input of this number."""

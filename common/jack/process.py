@@ -31,8 +31,8 @@ SCRATCH, SCRATCH_CAPACITY = 18, 19
 """Address of a cycle's samples, all channels, and how many frames it holds."""
 EVENT, RANGE = 20, 21
 """Addresses of what JACK fills in: a MIDI event (3 of int64), a range of latencies (1)."""
-MOST_BEHIND = 22
-"""Frames behind our ports that are believed at most."""
+SPEAKER = 22
+"""The port of the sound card that we play on, if there is one."""
 CHANNELS, MIDI_PORTS, FIRST_PORT = 24, 25, 26
 """How many ports of sound and of MIDI there are; the ports, first those of sound."""
 MOST_CHANNELS, MOST_MIDI = 34, 16
@@ -185,19 +185,19 @@ def _hear(frames, table):
 def _tell_latencies(mode, table):
     """Tell how old our sound is where it comes out, and how late MIDI is heard that comes in.
 
-    The first does not count how old the MIDI was: a program that plays MIDI to us and hears our
-    sound would add it up for ever. So it would the other way round, where a second is the most.
+    The first does not count how old the MIDI was, and the second counts the loudspeaker alone: a
+    program that plays MIDI to us and hears our sound would add them up for ever.
     """
     # jack_latency_range_t: uint32 min, uint32 max.
     told = carray(_pointer(table[RANGE]), (2,), np.uint32)
     first, count, behind = FIRST_PORT, table[CHANNELS], np.int64(0)
     if mode == PLAYBACK:
-        for n in range(count):
-            _get_latency(np.uintp(table[first + n]), mode, _pointer(table[RANGE]))
-            behind = max(behind, np.int64(told[1]))
+        if table[SPEAKER]:
+            _get_latency(np.uintp(table[SPEAKER]), mode, _pointer(table[RANGE]))
+            behind = np.int64(told[1])
         first, count = FIRST_PORT + MOST_CHANNELS, table[MIDI_PORTS]
     elif mode != CAPTURE:
         return
-    told[0] = told[1] = table[OWN_LATENCY] + min(behind, table[MOST_BEHIND])
+    told[0] = told[1] = table[OWN_LATENCY] + behind
     for n in range(count):
         _set_latency(np.uintp(table[first + n]), mode, _pointer(table[RANGE]))

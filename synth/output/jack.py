@@ -33,10 +33,7 @@ class JackSink(FedSink):
     def start(self) -> None:
         """Connect the mix to the first two loudspeakers. The client must run."""
         speakers = self._client.ports(midi=False, output=False, physical=True)
-        for name, speaker in zip(MIX, speakers, strict=False):
-            self._client.connect(name, speaker)
-        if len(speakers) == 1:
-            self._client.connect(MIX[1], speakers[0])
+        self._client.play_on((speakers * len(MIX) if len(speakers) == 1 else speakers)[: len(MIX)])
         self._started = True
 
     def close(self) -> None:
