@@ -118,6 +118,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--notes", type=whole(2), default=100, help="for each row")
     add("--paths", nargs="+", choices=PATHS, default=PATHS)
     add("--low-latency", action="store_true", help="servers with the flag of this name")
+    add("--buffer", type=whole(1, 500), help="of the servers, ms (default: theirs)")
     add("--period", type=whole(16), default=256, help="of JACK, samples at 48 kHz")
     add("--seed", type=int, default=0, help="random seed of the notes' times")
 
@@ -140,6 +141,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
         flags = ["--bank", str(options.bank.resolve()), "--patch", patch]
         flags += ["--vocoder", options.vocoder, "--lookahead", str(lookahead)]
         flags += ["--low-latency"] * options.low_latency
+        flags += ["--buffer", str(options.buffer)] if options.buffer else []
         onset_ms = _onset_ms(instrument, patch, lookahead)
         played, recording = (_without_device if path == "osc" else _on_jack)(flags, options)
         for series in played:
