@@ -17,14 +17,10 @@ def listed() -> list[str]:
     """One line for each device, below a title; or why there are none."""
     link = jack_link()
     with quiet_libraries():
-        try:
-            return [
-                *_section("audio outputs", lambda: _outputs(link)),
-                *_section("MIDI inputs", lambda: _inputs(link)),
-            ]
-        finally:
-            if link:
-                link.close()
+        return [
+            *_section("audio outputs", lambda: _outputs(link)),
+            *_section("MIDI inputs", lambda: _inputs(link)),
+        ]
 
 
 def _section(title: str, find: Callable[[], Sequence[str]]) -> list[str]:

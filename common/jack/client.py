@@ -235,12 +235,17 @@ class JackClient:
             told = self._jack.jack_connect(self._client, *(n.encode() for n in names))
         return told in (0, errno.EEXIST)
 
-    def play_on(self, speakers: Sequence[str]) -> None:
-        """Connect our first ports of sound to ports of the sound card, one to each."""
+    def find_speakers(self) -> list[str]:
+        """The sound card's ports; the latency of the first one counts from now on."""
+        speakers = self.ports(midi=False, output=False, physical=True)
         with self._lock:
             if speakers and not self._away:
                 port = self._jack.jack_port_by_name(self._client, speakers[0].encode())
                 self._table[SPEAKER] = port
+        return speakers
+
+    def play_on(self, speakers: Sequence[str]) -> None:
+        """Connect our first ports of sound to ports of the sound card, one to each."""
         for ours, speaker in zip(self._names, speakers, strict=False):
             self.connect(ours, speaker)
 

@@ -20,7 +20,15 @@ _log = logging.getLogger(__name__)
 
 
 class Member(Protocol):
-    """What has ports on the client. All calls come from one thread."""
+    """What has ports on a client of its own. All calls come from one thread.
+
+    Sound and MIDI have a client each: a DAW plays MIDI to us and hears our sound, and JACK would
+    delay one of the two by a cycle if both went through one client. client_name: what it is
+    called.
+    """
+
+    @property
+    def client_name(self) -> str: ...
 
     def join(self, client: JackClient) -> None:
         """Add ports to a client that does not run yet. OSError if that fails."""
@@ -33,7 +41,7 @@ class Member(Protocol):
 
 
 class JackLink:
-    """Keeps a client on the server, if there is one, until `close`.
+    """Keeps a client for each member on the server, if there is one, until `close`.
 
     Members are added before `start`. latency_s: asked a few times a second, and told to JACK: the
     seconds from a MIDI message to its sound at our ports. missing: why there is no server, "" as
@@ -44,11 +52,11 @@ class JackLink:
         self.missing = ""
         self.latency_s: Callable[[], float] = lambda: 0.0
         self._members: list[Member] = []
-        self._found: JackClient | None = None
-        self._client: JackClient | None = None
-        self._last: JackClient | None = None
-        """The one that was left last."""
-        self._cycles, self._since = 0, 0.0
+        self._clients: list[JackClient] = []
+        self._leaving: list[JackClient] = []
+        """Those that were left last, some of which may hang."""
+        self._cycles: list[int] = []
+        self._since = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="jack", daemon=True)
 
@@ -57,20 +65,23 @@ class JackLink:
         self._members.append(member)
 
     def seek(self) -> bool:
-        """Whether there is a server now; it then keeps a client for `start`."""
-        if self._last is not None and self._last.hangs:
+        """Whether there is a server now. Before `start` only."""
+        try:
+            JackClient().close()
+        except OSError as error:
+            self.missing = str(error)
             return False
-        if self._found is None:
-            try:
-                self._found = JackClient()
-                self.missing = ""
-            except OSError as error:
-                self.missing = str(error)
-        return self._found is not None
+        return True
 
     def inputs(self) -> list[str]:
-        """Names of the MIDI inputs of the server that `seek` has found."""
-        return self._found.ports(midi=True, output=True) if self._found else []
+        """Names of the server's MIDI inputs, none where there is no server. Before `start` only."""
+        try:
+            client = JackClient()
+        except OSError:
+            return []
+        names = client.ports(midi=True, output=True)
+        client.close()
+        return names
 
     def start(self) -> None:
         """Join the server, if there is one, and go on looking for it."""
@@ -82,53 +93,59 @@ class JackLink:
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join()
-        for client in (self._client, self._found):
-            if client is not None:
-                client.close()
-        self._client = self._found = None
+        for client in self._clients:
+            client.close()
+        self._clients = []
 
     def _watch(self) -> None:
         while not self._closing.wait(LOOK_S):
             try:
-                if self._client is None:
-                    self._join()
+                if self._clients:
+                    self._tend()
                 else:
-                    self._tend(self._client)
+                    self._join()
             except Exception:
                 _log.exception("JACK: a mistake of ours")
 
     def _join(self) -> None:
-        if not self.seek():
+        # libjack keeps things in common for all clients of a process: first the old ones must go.
+        if any(client.hangs for client in self._leaving):
             return
-        client, self._found = self._found, None
-        assert client is not None
+        clients: list[JackClient] = []
         try:
             for member in self._members:
-                member.join(client)
-            client.activate()
+                clients.append(JackClient(member.client_name))
+                member.join(clients[-1])
+                clients[-1].activate()
         except OSError as error:
             self.missing = str(error)
-            client.close()
+            self._leaving = clients
+            for client in clients:
+                client.close()
             return
-        self._client, self._cycles, self._since = client, 0, time.monotonic()
-        for member in self._members:
+        self.missing = ""
+        self._clients, self._cycles, self._since = clients, [], time.monotonic()
+        for member, client in zip(self._members, clients, strict=True):
             member.joined(client)
 
-    def _tend(self, client: JackClient) -> None:
+    def _tend(self) -> None:
         """Tell JACK the latency, and see whether the server is still there."""
-        if client.gone:
-            self._leave(client, "the JACK server has ended")
-        elif client.cycles != self._cycles:
-            self._cycles, self._since = client.cycles, time.monotonic()
-            client.state_latency(round(self.latency_s() * client.rate))
+        cycles = [client.cycles for client in self._clients]
+        if any(client.gone for client in self._clients):
+            self._leave("the JACK server has ended")
+        elif cycles != self._cycles:
+            self._cycles, self._since = cycles, time.monotonic()
+            for client in self._clients:
+                client.state_latency(round(self.latency_s() * client.rate))
         elif time.monotonic() - self._since > STALLED_S:
-            self._leave(client, "the JACK server does not run any more")
+            self._leave("the JACK server does not run any more")
 
-    def _leave(self, client: JackClient, why: str) -> None:
-        self._client, self._last, self.missing = None, client, why
+    def _leave(self, why: str) -> None:
+        self._clients, self._leaving, self.missing = [], self._clients, why
         for member in self._members:
             member.left(why)
-        client.close()
+        for client in self._leaving:
+            client.close()
 
 
 def jack_link() -> JackLink | None:

@@ -39,14 +39,13 @@ def midi_inputs(
 
 def input_names(link: JackLink | None) -> list[str]:
     """The inputs that there are to choose from. OSError where this machine has no MIDI."""
-    names: list[str] = []
+    of_jack = link.inputs() if link else []
     try:
         system = SystemMidi()
-        names += system.names()
-        system.close()
     except OSError as error:
-        if link is None or not link.seek():
-            raise OSError(f"MIDI: {error}") from None
-    if link is not None:
-        names += link.inputs()
-    return names
+        if of_jack:
+            return of_jack
+        raise OSError(f"MIDI: {error}") from None
+    names = system.names()
+    system.close()
+    return names + of_jack

@@ -1,4 +1,4 @@
-"""MIDI of JACK: the port `midi` of our client, and one more for each input that is wanted.
+"""MIDI of JACK: the port `in` of a client of ours, and one more for each input that is wanted.
 
 JACK says at which sample of a cycle a message lies, so notes keep their places, whatever the size
 of its buffers.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from common.jack.client import JackClient
+from common.jack.client import NAME, JackClient
 
-OWN = "midi"
-"""The port that others connect to; those that we connect are called midi_2, midi_3 and so on."""
+CLIENT = f"{NAME}-midi"
+"""What the client is called."""
+OWN = "in"
+"""The port that others connect to; those that we connect are called in_2, in_3 and so on."""
 
 
 class JackMidi:
@@ -35,10 +37,15 @@ class JackMidi:
         client = self._client
         return f"{client.name}:{OWN} (JACK)" if client else "of JACK as soon as it runs"
 
+    @property
+    def client_name(self) -> str:
+        return CLIENT
+
     def join(self, client: JackClient) -> None:
         client.listen(OWN)
 
     def joined(self, client: JackClient) -> None:
+        client.find_speakers()
         self._queues, self._free = {0: deque()}, []
         self._client = client
 

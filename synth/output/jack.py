@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.jack.client import JackClient
+from common.jack.client import NAME, JackClient
 from synth.output.fed import FedSink
 from synth.output.pairs import SIDES as MIX
 from synth.output.ring import Samples
@@ -32,7 +32,7 @@ class JackSink(FedSink):
 
     def start(self) -> None:
         """Connect the mix to the first two loudspeakers. The client must run."""
-        speakers = self._client.ports(midi=False, output=False, physical=True)
+        speakers = self._client.find_speakers()
         self._client.play_on((speakers * len(MIX) if len(speakers) == 1 else speakers)[: len(MIX)])
         self._started = True
 
@@ -85,6 +85,10 @@ class JackSound:
         self._joining: JackSink | None = None
         self._sink: JackSink | None = None
         self._why = "no JACK server is running"
+
+    @property
+    def client_name(self) -> str:
+        return NAME
 
     def take(self) -> Sink:
         """The sink of the server that runs now, once; OSError where none does."""

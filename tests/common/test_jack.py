@@ -40,6 +40,8 @@ def wait_for(true: Callable[[], object]) -> None:
 class Tone:
     """A member that plays a constant on two ports, and has a MIDI port."""
 
+    client_name = "melstream"
+
     def __init__(self) -> None:
         self.clients: list[JackClient] = []
         self.reasons: list[str] = []
@@ -94,7 +96,7 @@ def test_sound_midi_and_latency_go_through_a_client_called_melstream(server):
         # The stranger hears what it has caused itself, and its own latencies add up for ever.
         assert client.playback_latency() == 0
         assert stranger.latency("melstream:midi", playback=True) == 0.05 * RATE
-        client.play_on(["system:playback_1", "system:playback_2"])
+        client.play_on(client.find_speakers())
         behind = stranger.latency("system:playback_1", playback=True)
         assert behind > 0 and client.playback_latency() == behind
         wait_for(lambda: stranger.latency("melstream:midi", True) == 0.05 * RATE + behind)

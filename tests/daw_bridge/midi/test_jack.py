@@ -30,7 +30,7 @@ def test_a_message_late_in_a_cycle_lies_ahead_and_an_early_one_is_due(monkeypatc
         link.start()
         with contextlib.closing(midi), contextlib.closing(Stranger("keyboard")) as stranger:
             midi.start()
-            stranger.connect("keyboard:out", "melstream:midi")
+            stranger.connect("keyboard:out", "melstream-midi:in")
             late, early = [], []
             # A cycle lasts 171 ms; on a busy machine reading takes as long, now and then.
             for _ in range(5):

@@ -86,7 +86,7 @@ def wait_until(true: Callable[[], object]) -> None:
 
 def own_port(stranger: Stranger) -> str:
     """The port that others connect to, whichever system opened it."""
-    return next(name for name in stranger.ports("^melstream.*(midi|melstream)$"))
+    return next(name for name in stranger.ports("^melstream.*:(in|melstream)$"))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_there_is_a_port_that_a_player_can_connect_to(system, stranger, desk, po
 
     with listening(system, hear, stamp=clock.ahead) as midi:
         stranger.connect("keyboard:out", own_port(stranger))
-        told = {"jack": "melstream:midi (JACK)", "rtmidi": "'melstream'"}[system]
+        told = {"jack": "melstream-midi:in (JACK)", "rtmidi": "'melstream'"}[system]
         assert midi.summary == f"virtual port {told}"
         stranger.send("90 3c 64", "90 3c 00", "e0 00 40")
         wait_for(done, 3)
@@ -143,7 +143,7 @@ def test_a_keyboard_that_goes_lets_its_keys_go_and_is_taken_again(system, server
 def test_a_player_that_leaves_our_port_lets_its_keys_go(server, heard):
     with listening("jack", put_into(heard)):
         with contextlib.closing(Stranger("daw")) as daw:
-            daw.connect("daw:out", "melstream:midi")
+            daw.connect("daw:out", "melstream-midi:in")
             daw.send("90 3c 64")
             wait_for(heard, 1)
         ((released),) = wait_for(heard, 1)
@@ -202,7 +202,7 @@ def test_a_message_that_fails_does_not_end_the_input(stranger, caplog):
         heard.put(list(data))
 
     with listening("jack", hear) as midi:
-        stranger.connect("keyboard:out", "melstream:midi")
+        stranger.connect("keyboard:out", "melstream-midi:in")
         stranger.send("90 3c 64", "90 3d 64")
         assert wait_for(heard, 1) == [[0x90, 61, 100]]
         assert midi.faults == 1
