@@ -13,9 +13,9 @@ Real server processes play one short note after another (key 60, from silence). 
 For JACK, the latency of the card behind its port, as JACK states it, is added: the dummy driver
 has no plug. First audible is the first sample within 40 dB of the note's own peak. In an aligned
 bounce the same note is first audible onset_ms after its frame begins (before it, if negative: a
-spectral frame's window begins early). JACK hands MIDI over at the start of a cycle, early_ms
-before a note's own sample. What is left is compared with what the server states:
-difference_ms = median_ms - onset_ms + early_ms - stated_ms. The server does not state the way to
+spectral frame's window begins early). A message of JACK MIDI counts from its own sample, to which
+the server keeps. What is left is compared with what the server states:
+difference_ms = median_ms - onset_ms - stated_ms. The server does not state the way to
 it: a packet's way through the system, and half a millisecond for MIDI, which is read once a
 millisecond.
 
@@ -95,13 +95,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The notes of one row. asked (notes,): when, in seconds; early_s: how long before its own
-    time a note was handed over; before, after: the counts around them."""
+    """The notes of one row. asked (notes,): when, in seconds; before, after: counts around them."""
 
     path: str
     timing: str
     asked: np.ndarray
-    early_s: float
     before: Counts
     after: Counts
 
@@ -198,7 +196,7 @@ def _osc_series(path: str, clocked: Clocked, options: argparse.Namespace) -> lis
         )
         asked = np.sort(list(sent))
         time.sleep(FIRST_S)
-        played.append(Series(path, timing, asked, 0.0, before, clocked.count()))
+        played.append(Series(path, timing, asked, before, clocked.count()))
     return played
 
 
@@ -212,9 +210,8 @@ def _midi_series(clocked: Clocked, player: JackPlayer, options: argparse.Namespa
         messages += [(round(onset * RATE), on), (round((onset + notes.HELD_S) * RATE), cut)]
     player.play(messages)
     player.wait_until(round((wanted[-1] + notes.HELD_S + FIRST_S) * RATE))
-    went = np.array([(frame, cycle) for frame, message, cycle in player.sent if message == on])
-    early_s = float(np.median(went[:, 0] - went[:, 1])) / RATE
-    return Series("midi-jack", "now", went[:, 0] / RATE, early_s, before, clocked.count())
+    went = np.array([frame for frame, message in player.sent if message == on])
+    return Series("midi-jack", "now", went / RATE, before, clocked.count())
 
 
 def _wanted(before: Counts, now: float, options: argparse.Namespace) -> np.ndarray:
@@ -248,7 +245,7 @@ def _figures(
         raise OSError("not one note was heard")
     median = float(np.median(found))
     p95, p99 = (float(np.percentile(found, p)) for p in (95, 99))
-    status, early_ms = series.after.status, 1000 * series.early_s
+    status = series.after.status
     return {
         "notes": len(late_ms),
         "heard": len(found),
@@ -259,9 +256,8 @@ def _figures(
         "deviation_p99_ms": float(np.percentile(np.abs(found - median), 99)),
         "beyond_frame_p99_ms": float(np.percentile(notes.beyond_frame(found, frame_ms), 99)),
         "onset_ms": onset_ms,
-        "early_ms": early_ms,
         "stated_ms": status.latency_ms,
-        "difference_ms": median - onset_ms + early_ms - status.latency_ms,
+        "difference_ms": median - onset_ms - status.latency_ms,
         **{term: getattr(status, term) for term in LATENCY},
         **series.after.since(series.before),
     }
