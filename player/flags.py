@@ -111,7 +111,7 @@ class LiveFlags(CommonFlags):
     """Milliseconds of sound kept ready: 10, or 4 with --low-latency. Raise it if you hear dropouts;
     lower it on a fast machine."""
     low_latency: Annotated[bool, FlagCreatePairsOff] = False
-    """Answer sooner by 22 ms: the spectral vocoder runs one frame behind instead of three, which
+    """Answer about 20 ms sooner: the spectral vocoder runs one frame behind instead of three, which
     sounds rougher, and less sound is kept ready. For JACK at 64 samples."""
     record: Annotated[Path | None, arg(metavar="WAV")] = None
     """Also record what is played to this file."""

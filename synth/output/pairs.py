@@ -35,16 +35,15 @@ class PartPairs:
     def block(self, mix: Samples, stems: Mapping[int, Sequence[Samples]]) -> Samples:
         """A block (samples, 34), float32.
 
-        mix (samples, 2); stems: of each part that sounds, the same samples in one or more pieces,
-        as `Engine.stems` tells them.
+        mix (samples, 2): one frame; stems: of each part that sounds, one frame of each of its
+        voices (samples, 2), as `Engine.stems` tells them.
         """
         block = np.zeros((len(mix), CHANNELS), np.float32)
         block[:, :2] = mix
         last, self._last = self._last, {}
-        for part, pieces in stems.items():
-            sound = self._limiters[part].limit(np.concatenate(pieces).astype(np.float32))
-            # A part that wakes within a block has the end of it.
-            block[len(mix) - len(sound) :, 2 * part : 2 * part + 2] = sound
+        for part, voices in stems.items():
+            sound = self._limiters[part].limit(np.sum(voices, axis=0, dtype=np.float32))
+            block[:, 2 * part : 2 * part + 2] = sound
             self._last[part] = sound[-1]
         for part, sample in last.items():
             if part not in stems:  # it was cut: as in the mix, it fades

@@ -32,10 +32,10 @@ def test_a_part_has_the_master_gain_and_its_own_limiter():
     assert KNEE < block[0, 6] <= 1
 
 
-def test_a_part_that_wakes_in_a_block_has_its_end_and_one_that_is_cut_fades():
+def test_voices_of_a_part_add_up_and_a_part_that_is_cut_fades():
     pairs = PartPairs()
-    block = pairs.block(sound(0, 2 * HOP), {1: [sound(0.5)]})
-    assert not block[:HOP, 2].any() and (block[HOP:, 2] == 0.5).all()
+    block = pairs.block(sound(0), {1: [sound(0.25), sound(0.25)]})
+    assert (block[:, 2] == 0.5).all() and (block[:, 3] == -0.5).all()
     fade = pairs.block(sound(0), {})[:, 2]
     assert fade[0] == 0.5 and np.abs(np.diff(fade)).max() < 0.01 and not fade[-1]
     assert not pairs.block(sound(0), {}).any()
