@@ -112,6 +112,10 @@ class AudioClock:
                 self._last = max(self._last, line.earliest, round(asked))
             return self._last
 
+    def ahead(self, seconds: float) -> int:
+        """The sample at which an event belongs that is due so many seconds from now."""
+        return self.now() + round(seconds * self.rate)
+
 
 def seconds_until(timetag: int) -> float:
     """Seconds from now until an NTP timetag, negative if it has passed.

@@ -7,17 +7,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from daw_bridge.midi.port import input_names
-from synth.output.choice import quiet_libraries
+from common.jack.link import JackLink, jack_link
+from daw_bridge.midi.inputs import input_names
+from synth.output.choice import JACK, quiet_libraries
 from synth.output.portaudio import OutputDevice, load_portaudio, output_devices
 
 
 def listed() -> list[str]:
     """One line for each device, below a title; or why there are none."""
+    link = jack_link()
     with quiet_libraries():
         return [
-            *_section("audio outputs", _outputs),
-            *_section("MIDI inputs", _inputs),
+            *_section("audio outputs", lambda: _outputs(link)),
+            *_section("MIDI inputs", lambda: _inputs(link)),
         ]
 
 
@@ -29,12 +31,21 @@ def _section(title: str, find: Callable[[], Sequence[str]]) -> list[str]:
     return [title, *(f"  {line}" for line in lines)] if lines else [f"{title}: none"]
 
 
-def _outputs() -> list[str]:
-    return [f"--audio {quoted(name(d))}  {about(d)}" for d in output_devices(load_portaudio())]
+def _outputs(link: JackLink | None) -> list[str]:
+    jack = [f"--audio {JACK}  runs"] if link and link.seek() else []
+    try:
+        devices = output_devices(load_portaudio())
+    except OSError:
+        if jack:
+            return jack
+        raise
+    # JACK by way of PortAudio would not come back after a restart.
+    others = [d for d in devices if not (jack and d.host.startswith("JACK"))]
+    return jack + [f"--audio {quoted(name(d))}  {about(d)}" for d in others]
 
 
-def _inputs() -> list[str]:
-    return [f"--midi {quoted(port)}" for port in input_names()]
+def _inputs(link: JackLink | None) -> list[str]:
+    return [f"--midi {quoted(port)}" for port in input_names(link)]
 
 
 def name(device: OutputDevice) -> str:

@@ -17,6 +17,7 @@ from common.checks import whole
 from common.folders import user_desks, user_file, user_patches
 from common.names import SamplerName, VocoderName
 from common.window import PARTS
+from daw_bridge.midi.port import AUTO
 from page.address import HttpAddress
 
 PROGRAM = Path(sys.argv[0]).name or "melstream"
@@ -26,9 +27,11 @@ MIDI_MAP = "midi-map.yaml"
 """The file of learnt controllers, in the user's folder."""
 MOST_LOOKAHEAD = 125
 MOST_SEED = 2**64 - 1
-MOST_BUFFER_MS = 500.0
 LEAST_SILENCE_S, MOST_SILENCE_S = 1.0, 86_400.0
 """Of an OSC sender."""
+LEAST_BUFFER_MS, MOST_BUFFER_MS = 1.0, 500.0
+BUFFER_MS, SOON_BUFFER_MS = 10.0, 4.0
+"""Sound kept ready: usually, and for low latency. A block of 8 ms takes about 2 ms to render."""
 GAIN_DB = (-60.0, 24.0)
 """Of the master gain."""
 
@@ -80,8 +83,9 @@ class LiveFlags(CommonFlags):
     unless there is a --patch. none: keeps no snapshots, and always starts anew."""
     lookahead: Annotated[Frames, arg(metavar="FRAMES")] = 0
     """Frames of 8 ms that the network may look ahead; the sound is that much later."""
-    midi: Annotated[str, arg(metavar="PORT")] = "auto"
-    """MIDI input: a port's name, none, or auto for all keyboards and controllers."""
+    midi: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="PORT")] = ()
+    """MIDI input: a port's name or a part of it, none, or auto (the default) for all keyboards and
+    controllers. May be given several times. Ports that are not there are awaited."""
     mpe: Literal["none", "lower", "upper"] = "none"
     """MPE zone: lower is channel 1 with 2 to 16, upper is 16 with 1 to 15. Many controllers open
     their zone themselves."""
@@ -99,15 +103,32 @@ class LiveFlags(CommonFlags):
     demo: Annotated[bool, FlagCreatePairsOff] = False
     """Play a phrase on ten patches and a morph, to begin with. A panic ends it."""
     audio: Annotated[str, arg(metavar="DEVICE")] = "auto"
-    """Audio output: a device's name, none, or auto for the system's default."""
-    buffer: Annotated[float, Interval(ge=0, le=MOST_BUFFER_MS), arg(metavar="MS")] = 10.0
-    """Milliseconds of sound kept ready; at least 8 are. Raise it if you hear dropouts."""
+    """Audio output: a device's name, none, jack (awaited if it does not run yet), or auto: JACK if
+    it runs, else the system's default."""
+    outputs: Literal["mix", "parts"] = "mix"
+    """parts: a stereo pair for each part besides, on JACK; on a device with 4 channels or more the
+    pairs instead of the mix."""
+    buffer: Annotated[
+        float | None, Interval(ge=LEAST_BUFFER_MS, le=MOST_BUFFER_MS), arg(metavar="MS")
+    ] = None
+    """Milliseconds of sound kept ready: 10, or 4 with --low-latency. Raise it if you hear dropouts;
+    lower it on a fast machine."""
+    low_latency: Annotated[bool, FlagCreatePairsOff] = False
+    """Answer about 20 ms sooner: the spectral vocoder runs one frame behind instead of three, which
+    sounds rougher, and less sound is kept ready. For JACK at 64 samples."""
     record: Annotated[Path | None, arg(metavar="WAV")] = None
     """Also record what is played to this file."""
     list_devices: Annotated[bool, FlagCreatePairsOff] = False
     """List the audio outputs and MIDI inputs, as flags to paste, and stop."""
     version: Annotated[bool, FlagCreatePairsOff] = False
     """Print the version and stop."""
+
+    @property
+    def buffer_ms(self) -> float:
+        """Milliseconds of sound kept ready."""
+        if self.buffer is not None:
+            return self.buffer
+        return SOON_BUFFER_MS if self.low_latency else BUFFER_MS
 
     def desk_path(self) -> Path | None:
         """The folder of snapshots, None for none and where there is no home folder for it.
@@ -127,6 +148,13 @@ class LiveFlags(CommonFlags):
             elif path is not None and not can_write(path):
                 problems.append(f"{what} ({path} cannot be written)")
         return problems
+
+    def midi_ports(self) -> tuple[str, ...]:
+        """Names of MIDI ports, or ("auto",), or ("none",). A none forgets those before it."""
+        if "none" in self.midi:
+            last = len(self.midi) - self.midi[::-1].index("none")
+            return self.midi[last:] or ("none",)
+        return self.midi or (AUTO,)
 
     def osc_address(self) -> tuple[str, int] | None:
         """Host and port, or None for none. ValueError if it is no address."""

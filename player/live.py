@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from common.checks import listed, printable
+from common.jack.link import jack_link
 from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
 from common.window import PARTS
 from daw_bridge.clock import AudioClock
@@ -23,8 +24,9 @@ from daw_bridge.desk.watch import PatchWatch
 from daw_bridge.desk.zones import LOWER, MOST_MEMBERS, UPPER
 from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
+from daw_bridge.midi.inputs import midi_inputs
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.port import MidiInput, open_input
+from daw_bridge.midi.port import MidiInput
 from daw_bridge.osc.holders import Holders
 from daw_bridge.osc.replies import is_this_machine
 from daw_bridge.osc.server import OscServer
@@ -47,7 +49,8 @@ from synth.compiling import compiling_shown
 from synth.engine import Engine
 from synth.instrument import make_instrument
 from synth.limiter import KNEE, Limiter
-from synth.output.choice import open_sink, quiet_libraries
+from synth.output.choice import JACK, open_sink, quiet_libraries
+from synth.output.pairs import PartPairs
 from synth.output.sinks import Sink
 
 _log = logging.getLogger(__name__)
@@ -59,7 +62,7 @@ BLOCK_FRAMES = 1
 
 
 def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) -> bool:
-    """Play live until Ctrl-C, SIGTERM or SIGHUP; whether output and recording held until then.
+    """Play live until Ctrl-C, SIGTERM or SIGHUP; whether the recording, if any, held until then.
 
     around: puts a sink of the caller's around the one asked for, to watch it. Raises ValueError
     or OSError for what cannot be had.
@@ -70,9 +73,9 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
     osc_address, midi_map = flags.osc_address(), flags.midi_map_path()
     http_address, desks = flags.http_address(), flags.desk_path()
     holders = Holders(flags.osc_silence_s(), flags.osc_silence != "never")
+    midi_ports = flags.midi_ports()
     if midi_map:
         read_map(midi_map)
-    block_ms = 1000 * BLOCK_FRAMES / bank.analysis.frame_rate
     with ExitStack() as stack:
         # Now, and not after a minute of compiling: a browser that comes meanwhile waits for it.
         bound = listen(http_address) if http_address else None
@@ -80,13 +83,18 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             stack.callback(bound.socket.close)
         print("preparing", flush=True)
         with compiling_shown():
-            instrument = make_instrument(bank, flags.vocoder, flags.sampler)
+            instrument = make_instrument(bank, flags.vocoder, flags.sampler, flags.low_latency)
             _warm_up(instrument.engine(flags.lookahead, flags.seed), bank)
-        spare_ms = max(flags.buffer, block_ms)
-        sink, found = open_sink(flags.audio, bank.analysis.rate, spare_ms, flags.record)
+        link = jack_link() if flags.audio in ("auto", JACK) or midi_ports != ("none",) else None
+        if link:
+            stack.callback(link.close)
+        pairs = PartPairs(flags.gain) if flags.outputs == "parts" else None
+        sink, found = open_sink(
+            flags.audio, bank.analysis.rate, flags.buffer_ms, flags.record, link, pairs is not None
+        )
         sink = around(sink)
         engine = instrument.engine(flags.lookahead, flags.seed, Limiter(flags.gain))
-        player = Player(bank, engine, sink, midi_map, desks)
+        player = Player(bank, engine, sink, midi_map, desks, pairs)
         for part in PARTS:
             player.desk.patch(part, first, 0)
         stood = flags.patch is None and desks is not None and _as_it_stood(player.desk)
@@ -112,16 +120,23 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             stack.callback(player.osc.close)
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
         with quiet_libraries():
-            midi = open_input(flags.midi, hear or player.translator.hear_bytes, player.clock.now)
+            midi = midi_inputs(
+                midi_ports, hear or player.translator.hear_bytes, player.clock.ahead, link
+            )
         player.midi = midi
         stack.callback(midi.close)
+        if link:
+            link.latency_s = player.port_latency_s
+            link.start()
+        with quiet_libraries():
+            midi.start()
         go_before_others(DEVICE)
         stack.enter_context(sink)
         lines = {
             "bank": f"{printable(str(bank.path))}: {listed(bank.names)}",
             "vocoder": instrument.reason,
             "sound": f"{found}{sink.describe()}",
-            "midi": midi.summary.removeprefix("MIDI: "),
+            "midi": midi.summary,
             "osc": _osc_line(player.osc),
             "desk": f"as it stood ({desks}); --patch starts anew" if stood else "new",
             "latency": player.telemetry().latency_line(),
@@ -154,13 +169,14 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             stack.callback(Demo(session, player.clock).close)
         player.run()
         print(f"stopped; {player.telemetry().counters_line()}", flush=True)
-    return not sink.fault
+    return not sink.failed
 
 
 class Player:
     """The live instrument: an inbox that listeners fill, and the loop that plays it.
 
-    osc: the server whose counts `telemetry` tells, if there is one; midi, page: likewise.
+    pairs: what puts the parts beside the mix, if the sink plays them. osc: the server whose counts
+    `telemetry` tells, if there is one; midi, page: likewise.
     """
 
     def __init__(
@@ -170,6 +186,7 @@ class Player:
         sink: Sink,
         midi_map: Path | None = None,
         snapshots: Path | None = None,
+        pairs: PartPairs | None = None,
     ) -> None:
         self.inbox = Inbox(hop=engine.hop)
         self.clock = AudioClock(bank.analysis.rate)
@@ -180,7 +197,7 @@ class Player:
         self.page: PageServer | None = None
         self.tap = Tap()
         self.bank = bank
-        self._engine, self._sink = engine, sink
+        self._engine, self._sink, self._pairs = engine, sink, pairs
         self.overload = Overload(engine, self.tap)
         self._windows = Windows(engine.hop, bank.point(bank.names[0]))
         self._stopped = False
@@ -188,7 +205,7 @@ class Player:
         self._frame_ms = 1000 * engine.hop / bank.analysis.rate
 
     def run(self) -> None:
-        """Render and play until `stop`, or until the device is gone."""
+        """Render and play until `stop`."""
         length = BLOCK_FRAMES * self._engine.hop
         # What stands now stays: collecting it again and again would cost whole blocks. The
         # little that comes after it is collected every few seconds, within a tenth of a ms.
@@ -209,6 +226,8 @@ class Player:
             self.overload.after(load)
             self._load += (load - self._load) * 0.02
             self._peak_load = max(load, self._peak_load)
+            if self._pairs:
+                sound = self._pairs.block(sound, self._engine.stems)
             if not self._sink.write(sound):
                 break
 
@@ -221,6 +240,12 @@ class Player:
     def delay(self) -> int:
         """Frames that the sound runs behind the keys."""
         return self._engine.delay
+
+    def port_latency_s(self) -> float:
+        """Seconds from a note until its sound comes out of our own port to a sound server."""
+        told = self.telemetry()
+        terms = told.block_ms + told.lookahead_ms + told.vocoder_ms + self._sink.port_ms
+        return terms / 1000
 
     def status(self) -> dict[str, int | float | str]:
         """What /status answers."""
@@ -255,6 +280,7 @@ class Player:
             page_dropped=self.page.dropped if self.page else 0,
             page_refused=self.page.refused if self.page else 0,
             fault=self._sink.fault or "",
+            waiting=", ".join(self.midi.waiting) if self.midi else "",
             rate=self._sink.rate,
             # A note waits for the next block, and acts on the whole frame that it falls into:
             # half a frame early on average. How it got here is not counted: MIDI inputs are

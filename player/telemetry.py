@@ -24,9 +24,9 @@ class Telemetry:
     sender was gone; ignored: MIDI messages that mean
     nothing here; malformed_midi: bytes that are no whole MIDI message; midi_lost, midi_faults: as
     `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound;
-    fault: why the recording or the device has ended, "" while all is well; rate: Hz of the output.
-    A note waits block_ms for its block on average, and is heard lookahead_ms, vocoder_ms and
-    output_ms later.
+    fault: why there is no recording or device now, "" while all is well; waiting: MIDI ports that
+    are awaited; rate: Hz of the output. A note waits block_ms for its block on average, and is
+    heard lookahead_ms, vocoder_ms and output_ms later.
     """
 
     seconds: float
@@ -54,6 +54,7 @@ class Telemetry:
     page_dropped: int
     page_refused: int
     fault: str
+    waiting: str
     rate: int
     block_ms: float
     lookahead_ms: float
@@ -65,15 +66,24 @@ class Telemetry:
         """From a note to its sound."""
         return sum(getattr(self, term) for term in LATENCY)
 
+    @property
+    def latency_samples(self) -> int:
+        """The same in samples of the output: what a DAW calls the track's delay."""
+        return round(self.latency_ms * self.rate / 1000)
+
     def as_status(self) -> dict[str, int | float | str]:
-        """Every field by name, and latency_ms, rounded for reading."""
-        fields = asdict(self) | {"latency_ms": self.latency_ms}
+        """Every field by name, and latency_ms and latency_samples, rounded for reading."""
+        fields = asdict(self) | {
+            "latency_ms": self.latency_ms,
+            "latency_samples": self.latency_samples,
+        }
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in fields.items()}
 
     def latency_line(self) -> str:
         """Each term of the latency, in words."""
         terms = " + ".join(f"{t.removesuffix('_ms')} {getattr(self, t):.0f}" for t in LATENCY)
-        return f"{self.latency_ms:.0f} ms = {terms}"
+        samples = f"{self.latency_samples} samples at {self.rate} Hz"
+        return f"{self.latency_ms:.0f} ms ({samples}) = {terms}"
 
     def counters_line(self) -> str:
         """The load and every count, in words."""

@@ -59,10 +59,13 @@ class Instrument:
         return Engine(predictor, self.vocoder, self.ring_out_frames, seed, centres, limiter)
 
 
-def make_instrument(bank: Bank, vocoder: str = "auto", sampler: str = "auto") -> Instrument:
+def make_instrument(
+    bank: Bank, vocoder: str = "auto", sampler: str = "auto", soon: bool = False
+) -> Instrument:
     """A bank and the vocoder asked for, or the better one that plays in real time here.
 
-    vocoder: "auto", "spectral" or "wavenet"; sampler: of the WaveNet, "auto" for the fastest.
+    vocoder: "auto", "spectral" or "wavenet"; sampler: of the WaveNet, "auto" for the fastest; soon:
+    the vocoder that answers first.
     Raises ValueError if the bank or the machine lacks what it needs.
     """
-    return Instrument(bank, *choose_vocoder(bank, vocoder, sampler))
+    return Instrument(bank, *choose_vocoder(bank, vocoder, sampler, soon))

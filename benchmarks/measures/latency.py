@@ -13,9 +13,9 @@ Real server processes play one short note after another (key 60, from silence). 
 For JACK, the latency of the card behind its port, as JACK states it, is added: the dummy driver
 has no plug. First audible is the first sample within 40 dB of the note's own peak. In an aligned
 bounce the same note is first audible onset_ms after its frame begins (before it, if negative: a
-spectral frame's window begins early). JACK hands MIDI over at the start of a cycle, early_ms
-before a note's own sample. What is left is compared with what the server states:
-difference_ms = median_ms - onset_ms + early_ms - stated_ms. The server does not state the way to
+spectral frame's window begins early). A message of JACK MIDI counts from its own sample, to which
+the server keeps. What is left is compared with what the server states:
+difference_ms = median_ms - onset_ms - stated_ms. The server does not state the way to
 it: a packet's way through the system, and half a millisecond for MIDI, which is read once a
 millisecond.
 
@@ -95,13 +95,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The notes of one row. asked (notes,): when, in seconds; early_s: how long before its own
-    time a note was handed over; before, after: the counts around them."""
+    """The notes of one row. asked (notes,): when, in seconds; before, after: counts around them."""
 
     path: str
     timing: str
     asked: np.ndarray
-    early_s: float
     before: Counts
     after: Counts
 
@@ -117,6 +115,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--patch", help="one with a sharp attack (default: the bank's first)")
     add("--notes", type=whole(2), default=100, help="for each row")
     add("--paths", nargs="+", choices=PATHS, default=PATHS)
+    add("--low-latency", action="store_true", help="servers with the flag of this name")
+    add("--buffer", type=whole(1, 500), help="of the servers, ms (default: theirs)")
     add("--period", type=whole(16), default=256, help="of JACK, samples at 48 kHz")
     add("--seed", type=int, default=0, help="random seed of the notes' times")
 
@@ -132,12 +132,14 @@ def measure(options: argparse.Namespace) -> list[Row]:
         paths.remove("jack")
     if not paths:
         raise ValueError("no path can be measured on this machine")
-    instrument = make_instrument(bank, options.vocoder, "cpu")
+    instrument = make_instrument(bank, options.vocoder, "cpu", options.low_latency)
     frame_ms = 1000 / bank.analysis.frame_rate
     rows: list[Row] = []
     for lookahead, path in tqdm([(n, p) for n in options.lookahead for p in paths], unit="server"):
         flags = ["--bank", str(options.bank.resolve()), "--patch", patch]
         flags += ["--vocoder", options.vocoder, "--lookahead", str(lookahead)]
+        flags += ["--low-latency"] * options.low_latency
+        flags += ["--buffer", str(options.buffer)] if options.buffer else []
         onset_ms = _onset_ms(instrument, patch, lookahead)
         played, recording = (_without_device if path == "osc" else _on_jack)(flags, options)
         for series in played:
@@ -166,7 +168,7 @@ def _without_device(flags: list[str], options: argparse.Namespace) -> Heard:
 
 
 def _on_jack(flags: list[str], options: argparse.Namespace) -> Heard:
-    flags = [*flags, "--audio", "system", "--midi", "auto"]
+    flags = [*flags, "--audio", "jack", "--midi", "auto"]
     with (
         jack_server(options.period),
         LiveServer(flags, jack_rig.ENVIRONMENT) as server,
@@ -194,7 +196,7 @@ def _osc_series(path: str, clocked: Clocked, options: argparse.Namespace) -> lis
         )
         asked = np.sort(list(sent))
         time.sleep(FIRST_S)
-        played.append(Series(path, timing, asked, 0.0, before, clocked.count()))
+        played.append(Series(path, timing, asked, before, clocked.count()))
     return played
 
 
@@ -208,9 +210,8 @@ def _midi_series(clocked: Clocked, player: JackPlayer, options: argparse.Namespa
         messages += [(round(onset * RATE), on), (round((onset + notes.HELD_S) * RATE), cut)]
     player.play(messages)
     player.wait_until(round((wanted[-1] + notes.HELD_S + FIRST_S) * RATE))
-    went = np.array([(frame, cycle) for frame, message, cycle in player.sent if message == on])
-    early_s = float(np.median(went[:, 0] - went[:, 1])) / RATE
-    return Series("midi-jack", "now", went[:, 0] / RATE, early_s, before, clocked.count())
+    went = np.array([frame for frame, message in player.sent if message == on])
+    return Series("midi-jack", "now", went / RATE, before, clocked.count())
 
 
 def _wanted(before: Counts, now: float, options: argparse.Namespace) -> np.ndarray:
@@ -244,7 +245,7 @@ def _figures(
         raise OSError("not one note was heard")
     median = float(np.median(found))
     p95, p99 = (float(np.percentile(found, p)) for p in (95, 99))
-    status, early_ms = series.after.status, 1000 * series.early_s
+    status = series.after.status
     return {
         "notes": len(late_ms),
         "heard": len(found),
@@ -255,9 +256,8 @@ def _figures(
         "deviation_p99_ms": float(np.percentile(np.abs(found - median), 99)),
         "beyond_frame_p99_ms": float(np.percentile(notes.beyond_frame(found, frame_ms), 99)),
         "onset_ms": onset_ms,
-        "early_ms": early_ms,
         "stated_ms": status.latency_ms,
-        "difference_ms": median - onset_ms + early_ms - status.latency_ms,
+        "difference_ms": median - onset_ms - status.latency_ms,
         **{term: getattr(status, term) for term in LATENCY},
         **series.after.since(series.before),
     }

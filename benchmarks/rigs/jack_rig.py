@@ -68,15 +68,15 @@ def jack_server(period: int) -> Iterator[None]:
 class JackPlayer:
     """Plays MIDI into `midi`, a port's name or part of it, and hears what `system` plays.
 
-    heard: one (frame, samples) for each cycle, left channel; sent: one (frame, bytes, cycle) for
-    each message: the frame at which it really went out, and its cycle's first frame. xruns: so
+    heard: one (frame, samples) for each cycle, left channel; sent: one (frame, bytes) for each
+    message: the frame at which it really went out. xruns: so
     many the server had. Raises OSError if no program plays, or there is no such port.
     """
 
     def __init__(self, midi: str) -> None:
         jack = importlib.import_module("jack")
         self.heard: list[tuple[int, np.ndarray]] = []
-        self.sent: list[tuple[int, bytes, int]] = []
+        self.sent: list[tuple[int, bytes]] = []
         self.xruns = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._client = jack.Client("listener", no_start_server=True, servername=NAME)
@@ -137,7 +137,7 @@ class JackPlayer:
             frame, message = self._waiting.popleft()
             frame = max(frame, start)
             self._out.write_midi_event(frame - start, message)
-            self.sent.append((frame, message, start))
+            self.sent.append((frame, message))
 
     def _count_xrun(self, delayed_usecs: float) -> None:
         self.xruns += 1

@@ -1,34 +1,33 @@
-"""Live MIDI inputs: ports opened through rtmidi, messages with the time of their arrival.
+"""Live MIDI: ports that come and go, read in one thread; messages with the time of their arrival.
 
-rtmidi receives in threads of its own and delivers whole messages, without running status or clock
-bytes in between. On Linux it uses ALSA or, where there is no ALSA, JACK. A thread of ours empties
-its queues. rtmidi's callbacks would be half a millisecond earlier, but a port cannot be closed
-safely while one runs: python-rtmidi 1.5 frees the callback that is running, then waits for it
-while it holds the interpreter's lock.
+A port that goes (a keyboard unplugged, a sound server stopped) lets its keys and pedals go, and is
+taken again when one of its name comes back. How ports are found and read is the business of a
+system: the machine's own MIDI (system.py), or JACK's (jack.py).
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 import math
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from daw_bridge.midi.stream import Hands, whole_messages
 
 VIRTUAL = "melstream"
-"""The name that a DAW sees when the server opens a port of its own."""
+"""The name that a DAW sees of the port that the server opens itself."""
 
-APIS = ("UNSPECIFIED", "UNIX_JACK")
-"""rtmidi's, in the order tried: the system's own MIDI, then a JACK server."""
+AUTO = "auto"
+"""Stands for all hardware among the names of ports."""
 
 POLL_S = 0.001
 """How often the queues are emptied: 1/8 of a frame, at a cost of 2% of a core."""
+
+LOOK_S = 0.2
+"""How often it is looked which ports have come and gone."""
 
 QUEUE = 65_536
 """Messages that a port holds while nobody looks: as many as the inbox takes."""
@@ -39,90 +38,227 @@ LOG_EVERY_S = 10.0
 Hear = Callable[[Sequence[int], int], object]
 """Acts on the bytes of one message and its time in samples."""
 
-_NO_VIRTUAL = "Windows has no virtual MIDI ports: create one with loopMIDI and name it"
+Stamp = Callable[[float], int]
+"""The sample to which a message belongs that lies so many seconds ahead of now, 0 or more."""
 
 _log = logging.getLogger(__name__)
 
 
 class Port(Protocol):
-    """An open input of rtmidi."""
+    """An open input. lost: how often it had no room for messages, so that some are missing;
+    breaks: how often a sender has left it; gone: whether it will never give any more."""
 
-    def get_message(self) -> tuple[Sequence[int], float] | None:
-        """The oldest message and the seconds since the one before it; None if none waits."""
-        ...
+    @property
+    def lost(self) -> int: ...
 
-    def close_port(self) -> None:
-        """Receive no more."""
-        ...
+    @property
+    def breaks(self) -> int: ...
 
-    def delete(self) -> None:
-        """Free it."""
-        ...
+    @property
+    def gone(self) -> bool: ...
+
+    def read(self) -> tuple[Sequence[int], float] | None:
+        """The oldest message, and how many seconds it lies ahead; None if none waits."""
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+class System(Protocol):
+    """Where inputs come from. label: what its virtual port is called."""
+
+    @property
+    def label(self) -> str: ...
+
+    def names(self) -> list[str]:
+        """The inputs that there are now. OSError if that cannot be told."""
+
+    def is_hardware(self, name: str) -> bool:
+        """Whether "auto" takes this input."""
+
+    def open(self, name: str) -> Port:
+        """OSError if it cannot be opened."""
+
+    def open_virtual(self) -> Port | None:
+        """The port that others connect to, None where there is no such thing; OSError if it
+        cannot be opened."""
+
+    def close(self) -> None:
+        """Nothing more is asked."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A port in use. system, name: None for the system's virtual port, which stays."""
+
+    port: Port
+    system: System
+    name: str | None
+    hands: Hands = field(default_factory=Hands)
+    lost: int = 0
+    breaks: int = 0
 
 
 class MidiInput:
-    """Open inputs, and one line for the user that says which, or why there are none.
+    """All inputs, from `start` to `close`.
 
-    hear: called for every message, in one thread; if it raises, the message is dropped and the
-    thread goes on. faults: so many times that happened, or that a port could not be read; lost: so
-    many times a port's queue had been full, so that messages may be missing: all its keys are then
-    let go. Both counters only grow.
+    systems: where they come from. wanted: names or parts of names, each of which stands for one
+    port; "auto" among them stands for all hardware. Ports that are not there are awaited. hear:
+    called for every message, in one thread; if it raises, the message is dropped and the thread
+    goes on. missing: the summary where nothing is open. faults: so many times `hear` raised, or a
+    port could not be read; lost: so many times a port had no room, so that messages may be missing:
+    all its keys are then let go. Both counters only grow.
     """
 
     def __init__(
         self,
-        ports: Sequence[Port],
-        summary: str,
+        systems: Sequence[System],
+        wanted: Sequence[str],
         hear: Hear,
-        now: Callable[[], int],
+        stamp: Stamp,
+        missing: str = "off",
     ) -> None:
-        self.ports: tuple[Port, ...] = tuple(ports)
-        self.summary = summary
         self.faults = 0
         self.lost = 0
-        self._hear, self._now = hear, now
-        self._hands = [Hands() for _ in self.ports]
+        self._systems, self._missing = systems, missing
+        self._wanted = [name for name in wanted if name != AUTO]
+        self._auto = AUTO in wanted
+        self._hear, self._stamp = hear, stamp
+        self._open: list[_Open] = []
+        self._refused: dict[str, str] = {}
+        """Ports that could not be opened, and why: told once, until they have gone."""
         self._logged_at = -math.inf
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="midi", daemon=True)
-        if self.ports:
-            self._thread.start()
+
+    @property
+    def names(self) -> list[str]:
+        """The ports in use, without our own."""
+        return [one.name for one in list(self._open) if one.name is not None]
+
+    @property
+    def waiting(self) -> list[str]:
+        """What was asked for and is not there."""
+        names = self.names
+        return [w for w in self._wanted if not any(_fits(w, name) for name in names)]
+
+    @property
+    def summary(self) -> str:
+        """One line for the user: what is open, and what is awaited."""
+        virtual = [one.system.label for one in self._open if one.name is None]
+        parts = [*self.names, *(f"waiting for {name!r}" for name in self.waiting)]
+        parts += [f"virtual port {label}" for label in virtual]
+        return ", ".join(parts) or self._missing
+
+    def start(self) -> None:
+        """Open what there is, and listen. ValueError for a name that fits several ports."""
+        if not self._systems:
+            return
+        for wanted in self._wanted:
+            self._refuse_several(wanted)
+        for system in self._systems:
+            try:
+                port = system.open_virtual()
+            except OSError as error:
+                _log.warning("MIDI: no virtual port %s: %s", system.label, error)
+                continue
+            if port is not None:
+                self._open.append(_Open(port, system, None))
+        self._look(told=False)
+        self._thread.start()
 
     def close(self) -> None:
         """Close every port; no message is heard afterwards. May be called again."""
         self._closing.set()
-        if self.ports:
+        if self._thread.ident is not None:
             self._thread.join()
-        _close(self.ports)
-        self.ports = ()
+        for one in self._open:
+            one.port.close()
+        self._open.clear()
+        for system in self._systems:
+            system.close()
+
+    def _refuse_several(self, wanted: str) -> None:
+        for system in self._systems:
+            names = _names(system)
+            fits = [name for name in names if _fits(wanted, name)]
+            if len(fits) > 1 and wanted not in names:
+                raise ValueError(f"MIDI: {wanted!r} fits several inputs: {', '.join(fits)}")
 
     def _listen(self) -> None:
+        looked = time.monotonic()
         while not self._closing.wait(POLL_S):
-            for port, hands in zip(self.ports, self._hands, strict=True):
+            for one in self._open:
                 try:
-                    self._empty(port, hands)
+                    self._empty(one)
                 except Exception:
                     self._count_fault("a MIDI port could not be read")
+            if time.monotonic() - looked > LOOK_S:
+                try:
+                    self._look(told=True)
+                except Exception:
+                    self._count_fault("MIDI ports cannot be looked for")
+                looked = time.monotonic()
 
-    def _empty(self, port: Port, hands: Hands) -> None:
-        """Hear all that waits at a port."""
-        count = 0
-        while received := port.get_message():
-            count += 1
-            for message in whole_messages(received[0]):
-                hands.note(message)
-                self._guarded(message)
-            if count >= QUEUE - 1:
-                # It was full; rtmidi does not tell what it has dropped since.
-                self.lost += 1
-                count = 0
-                for message in hands.let_go():
-                    self._guarded(message)
+    def _look(self, told: bool) -> None:
+        """Take what has come, let go of what has gone. told: whether to say so."""
+        there = {id(system): _names(system) for system in self._systems}
+        for one in list(self._open):
+            if one.name is not None and (one.port.gone or one.name not in there[id(one.system)]):
+                self._let_go(one)
+                one.port.close()
+                self._open.remove(one)
+                _log.warning("MIDI: %s has gone; waiting for it", one.name)
+        present = {name for names in there.values() for name in names}
+        self._refused = {name: why for name, why in self._refused.items() if name in present}
+        for system in self._systems:
+            for name in self._missed(system, there[id(system)]):
+                self._take(system, name, told)
 
-    def _guarded(self, message: Sequence[int]) -> None:
+    def _missed(self, system: System, names: list[str]) -> list[str]:
+        """Names of inputs that are to be opened."""
+        taken = set(self.names)
+        free = [name for name in names if name not in taken]
+        missed = [name for name in free if self._auto and system.is_hardware(name)]
+        for wanted in self.waiting:
+            fits = [name for name in free if _fits(wanted, name)]
+            missed += [wanted] if wanted in fits else fits[:1]
+        return list(dict.fromkeys(missed))
+
+    def _take(self, system: System, name: str, told: bool) -> None:
+        try:
+            self._open.append(_Open(system.open(name), system, name))
+        except OSError as error:
+            if self._refused.get(name) != str(error):
+                self._refused[name] = str(error)
+                _log.warning("MIDI: %s cannot be opened: %s", name, error)
+            return
+        if told:
+            _log.warning("MIDI: %s has come", name)
+
+    def _empty(self, one: _Open) -> None:
+        """Hear all that waits at a port; let its keys go if something is missing."""
+        while (received := one.port.read()) is not None:
+            message, ahead_s = received
+            for whole in whole_messages(message):
+                one.hands.note(whole)
+                self._guarded(whole, ahead_s)
+        lost, one.lost = one.lost, one.port.lost
+        if one.lost > lost:
+            self.lost += one.lost - lost
+            self._let_go(one)
+        if one.port.breaks != one.breaks:
+            one.breaks = one.port.breaks
+            self._let_go(one)
+
+    def _let_go(self, one: _Open) -> None:
+        for message in one.hands.let_go():
+            self._guarded(message, 0.0)
+
+    def _guarded(self, message: Sequence[int], ahead_s: float) -> None:
         """Hear one message. A mistake of ours in it must not end all MIDI input."""
         try:
-            self._hear(message, self._now())
+            self._hear(message, self._stamp(ahead_s))
         except Exception:
             self._count_fault(f"a MIDI message was dropped: {bytes(message[:12]).hex(' ')}")
 
@@ -134,125 +270,12 @@ class MidiInput:
             _log.exception("%s (faults so far: %d)", what, self.faults)
 
 
-def open_input(
-    name: str,
-    hear: Hear,
-    now: Callable[[], int],
-    apis: Sequence[str] = APIS,
-) -> MidiInput:
-    """Open inputs that call hear(data, time) in one thread; time is now() on arrival.
-
-    name: "none"; "auto": every hardware input, or else a virtual port named melstream, or else
-    none, and the summary says why; anything else: the port of that name, or the only one whose
-    name contains it. apis: names of rtmidi's APIs, in the order tried. ValueError lists the ports
-    if there is no such port; OSError if this machine has no MIDI or the port cannot be opened.
-    """
-    if name == "none":
-        return MidiInput((), "MIDI: off", hear, now)
+def _names(system: System) -> list[str]:
     try:
-        rtmidi, api, found = _working_api(apis)
-    except OSError as error:
-        if name == "auto":
-            return MidiInput((), str(error), hear, now)
-        raise OSError(f"--midi {name}: {error}") from error
-    if name == "auto":
-        wanted = [port for port in found if _is_hardware(port, api)]
-    else:
-        wanted = [_named(name, found)]
-    if wanted:
-        ports = _opened(rtmidi, api, wanted)
-        return MidiInput(ports, f"MIDI: {', '.join(wanted)}", hear, now)
-    if sys.platform == "win32":
-        return MidiInput((), f"MIDI: no inputs. {_NO_VIRTUAL} with --midi", hear, now)
-    port = _new_input(rtmidi, api)
-    try:
-        port.open_virtual_port(VIRTUAL)
-    except (OSError, RuntimeError) as error:
-        port.delete()
-        return MidiInput((), f"MIDI: no inputs, and no virtual port: {error}", hear, now)
-    kind = "system" if api == "UNSPECIFIED" else api
-    return MidiInput((port,), f"MIDI: virtual port {VIRTUAL!r} ({kind})", hear, now)
+        return system.names()
+    except OSError:
+        return []
 
 
-def input_names(apis: Sequence[str] = APIS) -> list[str]:
-    """The inputs that there are to choose from. OSError where this machine has no MIDI."""
-    return _working_api(apis)[2]
-
-
-def _working_api(apis: Sequence[str]) -> tuple[ModuleType, str, list[str]]:
-    """rtmidi, the first API that works, and its inputs; OSError says why none works."""
-    try:
-        rtmidi = importlib.import_module("rtmidi")
-    except ImportError as error:
-        raise OSError(f"MIDI: python-rtmidi cannot be loaded ({error})") from error
-    reasons = []
-    for api in apis:
-        if api != "UNSPECIFIED" and _number(rtmidi, api) not in rtmidi.get_compiled_api():
-            continue
-        try:
-            probe = _new_input(rtmidi, api)
-        except OSError as error:  # rtmidi's SystemError is one
-            reasons.append(str(error).rstrip("."))
-            continue
-        try:
-            return rtmidi, api, probe.get_ports()
-        except OSError as error:
-            reasons.append(str(error).rstrip("."))
-        finally:
-            probe.delete()
-    raise OSError(f"MIDI: none on this machine ({'; '.join(reasons)})")
-
-
-def _number(rtmidi: ModuleType, api: str) -> int:
-    return getattr(rtmidi, f"API_{api}")
-
-
-def _new_input(rtmidi: ModuleType, api: str) -> Any:
-    """An rtmidi input. It queues notes, controllers and sysex, and drops clock and sensing."""
-    port = rtmidi.MidiIn(rtapi=_number(rtmidi, api), name=VIRTUAL, queue_size_limit=QUEUE)
-    port.ignore_types(sysex=False, timing=True, active_sense=True)
-    return port
-
-
-def _named(name: str, found: list[str]) -> str:
-    """The port that a name means: itself, or the only one that contains it."""
-    if name in found:
-        return name
-    matches = [port for port in found if name.lower() in port.lower()]
-    if len(matches) == 1:
-        return matches[0]
-    listed = ", ".join(map(repr, matches or found)) or "none"
-    problem = "fits several inputs" if matches else "is not an input; there are"
-    hint = f". {_NO_VIRTUAL}" if sys.platform == "win32" and not matches else ""
-    raise ValueError(f"MIDI: {name!r} {problem}: {listed}{hint}")
-
-
-def _is_hardware(port: str, api: str) -> bool:
-    """Whether 'auto' should connect to this port.
-
-    JACK names hardware ports system:..., and users connect software themselves. Elsewhere only our
-    own ports and the kernel's loopback can be recognised.
-    """
-    if api == "UNIX_JACK":
-        return port.startswith("system:")
-    return not port.startswith(("Midi Through", VIRTUAL, "RtMidi"))
-
-
-def _opened(rtmidi: ModuleType, api: str, names: list[str]) -> list[Port]:
-    """The ports of these names, open. If one cannot be opened, none stays open."""
-    ports: list[Port] = []
-    for name in names:
-        port = _new_input(rtmidi, api)
-        ports.append(port)
-        try:
-            port.open_port(port.get_ports().index(name), name=VIRTUAL)
-        except (OSError, RuntimeError, ValueError) as error:  # ValueError: it was unplugged
-            _close(ports)
-            raise OSError(f"MIDI: {name!r} cannot be opened: {error}") from error
-    return ports
-
-
-def _close(ports: Sequence[Port]) -> None:
-    for port in ports:
-        port.close_port()
-        port.delete()
+def _fits(wanted: str, name: str) -> bool:
+    return wanted == name or wanted.lower() in name.lower()

@@ -15,14 +15,23 @@ from synth.vocoders.wavenet.vocoder import AnyWaveNetVocoder, wavenet_vocoder
 REAL_TIME_MARGIN = 1.25
 """How much faster than real time a WaveNet must be for "auto" to trust it."""
 TRIED_FRAMES = 10
+SOON_FRAMES = 1
+"""How far the spectral vocoder runs behind when it is to answer soon: the least it can."""
 
 
-def choose_vocoder(bank: Bank, asked: str, sampler: str) -> tuple[Vocoder, str]:
+def choose_vocoder(bank: Bank, asked: str, sampler: str, soon: bool = False) -> tuple[Vocoder, str]:
     """The vocoder, and a line that says which it is and why.
 
     asked: "auto", or one of `VOCODERS`; sampler: the WaveNet's, by name, or "auto" for the
-    machine's best. Raises ValueError for what the bank or the machine lacks.
+    machine's best; soon: the one that answers first, whatever it costs in sound. Raises ValueError
+    for what the bank or the machine lacks.
     """
+    if soon:
+        if asked == "wavenet":
+            raise ValueError("low latency: only the spectral vocoder has it, not wavenet")
+        return SpectralVocoder(
+            bank.analysis, SOON_FRAMES
+        ), "spectral, one frame behind: low latency"
     if asked == "spectral":
         return SpectralVocoder(bank.analysis), "spectral, as asked"
     if asked == "wavenet":

@@ -8,20 +8,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from common.jack.library import load_jack
+from common.jack.link import LOOK_S, JackLink
 from synth.output.device import DeviceSink
+from synth.output.jack import MIX, JackSound
+from synth.output.lasting import LastingSink
+from synth.output.pairs import NAMES
+from synth.output.portaudio import restart_portaudio
 from synth.output.recorder import WavRecorder
 from synth.output.sinks import ClockSink, Sink
 
+AGAIN_S = 0.5
+"""How often a device of PortAudio that was lost is tried again."""
 
-def open_sink(audio: str, rate: int, spare_ms: float, record: Path | None) -> tuple[Sink, str]:
+JACK = "jack"
+"""What `--audio` calls JACK."""
+
+
+def open_sink(
+    audio: str,
+    rate: int,
+    spare_ms: float,
+    record: Path | None,
+    link: JackLink | None,
+    pairs: bool = False,
+) -> tuple[Sink, str]:
     """The sink, and, if "auto" found no device, why.
 
-    audio: "auto" for the system's output, or the clock where there is none; "none" for the
-    clock; or an output device. rate: Hz of the blocks. spare_ms: how late the renderer may
-    be. record: a WAV that keeps what is played. Raises OSError and ValueError as
-    `DeviceSink` and `WavRecorder` do.
+    audio: "auto" for JACK if its server runs, else the system's output, or the clock where there
+    is none; "none" for the clock; "jack", which is awaited if it does not run yet; or an output
+    device. rate: Hz of the blocks. spare_ms: how late the renderer may be. record: a WAV that keeps
+    what is played. link: to be started before the sink is; None where there is no JACK library.
+    pairs: blocks hold a pair for each part. Raises OSError and ValueError as `DeviceSink` and
+    `WavRecorder` do.
     """
-    sink, found = _output(audio, rate, spare_ms)
+    sink, found = _output(audio, rate, spare_ms, link, pairs)
     return (WavRecorder(sink, record) if record else sink), found
 
 
@@ -42,14 +63,45 @@ def quiet_libraries() -> Iterator[None]:
         os.close(kept)
 
 
-def _output(audio: str, rate: int, spare_ms: float) -> tuple[Sink, str]:
-    clocked = ClockSink(rate, spare_ms=spare_ms)
+def _output(
+    audio: str, rate: int, spare_ms: float, link: JackLink | None, pairs: bool
+) -> tuple[Sink, str]:
     if audio == "none":
-        return clocked, ""
+        return ClockSink(rate, spare_ms=spare_ms), ""
+    if audio == JACK and link is None:
+        load_jack()
+    if link is not None and (audio == JACK or (audio == "auto" and link.seek())):
+        sound = JackSound(rate, NAMES if pairs else MIX, spare_ms)
+        link.add(sound)
+        return LastingSink(rate, sound.take, LOOK_S, awaited=True, spare_ms=spare_ms), ""
     with quiet_libraries():
-        if audio != "auto":
-            return DeviceSink(rate, audio, spare_ms=spare_ms), ""
         try:
-            return DeviceSink(rate, spare_ms=spare_ms), ""
+            finder = _DeviceFinder(rate, audio, spare_ms, pairs)
         except (OSError, ValueError) as error:
-            return clocked, f"{error}; "
+            if audio != "auto" or pairs:
+                raise
+            return ClockSink(rate, spare_ms=spare_ms), f"{error}; "
+    return LastingSink(rate, finder, AGAIN_S, spare_ms=spare_ms), ""
+
+
+class _DeviceFinder:
+    """Opens a device of PortAudio: the first time the one found here, later as it is then.
+
+    Raises OSError and ValueError as `DeviceSink` does.
+    """
+
+    def __init__(self, rate: int, device: str, spare_ms: float, pairs: bool) -> None:
+        self._make = lambda: DeviceSink(rate, device, spare_ms=spare_ms, pairs=pairs)
+        self._next: DeviceSink | None = self._make()
+        self._last: DeviceSink | None = None
+
+    def __call__(self) -> DeviceSink:
+        with quiet_libraries():
+            if self._last is not None and not self._last.hangs:
+                # It looks for devices when it starts, and only then.
+                restart_portaudio()
+            sink = self._next or self._make()
+            self._next = None
+            sink.start()
+        self._last = sink
+        return sink

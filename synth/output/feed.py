@@ -27,13 +27,13 @@ LATELY = 32
 class Feed:
     """Fills a playout's ring. All but `latency_s` belongs to the thread that writes.
 
-    spare: samples to hold beyond one buffer of the device; at least one block is held.
+    spare: samples to hold beyond one buffer of the device: how long a block may take to render. A
+    block longer than that goes in piece by piece.
     """
 
     def __init__(self, playout: Playout, spare: int) -> None:
         self._playout, self._ring = playout, playout.ring
         self._spare = spare
-        self._length = 0
         self._rest = np.zeros((0, playout.ring.channels), np.float32)
         self._reached: deque[float] = deque(maxlen=LATELY)
 
@@ -51,14 +51,12 @@ class Feed:
 
     def begin(self, block: Samples) -> None:
         """The next block (samples, channels); kept, not copied, until `go_on` has it all in."""
-        self._rest, self._length = block, len(block)
+        self._rest = block
 
     def go_on(self) -> bool:
         """Write what there is room for now; returns whether all of the block is in."""
-        # The device's buffer is known from its first call on. The spare follows the blocks
-        # both ways: one long block must not delay all that come after it.
-        spare = max(self._spare, self._length)
-        self._playout.reserve = min(self._playout.largest + spare, self._ring.capacity)
+        # The device's buffer is known from its first call on.
+        self._playout.reserve = min(self._playout.largest + self._spare, self._ring.capacity)
         free = self._playout.reserve - self._ring.filled
         self._rest = self._rest[self._ring.write(self._rest[: max(free, 0)]) :]
         if len(self._rest):

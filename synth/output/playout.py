@@ -22,6 +22,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from common.playing import (
+    ASKED,
+    FALLEN,
+    FLOWING,
+    LARGEST,
+    MUTED,
+    PLAYOUT_COUNTS,
+    RESERVE,
+    TAKEN,
+    TIMES,
+    UNDERRUNS,
+    fill,
+)
 from synth.output.ring import Ring
 
 FADE_MS = 4.0
@@ -56,30 +69,43 @@ class Playout:
     ) -> None:
         self.ring = ring
         self.rate = rate
-        self.reserve = reserve
-        self.underruns = 0
+        self._clock = clock
         self.device_gaps = 0
         self.faults = 0
-        self.asked = 0
-        self.largest = 0
-        self.muted = False
         length = max(1, round(rate * FADE_MS / 1000))
         turn = np.cos(np.pi * np.arange(1, length + 1) / length)
-        self._fall = np.repeat((0.5 + 0.5 * turn)[:, None], ring.channels, 1).astype(np.float32)
-        self._rise = 1 - self._fall
-        self._scratch = np.zeros_like(self._fall)
-        self._held = np.zeros(ring.channels, np.float32)
-        self._last = np.zeros(ring.channels, np.float32)
-        self._fallen = length
-        self._risen = 0
-        self._flowing = False
-        self._clock = clock
-        self._taken: tuple[float, int] | None = None
-        """When the device came for its last buffer, and which sample of the ring that began
-        with; None while no sound flows. One object, so that another thread reads both as one."""
+        self.fall = (0.5 + 0.5 * turn).astype(np.float32)
+        self.held = np.zeros(ring.channels, np.float32)
+        self.last = np.zeros(ring.channels, np.float32)
+        self.counts = np.zeros(PLAYOUT_COUNTS, np.int64)
+        """What `common.playing` counts; compiled callbacks find it here, and the arrays above."""
+        self.counts[FALLEN] = length
+        self.reserve = reserve
+        # Compiled, or loaded, now and not in the callback.
+        self.fill(np.zeros((0, ring.channels), np.float32))
         self._bell = threading.Lock()
         """Unlocked: a buffer was taken since the writer last waited. Only `callback` unlocks."""
         self._bell.acquire()
+
+    @property
+    def reserve(self) -> int:
+        return int(self.counts[RESERVE])
+
+    @reserve.setter
+    def reserve(self, samples: int) -> None:
+        self.counts[RESERVE] = samples
+
+    @property
+    def underruns(self) -> int:
+        return int(self.counts[UNDERRUNS])
+
+    @property
+    def asked(self) -> int:
+        return int(self.counts[ASKED])
+
+    @property
+    def largest(self) -> int:
+        return int(self.counts[LARGEST])
 
     @property
     def ahead_s(self) -> float | None:
@@ -88,11 +114,14 @@ class Playout:
         Counted as if it played a buffer's first sample when it takes it; None while no sound
         flows. For the writer's thread.
         """
-        taken = self._taken
-        if taken is None:
+        while True:
+            taken = int(self.counts[TAKEN])
+            at, first = self.counts[TIMES + 2 * (taken % 2) :][:2].tolist()
+            if int(self.counts[TAKEN]) == taken:  # the callback has not come in between
+                break
+        if not taken or first < 0:
             return None
-        at, first = taken
-        return (self.ring.written - first) / self.rate - (self._clock() - at)
+        return (self.ring.written - first) / self.rate - (self._clock() - at / 1e9)
 
     def wait(self, timeout: float) -> bool:
         """Wait until the device takes a buffer, or has since the last wait; False after timeout s.
@@ -104,11 +133,11 @@ class Playout:
     @property
     def silent(self) -> bool:
         """Whether nothing sounds: no stream flows, and the last gap's fall has ended."""
-        return not self._flowing and self._fallen == len(self._fall)
+        return not self.counts[FLOWING] and self.counts[FALLEN] == len(self.fall)
 
     def mute(self) -> None:
         """Ask for silence from the next buffer on, for good; not counted as a gap."""
-        self.muted = True
+        self.counts[MUTED] = 1
 
     def callback(
         self, out: NDArray[np.float32], samples: int, time: object, status: CallbackStatus
@@ -130,52 +159,9 @@ class Playout:
     def fill(self, out: NDArray[np.float32]) -> None:
         """Fill out (samples, channels) with sound, or with a faded edge and silence.
 
-        Neither blocks nor creates arrays other than views.
+        ValueError for another number of channels than the ring's.
         """
-        samples, taken = len(out), (self._clock(), self.ring.read)
-        self.asked += samples
-        self.largest = max(self.largest, samples)
-        if self.muted:
-            self._stop_flow()
-        elif not self._flowing:
-            # The writer learns of a larger buffer only from `largest`, after this.
-            enough = min(max(self.reserve, samples), self.ring.capacity)
-            self._flowing = self.ring.filled >= enough
-        count = self.ring.read_into(out) if self._flowing else 0
-        sound, rest = out[:count], out[count:]
-        rest[:] = 0
-        self._fade_in(sound)
-        if self._flowing and count < samples:
-            self._add_fall(sound)
-            if count:
-                self._last[:] = sound[-1]
-            self.underruns += 1
-            self._stop_flow()
-            self._add_fall(rest)
-        else:
-            self._add_fall(out)
-        self._last[:] = out[-1]
-        self._taken = taken if self._flowing else None
-
-    def _stop_flow(self) -> None:
-        """Let the last sample fall to zero; a fall still under way is part of it."""
-        if self._flowing:
-            self._flowing = False
-            self._risen = 0
-            self._held[:] = self._last
-            self._fallen = 0
-
-    def _fade_in(self, sound: NDArray[np.float32]) -> None:
-        count = min(len(sound), len(self._rise) - self._risen)
-        if count > 0:
-            sound[:count] *= self._rise[self._risen : self._risen + count]
-            self._risen += count
-
-    def _add_fall(self, out: NDArray[np.float32]) -> None:
-        """Add what is left of the last sample's fall to out, from its start."""
-        count = min(len(out), len(self._fall) - self._fallen)
-        if count > 0:
-            tail = self._scratch[:count]
-            np.multiply(self._fall[self._fallen : self._fallen + count], self._held, out=tail)
-            out[:count] += tail
-            self._fallen += count
+        if out.shape[1] != self.ring.channels:
+            raise ValueError(f"expected {self.ring.channels} channels, got {out.shape[1]}")
+        now, ring = round(self._clock() * 1e9), self.ring
+        fill(ring.counts, ring.samples, self.counts, self.fall, self.held, self.last, now, out)

@@ -1,8 +1,7 @@
 """Which output devices there are, and which of them the player means.
 
 PortAudio is loaded only when asked for: servers without sound, and the tests of everything
-else, run without it. It looks for devices once, when it is loaded; one plugged in later is
-seen at the next start.
+else, run without it. It looks for devices when it is loaded, and again in `restart_portaudio`.
 """
 
 from __future__ import annotations
@@ -46,6 +45,13 @@ def load_portaudio() -> ModuleType:
 def leave_portaudio(portaudio: ModuleType) -> None:
     """Do not end PortAudio when Python exits: with a stream that hangs, it would hang too."""
     atexit.unregister(portaudio._exit_handler)
+
+
+def restart_portaudio() -> None:
+    """Let PortAudio look for devices again. Ends every stream, and hangs where one does."""
+    portaudio = load_portaudio()
+    portaudio._terminate()
+    portaudio._initialize()
 
 
 def output_devices(portaudio: ModuleType) -> list[OutputDevice]:

@@ -49,6 +49,10 @@ class WavRecorder(SinkAround):
         """The sink's, or else the disk's."""
         return self._sink.fault or self.disk_fault
 
+    @property
+    def failed(self) -> bool:
+        return self.disk_fault is not None
+
     def describe(self) -> str:
         return f"{self._sink.describe()}; recording to {self.path}"
 
@@ -73,7 +77,7 @@ class WavRecorder(SinkAround):
     def write(self, block: Samples) -> bool:
         """As the sink's; the block is recorded whether or not the sink takes it."""
         if self._writer is not None:
-            self._blocks.put(block.copy())
+            self._blocks.put(block[:, : self.channels].copy())
         return self._sink.write(block)
 
     def close(self) -> None:

@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from common.playing import READ, RING_COUNTS, WRITTEN
+
 Samples = NDArray[np.float32]
 
 
@@ -36,11 +38,19 @@ class Ring:
             )
         self.capacity = capacity
         self.channels = channels
-        self.written = 0
+        self.counts = np.zeros(RING_COUNTS, np.int64)
+        """`written` and `read`, where compiled code finds them."""
+        self.samples = np.zeros((capacity, channels), np.float32)
+
+    @property
+    def written(self) -> int:
         """Samples ever written; only the writer moves it."""
-        self.read = 0
+        return int(self.counts[WRITTEN])
+
+    @property
+    def read(self) -> int:
         """Samples ever read; only the reader moves it."""
-        self._samples = np.zeros((capacity, channels), np.float32)
+        return int(self.counts[READ])
 
     @property
     def filled(self) -> int:
@@ -60,9 +70,9 @@ class Ring:
         count = min(len(block), self.room)
         start = self.written % self.capacity
         straight = min(count, self.capacity - start)
-        self._samples[start : start + straight] = block[:straight]
-        self._samples[: count - straight] = block[straight:count]
-        self.written += count
+        self.samples[start : start + straight] = block[:straight]
+        self.samples[: count - straight] = block[straight:count]
+        self.counts[WRITTEN] += count
         return count
 
     def read_into(self, out: Samples) -> int:
@@ -74,7 +84,7 @@ class Ring:
         count = min(len(out), self.filled)
         start = self.read % self.capacity
         straight = min(count, self.capacity - start)
-        out[:straight] = self._samples[start : start + straight]
-        out[straight:count] = self._samples[: count - straight]
-        self.read += count
+        out[:straight] = self.samples[start : start + straight]
+        out[straight:count] = self.samples[: count - straight]
+        self.counts[READ] += count
         return count

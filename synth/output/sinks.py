@@ -31,13 +31,18 @@ class Sink(ABC):
     """A place for blocks of samples.
 
     engine_rate: Hz of the blocks it takes. rate: Hz of what comes out. latency_ms: how
-    long after `write` takes a sample it is heard. underruns: gaps in the sound so far.
-    active: whether it takes sound now. is_device: whether somebody may hear it. fault:
-    one line on why it stopped by itself, else None; it is logged once.
+    long after `write` takes a sample it is heard; port_ms: when it comes out of our own port
+    to a sound server, which states itself what lies behind it. underruns: gaps in the sound so far.
+    active: whether it takes sound now. is_device: whether somebody may hear it. fault: one line
+    on what is wrong now, else None. failed: whether something that was asked for is lost for good.
     """
 
     engine_rate: int
     is_device = True
+
+    @property
+    def failed(self) -> bool:
+        return False
 
     @property
     def fault(self) -> str | None:
@@ -50,6 +55,10 @@ class Sink(ABC):
     @property
     @abstractmethod
     def latency_ms(self) -> float: ...
+
+    @property
+    def port_ms(self) -> float:
+        return self.latency_ms
 
     @property
     @abstractmethod
@@ -69,7 +78,9 @@ class Sink(ABC):
 
     @abstractmethod
     def write(self, block: Samples) -> bool:
-        """Take block (samples, 2), float32 at engine_rate, and wait until it fits.
+        """Take block, float32 at engine_rate, and wait until it fits.
+
+        block (samples, 2), or (samples, 34) with a pair for each part besides (pairs.py).
 
         Returns whether it was taken: False after `stop`, `close` or a fault, then at once.
         The block may be reused when this returns. Called by one thread.
@@ -112,6 +123,10 @@ class SinkAround(Sink):
         return self._sink.latency_ms
 
     @property
+    def port_ms(self) -> float:
+        return self._sink.port_ms
+
+    @property
     def underruns(self) -> int:
         return self._sink.underruns
 
@@ -122,6 +137,10 @@ class SinkAround(Sink):
     @property
     def fault(self) -> str | None:
         return self._sink.fault
+
+    @property
+    def failed(self) -> bool:
+        return self._sink.failed
 
     def describe(self) -> str:
         return self._sink.describe()

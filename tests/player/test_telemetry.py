@@ -32,6 +32,7 @@ MOMENT = Telemetry(
     page_dropped=10,
     page_refused=11,
     fault="recording take.wav: stopped: No space left on device",
+    waiting="Keystation",
     rate=48_000,
     block_ms=4.0,
     lookahead_ms=32.0,
@@ -42,13 +43,16 @@ MOMENT = Telemetry(
 
 def test_the_latency_is_the_sum_of_its_terms():
     assert MOMENT.latency_ms == 70.4
-    assert MOMENT.latency_line() == "70 ms = block 4 + lookahead 32 + vocoder 24 + output 10"
+    assert MOMENT.latency_samples == 3379
+    assert MOMENT.latency_line() == (
+        "70 ms (3379 samples at 48000 Hz) = block 4 + lookahead 32 + vocoder 24 + output 10"
+    )
 
 
 def test_a_status_tells_every_field():
     status = MOMENT.as_status()
     assert status["seconds"] == 12.3457 and status["latency_ms"] == 70.4
-    assert set(status) == set(Telemetry.__slots__) | {"latency_ms"}
+    assert set(status) == set(Telemetry.__slots__) | {"latency_ms", "latency_samples"}
 
 
 def test_the_last_line_tells_every_count():

@@ -87,7 +87,7 @@ def capture(path: Path, seconds: int) -> subprocess.Popen:
 @needs_jack
 @pytest.mark.parametrize("block", [128, 1_000])
 def test_a_sine_reaches_the_sound_card_whole(jackd, tmp_path, block):
-    recording = capture(tmp_path / "heard.wav", seconds=4)
+    recording = capture(tmp_path / "heard.wav", seconds=60)
     code = """
 with DeviceSink(16_000, "system") as sink:
     # jack_capture taps the left side a buffer or so before the right, once it sees a player:
@@ -100,6 +100,7 @@ with DeviceSink(16_000, "system") as sink:
     }))
 """
     told = answer(python(code, block))
+    recording.send_signal(signal.SIGINT)
     recording.wait(30)
     assert told["took"] and told["active"] and told["fault"] is None
     assert told["rate"] == RATE
@@ -139,9 +140,7 @@ def misfit(sound: np.ndarray, turn: np.ndarray) -> float:
 @pytest.mark.parametrize("how", ["terminated", "frozen"])
 def test_a_sound_server_that_dies_hangs_nothing(jackd, how):
     code = """
-import logging
-logging.basicConfig(format="%(message)s")
-with DeviceSink(16_000) as sink:
+with DeviceSink(16_000, "system") as sink:
     assert play(sink, 8_000)
     print("playing", flush=True)
     play(sink, 10**6)
@@ -159,17 +158,16 @@ print(json.dumps({"again": again, "active": active, "fault": sink.fault}))
         jackd.send_signal(signal.SIGCONT)
     assert player.returncode == 0, errors
     told = json.loads(out)
-    problem = "has stopped; is its sound" if how == "terminated" else "asks for no more sound"
-    assert problem in told["fault"]
+    problem = "has stopped" if how == "terminated" else "asks for no more sound"
+    assert told["fault"] == f"audio device 'system' {problem}"
     assert not told["again"] and not told["active"]
-    assert errors.count(told["fault"]) == 1
 
 
 @needs_jack
 def test_a_waiting_write_ends_when_another_thread_stops_it(jackd):
     code = """
 import threading
-sink = DeviceSink(16_000)
+sink = DeviceSink(16_000, "system")
 before = sink.write(sine(128))
 with sink:
     assert sink.write(sine(1_600))
@@ -195,9 +193,15 @@ def test_devices_are_found_by_index_and_name_or_listed(jackd, tmp_path):
 from player.devices import about, name
 from synth.output.portaudio import find_device, load_portaudio, output_devices
 portaudio = load_portaudio()
-told = {"list": [f"{name(d)}: {about(d)}" for d in output_devices(portaudio)]}
-for wanted in ["auto", 0, "0", "SYSTEM", "syst", "system (jack audio connection kit)"]:
+devices = output_devices(portaudio)
+told = {"list": [f"{name(d)}: {about(d)}" for d in devices]}
+# A machine may have other devices, and another default.
+at = next(d.index for d in devices if d.name == "system")
+told["at"] = at
+for wanted in [at, str(at), "SYSTEM", "syst", "system (jack audio connection kit)"]:
     assert find_device(portaudio, wanted).name == "system", wanted
+default = next((d for d in devices if d.default), devices[0])
+assert find_device(portaudio, "auto") == default
 for name, arguments in {
     "unknown": ["harpsichord"], "empty": [""], "index": [99], "rate": ["system", 44_100]
 }.items():
@@ -212,13 +216,12 @@ print(json.dumps(told))
     finally:
         recording.terminate()
         recording.wait(10)
-    assert told["list"][0] == (
-        "system (JACK Audio Connection Kit): 2 channels, 48000 Hz, the system's default"
-    )
-    choices = "choose auto, none, or one of: 0 system (JACK Audio Connection Kit)"
-    assert told["unknown"].startswith(f"audio device 'harpsichord': unknown; {choices}")
-    assert told["empty"].startswith(f"audio device '': unknown; {choices}")
-    assert told["index"].startswith(f"audio device 99: unknown; {choices}")
+    line = "system (JACK Audio Connection Kit): 2 channels, 48000 Hz"
+    assert any(told_line.startswith(line) for told_line in told["list"])
+    for wanted, about in {"unknown": "'harpsichord'", "empty": "''", "index": "99"}.items():
+        problem = f"audio device {about}: unknown; choose auto, none, or one of: "
+        assert told[wanted].startswith(problem)
+        assert f"{told['at']} system (JACK Audio Connection Kit)" in told[wanted]
     assert told["rate"] == "audio device 'system': cannot play at 44100 Hz; it takes 48000"
 
 

@@ -1,0 +1,1 @@
+"""JACK, on Linux and macOS: one client for sound and MIDI, with a compiled callback."""
