@@ -31,6 +31,8 @@ from trainer.data.manifest import Manifest, read_manifest
 from trainer.mel2mel.keys_alone import has_keys
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.movement import measure_movement, with_movement
+from trainer.mel2mel.struck import rendered
+from trainer.mel2mel.treble import STRUCK, VELOCITIES, with_treble
 from trainer.mel2mel.velocity import rendered_curves, with_velocities
 from trainer.run.checkpoint import BEST, LATEST, load_checkpoint
 from trainer.run.weights import load_weights, read_config, read_notes
@@ -45,7 +47,15 @@ PRECISIONS = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 def make_bank(plan: BankPlan) -> Path:
-    """Write a bank of the runs' averaged weights and return its bank.yaml.
+    """Write a bank of the runs' averaged weights, all its patches as loud as each other, and return
+    its bank.yaml. Raises ValueError as `write_bank` does."""
+    path = write_bank(plan)
+    level_patches(plan.out)
+    return path
+
+
+def write_bank(plan: BankPlan) -> Path:
+    """`make_bank`, but patches have no gains yet, which have to be heard.
 
     The fidelity of an older bank.yaml is dropped: it was measured of other weights.
 
@@ -70,6 +80,10 @@ def make_bank(plan: BankPlan) -> Path:
     if plan.soundfont is not None:
         curves = rendered_curves(plan.soundfont, manifest)
         mel2mel, moved = with_velocities(mel2mel, curves, manifest)
+        if analysis.wide_bands:
+            hard = rendered(plan.soundfont, manifest, STRUCK, VELOCITIES)
+            mel2mel = with_treble(mel2mel, list(hard), manifest)
+            about["mel2mel"]["treble_of_hard_blows"] = "measured beside the SoundFont"
         named = zip(programs, moved, strict=True)
         about["mel2mel"]["velocity_powers_moved"] = {name: round(by, 2) for name, by in named}
     config = mel2mel.config
@@ -117,7 +131,6 @@ def make_bank(plan: BankPlan) -> Path:
     # Last, because it is what makes a folder a bank.
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
     write_whole(out / "bank.yaml", text)
-    level_patches(out)
     return out / "bank.yaml"
 
 

@@ -29,7 +29,7 @@ from tests.trainer.tiny_data import (
     write_excerpt,
     write_manifest,
 )
-from trainer.bank.bank import make_bank
+from trainer.bank.bank import make_bank, write_bank
 from trainer.bank.plan import BankPlan, read_fidelity
 from trainer.mel2mel import training as mel2mel
 from trainer.mel2mel.losses import SpectralLoss
@@ -70,17 +70,20 @@ def planned(run: Path, data: Path, out: Path, wavenet: Path | None = None) -> Ba
 
 
 def make(runs: Path, data: Path, out: Path, **more: Any) -> dict:
+    """A bank of both runs, its patches not levelled; what bank.yaml says."""
     credits = {f"{name}_credit": text for name, text in CREDITS.items()}
     plan = planned(runs / "mel2mel", data, out, runs / "wavenet")
-    return yaml.safe_load(make_bank(replace(plan, **credits | more)).read_text())
+    return yaml.safe_load(write_bank(replace(plan, **credits | more)).read_text())
 
 
 def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, tmp_path):
-    make(runs, data, tmp_path / "bank")
+    make_bank(planned(runs / "mel2mel", data, tmp_path / "bank", runs / "wavenet"))
     bank = load_bank(tmp_path / "bank")
     assert bank.programs == {program: name for name, program in INSTRUMENTS.items()}
     assert bank.mel2mel_config.hidden == 8 and bank.wavenet_config.cycle == 2
     assert bank.fidelity == {}
+    gains = [bank.patch(name).gain_db for name in bank.names]
+    assert 0 not in gains and len(set(gains)) == len(gains)  # each was heard
     network, vocoder = bank.mel2mel(), bank.wavenet()
     assert network.instruments.weight.dtype == torch.float32
     for row, name in enumerate(INSTRUMENTS):
@@ -131,7 +134,7 @@ def test_a_wavenet_with_a_guide_is_stated_as_it_was_trained(runs, data, tmp_path
 def test_a_bank_of_48_khz_takes_a_wavenet_with_a_guide_and_no_other(runs, data48, tmp_path):
     mel2mel.train(training("mel2mel", data48, tmp_path / "mel2mel", 1), NOTES)
     config = with_a_guide(runs, tmp_path / "guided")
-    path = make_bank(planned(tmp_path / "mel2mel", data48, tmp_path / "bank", tmp_path / "guided"))
+    path = write_bank(planned(tmp_path / "mel2mel", data48, tmp_path / "bank", tmp_path / "guided"))
     bank, about = load_bank(path.parent), yaml.safe_load(path.read_text())["about"]["wavenet"]
     assert (bank.analysis.rate, bank.analysis.hop) == (48_000, 384)
     assert bank.wavenet().config == config
@@ -140,7 +143,7 @@ def test_a_bank_of_48_khz_takes_a_wavenet_with_a_guide_and_no_other(runs, data48
     plain = planned(tmp_path / "mel2mel", data48, tmp_path / "other", runs / "wavenet")
     complaint = "does not fit the mel2mel: hop: expected 128 for a wavenet, got 384"
     with pytest.raises(ValueError, match=complaint):
-        make_bank(plain)
+        write_bank(plain)
 
 
 def ways(*names: str) -> dict[str, tuple[float, ...]]:
@@ -228,7 +231,7 @@ def test_runs_of_before_configs_were_kept_have_the_methods_sizes(runs, data, tmp
 
 
 def test_a_bank_without_a_wavenet_says_so(runs, data, tmp_path):
-    make_bank(planned(runs / "mel2mel", data, tmp_path / "bank"))
+    write_bank(planned(runs / "mel2mel", data, tmp_path / "bank"))
     bank = load_bank(tmp_path / "bank")
     assert bank.wavenet_config is None and "wavenet" not in bank.about
     with pytest.raises(ValueError, match="no wavenet"):
@@ -261,20 +264,20 @@ def test_fidelity_that_cannot_be_is_refused(runs, data, tmp_path, fidelity, comp
 def test_fidelity_of_a_wavenet_that_is_not_there_is_refused(runs, data, tmp_path):
     plan = planned(runs / "mel2mel", data, tmp_path / "bank")
     with pytest.raises(ValueError, match="--fidelity: expected one of spectral, got 'wavenet'"):
-        make_bank(replace(plan, fidelity={"wavenet": 0.2}))
+        write_bank(replace(plan, fidelity={"wavenet": 0.2}))
 
 
 def test_what_is_missing_or_does_not_fit_is_named_and_nothing_is_written(runs, data, tmp_path):
     out = tmp_path / "bank"
     with pytest.raises(ValueError, match="nowhere.weights.safetensors: no such file; train first"):
-        make_bank(planned(tmp_path / "nowhere", data, out))
+        write_bank(planned(tmp_path / "nowhere", data, out))
     with pytest.raises(ValueError, match="no such file; train one, or make do with --wavenet none"):
-        make_bank(planned(runs / "mel2mel", data, out, tmp_path / "nowhere"))
+        write_bank(planned(runs / "mel2mel", data, out, tmp_path / "nowhere"))
     with pytest.raises(ValueError, match="manifest.yaml: no data set here"):
-        make_bank(planned(runs / "mel2mel", tmp_path, out))
+        write_bank(planned(runs / "mel2mel", tmp_path, out))
     write_manifest(tmp_path, {"reed": 20})
     with pytest.raises(ValueError, match="was not trained on the data set"):
-        make_bank(planned(runs / "mel2mel", tmp_path, out))
+        write_bank(planned(runs / "mel2mel", tmp_path, out))
     for log, complaint in {
         "": "has no checkpoint",
         "half a li": "line 1 is not of a frame run's log",
@@ -283,7 +286,7 @@ def test_what_is_missing_or_does_not_fit_is_named_and_nothing_is_written(runs, d
         copy = shutil.copytree(runs / "mel2mel", tmp_path / "run", dirs_exist_ok=True)
         (copy / "log.jsonl").write_text(log)
         with pytest.raises(ValueError, match=f"log.jsonl: {complaint}"):
-            make_bank(planned(copy, data, out))
+            write_bank(planned(copy, data, out))
     assert not out.exists()
 
 
@@ -293,7 +296,7 @@ def test_a_bank_of_one_instrument_has_the_knobs_too(runs, data, tmp_path):
         shutil.copytree(data / split, lone / split, ignore=shutil.ignore_patterns("*-[!b]*"))
     write_manifest(lone, {"bell": 14})
     mel2mel.train(training("mel2mel", lone, tmp_path / "run", 1), NOTES)
-    make_bank(planned(tmp_path / "run", lone, tmp_path / "bank"))
+    write_bank(planned(tmp_path / "run", lone, tmp_path / "bank"))
     assert load_bank(tmp_path / "bank").knobs == STILL
 
 
@@ -364,7 +367,7 @@ def test_a_bank_tells_from_when_on_its_wavenet_heard_predictions(runs, data, tmp
     copy = shutil.copytree(runs / "wavenet", tmp_path / "runs" / "wavenet")
     settings = replace(SAMPLES, mel2mel=runs / "mel2mel", predicted_share=0.5)
     wavenet.train(training("wavenet", data, copy, 4), settings)
-    path = make_bank(planned(runs / "mel2mel", data, tmp_path / "bank", copy))
+    path = write_bank(planned(runs / "mel2mel", data, tmp_path / "bank", copy))
     about = yaml.safe_load(path.read_text())["about"]["wavenet"]
     assert about["predicted_share"] == 0.5 and about["predicted_seen_by_iteration"] == 4
 
@@ -373,4 +376,4 @@ def test_a_bank_needs_a_fine_head(data, tmp_path):
     settings = Mel2MelSettings(Mel2MelSizes(hidden=8, no_fine=True))
     mel2mel.train(training("mel2mel", data, tmp_path / "run", 1), settings)
     with pytest.raises(ValueError, match="has no fine head, which a bank needs"):
-        make_bank(planned(tmp_path / "run", data, tmp_path / "bank"))
+        write_bank(planned(tmp_path / "run", data, tmp_path / "bank"))

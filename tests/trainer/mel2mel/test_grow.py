@@ -16,7 +16,7 @@ from synth.bank.bank import load_bank
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from tests.trainer.tiny_data import INSTRUMENTS, SIZES, write_excerpt
-from trainer.bank.bank import make_bank
+from trainer.bank.bank import write_bank
 from trainer.bank.check import check_bank
 from trainer.bank.plan import BankPlan
 from trainer.mel2mel.grow import grow
@@ -169,7 +169,7 @@ def test_a_48_khz_bank_from_a_16_khz_run_plays_in_tune(plan, data48, tmp_path):
     train(wide, settings)
     train(replace(wide, iterations=4), settings)  # goes on, and does not begin again
     assert read_history(wide.run / "weights.safetensors")["iterations"] == 3 + 4
-    make_bank(BankPlan(mel2mel=wide.run, wavenet=None, data=data48, out=tmp_path / "bank"))
+    write_bank(BankPlan(mel2mel=wide.run, wavenet=None, data=data48, out=tmp_path / "bank"))
     bank = load_bank(tmp_path / "bank")
     about = bank.about["mel2mel"]
     assert about["begun_with"] == "narrow/weights.safetensors"
@@ -197,7 +197,7 @@ def test_a_16_khz_bank_from_a_48_khz_run_is_as_it_was_and_plays_in_tune(
     assert torch.equal(now["templates.base"], was["templates.base"][..., :513])
     assert torch.equal(now["instruments.weight"], was["instruments.weight"])
     out = tmp_path / "bank"
-    make_bank(BankPlan(mel2mel=narrow.run, wavenet=None, data=alone, out=out, still=True))
+    write_bank(BankPlan(mel2mel=narrow.run, wavenet=None, data=alone, out=out, still=True))
     bank = load_bank(out)
     assert bank.about["mel2mel"]["begun_with"] == "wide/weights.safetensors"
     assert bank.about["mel2mel"]["frames_seen"] == 3 * 72
