@@ -81,9 +81,9 @@ def write_bank(plan: BankPlan) -> Path:
         curves = rendered_curves(plan.soundfont, manifest)
         mel2mel, moved = with_velocities(mel2mel, curves, manifest)
         if analysis.wide_bands:
-            hard = rendered(plan.soundfont, manifest, STRUCK, VELOCITIES)
-            mel2mel = with_treble(mel2mel, list(hard), manifest)
-            about["mel2mel"]["treble_of_hard_blows"] = "measured beside the SoundFont"
+            notes = rendered(plan.soundfont, manifest, STRUCK, VELOCITIES)
+            mel2mel = with_treble(mel2mel, list(notes), manifest)
+            about["mel2mel"]["treble"] = "as that of single notes of the SoundFont"
         named = zip(programs, moved, strict=True)
         about["mel2mel"]["velocity_powers_moved"] = {name: round(by, 2) for name, by in named}
     config = mel2mel.config
