@@ -23,6 +23,8 @@ from trainer.fit.takes import play_score
 
 SEARCHED = 2
 """Excerpts that a point is searched on."""
+MORE = 3
+"""Excerpts, spread over what it is judged on, that the point is then polished on."""
 JUDGED_S = 20.0
 """Of the recording, about its busiest part, on which fits are compared and heard."""
 OUTSIDE_DB = 1.5
@@ -31,13 +33,16 @@ OUTSIDE_DB = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What was found. place: where in the score the recording lies; embedding, knobs: of the patch;
-    point: the network's input that they are; gain_db: brings the patch at 0 dB to the recording's level; distance: of the patch from the
-    recording; nearest, nearest_distance: the shipped patch that fits best, its gain fitted, too;
-    own_distance: of the bank's own sound of the patch from what it predicts; all in dB as
-    distance.py has them; edge: the coordinates in which the point lies at the edge of the span;
-    start: frame of the recording from which on it was judged; original, ours (samples,): the
-    recording from there on, and the patch that plays it."""
+    """What was found.
+
+    place: where in the score the recording lies; embedding, knobs: of the patch; point: the
+    network's input that they are; gain_db: brings the patch at 0 dB to the recording's level;
+    distance: of the patch from the recording; nearest, nearest_distance: the shipped patch that
+    fits best, its gain fitted, too; own_distance: of the bank's own sound of the patch from what it
+    predicts (all in dB, as distance.py has them); edge: the coordinates in which the point lies at
+    the edge of the span; start: frame of the recording from which on it was judged; original, ours
+    (samples,): the recording from there on, and the patch that plays it.
+    """
 
     place: Place
     embedding: tuple[float, ...]
@@ -71,16 +76,19 @@ def fit_recording(bank: Bank, recording: Recording, score: Score, placed: bool) 
     place = Place(0, 1.0, float("inf")) if placed else None
     place, search = _begun(bank, net, ear, score, heard, place)
     found = search.find()
-    turned = search.with_knobs(found)
 
     starts = _judged(search.excerpts.starts[0], len(heard), round(JUDGED_S * analysis.frame_rate))
     stretch = cut_excerpts(score, place.lag, heard, starts)
-    guesses = search.tried(search.patches(), {}, stretch)
-    nearest = min(range(len(guesses)), key=lambda i: guesses[i].distance)
-    # What fits two excerpts best need not fit the rest as well.
-    tried = {(tuple(g.embedding.tolist()), tuple(g.knobs.items())): g for g in (found, turned)}
-    again = [search.tried(g.embedding[None], g.knobs, stretch)[0] for g in tried.values()]
-    best = min([*again, guesses[nearest]], key=lambda guess: guess.distance)
+    patches = search.tried(search.patches(), {}, stretch)
+    nearest = min(range(len(patches)), key=lambda i: patches[i].distance)
+    # What fits the busiest part best need not fit the rest as well.
+    begun = search.tried(found.embedding[None], {}, stretch)[0]
+    begun = min(begun, patches[nearest], key=lambda guess: guess.distance)
+    some = [starts[i] for i in _spread(len(starts), MORE)]
+    wide = Search(bank, net, search.ear, cut_excerpts(score, place.lag, heard, some))
+    plain, turned = wide.polished(begun.embedding)
+    again = [wide.tried(g.embedding[None], g.knobs, stretch)[0] for g in (plain, turned)]
+    best = min([begun, *again], key=lambda guess: guess.distance)
 
     first, frames = starts[0] + CONTEXT, len(starts) * (FRAMES - CONTEXT)
     frames = min(frames, len(heard) - first)
@@ -98,7 +106,7 @@ def fit_recording(bank: Bank, recording: Recording, score: Score, placed: bool) 
         best.gain_db,
         best.distance,
         bank.names[nearest],
-        guesses[nearest].distance,
+        patches[nearest].distance,
         own,
         tuple(search.at_edge(best.embedding)),
         first,
@@ -115,9 +123,14 @@ def _begun(
     A place is found with the bank's first patch, and again with the one that then fits best: tones
     that swell are heard later than those that are struck.
     """
-    speaks = torch.tensor(bank.point(bank.names[0]))
+    speaks, place = torch.tensor(bank.point(bank.names[0])), known
     for last in (False, True):
-        place = known or find_place(score, heard, net, speaks, ear.quiet**0.5, ear.bands)
+        if known is None:
+            told = (score, heard, net, speaks, ear.quiet**0.5, ear.bands)
+            again = find_place(*told, about=place.lag if place else None)
+            # The first look has seen the whole score: it knows whether another place fits as well.
+            place = replace(again, clear=place.clear) if place else again
+        assert place is not None
         knows = with_noise(ear, heard, score, place.lag)
         search = Search(bank, net, knows, choose_excerpts(score, place.lag, heard, SEARCHED))
         if known or last:
@@ -140,6 +153,11 @@ def _judged(busiest: int, total: int, most: int) -> list[int]:
     count = max(min(most, total) // step, 1)
     first = min(max(busiest - count // 3 * step, -CONTEXT), max(total - count * step, 0) - CONTEXT)
     return [first + i * step for i in range(count)]
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """So many of 0 .. count - 1, evenly spread."""
+    return sorted(set(np.linspace(0, count - 1, most).round().astype(int).tolist()))
 
 
 def _own_distance(

@@ -14,8 +14,7 @@ from common.files import check_file
 
 MOST_BYTES = 2**30
 LONGEST_S = 180.0
-"""Of what is used: a minute says all that a point of timbre can hold, and the search for the score's
-place takes longer with more."""
+"""Of what is used: a minute says all that a point of timbre can hold."""
 SILENT = 1e-3
 """-60 dB: of the loudest sample, what counts as silence before the first sound."""
 QUIETEST = 1e-4

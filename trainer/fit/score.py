@@ -27,9 +27,11 @@ AT_ONCE = 1_024
 """Frames that the network is given together."""
 APART_S = 0.05
 """Two places nearer than this are the same place."""
+NEAR_S = 1.0
+"""To both sides of a place that is known to be near."""
 CLEAR, ALIKE = 1.1, 0.1
-"""A place is doubtful where another one fits almost as well, less than so many times worse, or where
-the correlation is below this."""
+"""A place is doubtful where it is less than so many times better than the next best, or where the
+correlation is below this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,31 +102,41 @@ def make_score(events: Sequence[Event], analysis: Analysis) -> Score:
 
 
 def find_place(
-    score: Score, heard: Tensor, net: Mel2Mel, point: Tensor, quiet: float, heard_bands: Tensor
+    score: Score,
+    heard: Tensor,
+    net: Mel2Mel,
+    point: Tensor,
+    quiet: float,
+    bands: Tensor,
+    about: int | None = None,
 ) -> Place:
     """Where in a score a recording lies, by how its bands get louder.
 
-    heard (frames, mels): the recording's log mel bands; point (size,): a timbre that speaks the
-    score for the comparison; quiet: amplitude, changes far below it do not count; heard_bands
-    (mels,): which bands the recording can hold.
+    heard (frames, mels): the recording's log mel bands; point (inputs,): a timbre that speaks the
+    score for the comparison; quiet: amplitude, changes far below it do not count; bands (mels,):
+    which the recording can hold; about: a lag that is known to be near.
     """
-    ours = predict_mel(net, score, 0, score.frames, point)[:, heard_bands]
-    theirs = heard[:, heard_bands]
+    frame_rate, total = net.config.analysis.frame_rate, len(heard)
+    first, count = 0, score.frames
+    if about is not None:
+        near = round(NEAR_S * frame_rate)
+        first, count = about - near, total + 2 * near
+    ours, theirs = predict_mel(net, score, first, count, point)[:, bands], heard[:, bands]
     # Both as loud as each other at their loudest, so that one measure of quiet serves both.
-    ours = ours - ours.max() + theirs.max()
-    rises = [_rises(x, quiet) for x in (ours, theirs)]
-    size = 1 << (score.frames + len(heard) - 1).bit_length()
-    a, b = (torch.fft.rfft(x, size, dim=0) for x in rises)
-    fit = torch.fft.irfft((a * b.conj()).sum(1), size)
-    # fit[lag]: recording's frame t against score's frame t + lag; negative lags lie at the end.
-    norm = float(rises[0].norm() * rises[1].norm())
+    rises = _rises(ours - ours.max() + theirs.max(), quiet), _rises(theirs, quiet)
+    size = 1 << (count + total - 1).bit_length()
+    spectra = [torch.fft.rfft(x, size, dim=0) for x in rises]
+    # fit[lag]: the recording's frame t against ours at t + lag; negative lags lie at the end.
+    fit = torch.fft.irfft((spectra[0] * spectra[1].conj()).sum(1), size)
     best = int(fit.argmax())
-    apart = max(round(APART_S * net.config.analysis.frame_rate), 1)
+    apart = max(round(APART_S * frame_rate), 1)
     others = fit.roll(-best)
     others[: apart + 1] = others[-apart:] = 0
+    lag = best if best < count else best - size
+    both = slice(max(lag, 0), max(lag + total, 0)), slice(max(-lag, 0), max(count - lag, 0))
+    norm = float(rises[0][both[0]].norm() * rises[1][both[1]].norm())
     peak, second = float(fit[best]), float(others.max())
-    lag = best if best < score.frames else best - size
-    return Place(lag, peak / max(norm, 1e-9), peak / max(second, 1e-9))
+    return Place(lag + first, peak / max(norm, 1e-9), peak / max(second, 1e-9))
 
 
 @torch.inference_mode()

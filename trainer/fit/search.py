@@ -30,7 +30,7 @@ SPREAD = 24
 """Points tried beside the patches and their centre."""
 BEST, APART = 3, 0.05
 """Descents, and how far apart they begin at least, as a share of the space's diameter."""
-STEPS, LAST_STEPS, KNOB_STEPS = 6, 8, 6
+STEPS, LAST_STEPS = 6, 5
 DIFFERENCE = 0.01
 """Share of the span by which a coordinate is moved to see what it does."""
 DAMPING = (0.01, 0.3, 5.0)
@@ -104,15 +104,18 @@ class Search:
                 chosen.append(guess)
         best = min((self.descended(g, first, STEPS) for g in chosen), key=lambda g: g.distance)
         (again,) = self.tried(best.embedding[None], {}, self.excerpts)
-        return self.descended(again, self.excerpts, LAST_STEPS)
+        return self.descended(again, self.excerpts, STEPS)
 
-    def with_knobs(self, guess: Guess) -> Guess:
-        """A guess with its knobs turned, if that helps; else the same."""
+    def polished(self, embedding: Tensor) -> tuple[Guess, Guess]:
+        """The best point near one, and the same with knobs turned if that helps."""
+        (begun,) = self.tried(embedding[None], {}, self.excerpts)
+        plain = self.descended(begun, self.excerpts, LAST_STEPS)
         if not self.knobs:
-            return guess
-        free = replace(guess, knobs=dict.fromkeys(self.knobs, 0.5))
-        turned = self.descended(free, self.excerpts, KNOB_STEPS)
-        return turned if turned.distance < (1 - WORTH) * guess.distance else guess
+            return plain, plain
+        free = replace(plain, knobs=dict.fromkeys(self.knobs, 0.5))
+        turned = self.descended(free, self.excerpts, LAST_STEPS)
+        helped = turned.distance < (1 - WORTH) * plain.distance
+        return plain, turned if helped else plain
 
     def tried(
         self, embeddings: Tensor, knobs: Mapping[str, float], excerpts: Excerpts

@@ -35,7 +35,10 @@ INSTALL = 'pip install -e ".[fit]"'
 INSTALL_SEVERAL = f"{INSTALL} && pip install --no-deps basic-pitch==0.4.0"
 PITCH_RATE, PITCH_HOP, PITCH_WINDOW = 16_000, 160, 2_048
 """Of pYIN: every 10 ms, with two periods of 16 Hz in a window."""
-LOWEST_HZ, HIGHEST_HZ = 40.0, 4_200.0
+LOWEST_PITCH, HIGHEST_PITCH = 28, 105
+"""MIDI keys, E1 and A7."""
+RESOLUTION = 0.25
+"""Semitones: librosa's 0.1 takes six times as long and finds the same notes."""
 SHORTEST_S, BRIDGED_S = 0.06, 0.03
 """Of a note, and of a gap inside one."""
 JUMP_DB, JUMP_S = 6.0, 0.03
@@ -107,8 +110,9 @@ def _one_voice(recording: Recording) -> list[Note]:
     audio = soxr.resample(recording.audio, recording.rate, PITCH_RATE)
     hertz, voiced, _ = librosa.pyin(
         audio,
-        fmin=LOWEST_HZ,
-        fmax=HIGHEST_HZ,
+        fmin=_hertz(LOWEST_PITCH),
+        fmax=_hertz(HIGHEST_PITCH),
+        resolution=RESOLUTION,
         sr=PITCH_RATE,
         frame_length=PITCH_WINDOW,
         hop_length=PITCH_HOP,
@@ -145,6 +149,10 @@ def notes_of_frames(keys: np.ndarray, level: np.ndarray, frame_s: float) -> list
             notes.append(Note(onset, end, int(keys[start]), velocity))
         start = t
     return notes
+
+
+def _hertz(key: int) -> float:
+    return 440 * 2 ** ((key - 69) / 12)
 
 
 def _bridged(keys: np.ndarray, most: int) -> np.ndarray:
