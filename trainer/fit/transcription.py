@@ -33,8 +33,9 @@ from trainer.fit.recording import Recording
 
 INSTALL = 'pip install -e ".[fit]"'
 INSTALL_SEVERAL = f"{INSTALL} && pip install --no-deps basic-pitch==0.4.0"
-PITCH_RATE, PITCH_HOP, PITCH_WINDOW = 16_000, 160, 2_048
-"""Of pYIN: every 10 ms, with two periods of 16 Hz in a window."""
+PITCH_RATE, PITCH_HOP, PITCH_WINDOW = 16_000, 160, 1_024
+"""Of pYIN: every 10 ms. A window holds two periods of 32 Hz; twice as long a one sees two notes at
+once where they change, and takes them for one an octave below."""
 LOWEST_PITCH, HIGHEST_PITCH = 28, 105
 """MIDI keys, E1 and A7."""
 RESOLUTION = 0.25
