@@ -12,7 +12,7 @@ from trainer.fit.recording import Recording
 from trainer.fit.transcription import Note, notes_of_frames, transcribe, write_midi
 
 RATE = 16_000
-KEYS, HELD_S = (60, 64, 67, 72, 48), 0.3
+KEYS, HELD_S = (60, 64, 67, 72, 55), 0.3
 
 
 def recorded(audio: np.ndarray) -> Recording:
