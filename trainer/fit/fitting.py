@@ -15,7 +15,7 @@ from synth.mel import log_mel
 from synth.mel2mel.network import Mel2Mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from trainer.fit.distance import DB, Ear, listen, with_noise
-from trainer.fit.excerpts import CONTEXT, FRAMES, choose_excerpts, cut_excerpts
+from trainer.fit.excerpts import CONTEXT, FRAMES, Excerpts, choose_excerpts, cut_excerpts
 from trainer.fit.recording import Recording
 from trainer.fit.score import Place, Score, find_place
 from trainer.fit.search import Guess, Search
@@ -25,6 +25,8 @@ SEARCHED = 2
 """Excerpts that a point is searched on."""
 MORE = 3
 """Excerpts, spread over what it is judged on, that the point is then polished on."""
+RIVALS = 2
+"""Patches that are compared with it on all of that."""
 JUDGED_S = 20.0
 """Of the recording, about its busiest part, on which fits are compared and heard."""
 OUTSIDE_DB = 1.5
@@ -79,13 +81,12 @@ def fit_recording(bank: Bank, recording: Recording, score: Score, placed: bool) 
 
     starts = _judged(search.excerpts.starts[0], len(heard), round(JUDGED_S * analysis.frame_rate))
     stretch = cut_excerpts(score, place.lag, heard, starts)
-    patches = search.tried(search.patches(), {}, stretch)
-    nearest = min(range(len(patches)), key=lambda i: patches[i].distance)
-    # What fits the busiest part best need not fit the rest as well.
-    begun = search.tried(found.embedding[None], {}, stretch)[0]
-    begun = min(begun, patches[nearest], key=lambda guess: guess.distance)
     some = [starts[i] for i in _spread(len(starts), MORE)]
     wide = Search(bank, net, search.ear, cut_excerpts(score, place.lag, heard, some))
+    nearest, patch = _nearest(wide, stretch)
+    # What fits the busiest part best need not fit the rest as well.
+    begun = search.tried(found.embedding[None], {}, stretch)[0]
+    begun = min(begun, patch, key=lambda guess: guess.distance)
     plain, turned = wide.polished(begun.embedding)
     again = [wide.tried(g.embedding[None], g.knobs, stretch)[0] for g in (plain, turned)]
     best = min([begun, *again], key=lambda guess: guess.distance)
@@ -106,7 +107,7 @@ def fit_recording(bank: Bank, recording: Recording, score: Score, placed: bool) 
         best.gain_db,
         best.distance,
         bank.names[nearest],
-        patches[nearest].distance,
+        patch.distance,
         own,
         tuple(search.at_edge(best.embedding)),
         first,
@@ -145,6 +146,16 @@ def _still(net: Mel2Mel) -> Mel2Mel:
     """The same network without movement: it says nothing of mean levels, and takes its time."""
     net.config = replace(net.config, movement=0)
     return net
+
+
+def _nearest(search: Search, stretch: Excerpts) -> tuple[int, Guess]:
+    """The patch that fits a stretch best: its number, and how it fits. Only the best few on the
+    search's excerpts are tried on the whole."""
+    points = search.patches()
+    guesses = search.tried(points, {}, search.excerpts)
+    best = sorted(range(len(points)), key=lambda i: guesses[i].distance)[:RIVALS]
+    again = search.tried(points[best], {}, stretch)
+    return min(zip(best, again, strict=True), key=lambda found: found[1].distance)
 
 
 def _judged(busiest: int, total: int, most: int) -> list[int]:
