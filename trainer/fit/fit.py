@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 from common.folders import user_patches
 from common.patch import Fitted, Patch, check_name
+from common.version import version
 from synth.bank.bank import Bank, load_bank
 from synth.bank.patch_file import as_saved, save_patch
 from synth.instrument import Instrument
@@ -111,7 +111,7 @@ def _patch(plan: FitPlan, bank: Bank, recording: Recording, found: Fit, told: st
         found.nearest,
         found.nearest_distance,
         found.own_distance,
-        f"melstream {metadata.version('melstream')}",
+        version(),
     )
     patch = Patch(
         plan.name,
