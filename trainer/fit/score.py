@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,9 @@ class Score:
         moment = initial_keys(1)
         if start > 0:
             moment = self.keys.at((slice(None), min(start, self.frames) - 1))
-        return roll, play_keys(roll, moment)[0]
+        # Onsets act on whole frames, as in training: where in a recording's frames they lie is not
+        # known, and whole ages are cheaper.
+        return roll, replace(play_keys(roll, moment)[0], late=None)
 
 
 @dataclass(frozen=True, slots=True)
