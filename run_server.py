@@ -98,7 +98,7 @@ def _render(flags: RenderFlags) -> int:
 
 def _live(flags: LiveFlags, around: Callable[[Sink], Sink]) -> int:
     if flags.version:
-        from player.version import version
+        from common.version import version
 
         print(version())
         return DONE

@@ -26,11 +26,34 @@ ALL_KEYS = (LOWEST_KEY, HIGHEST_KEY)
 
 
 @dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a patch was fitted to, and how well it fits.
+
+    recording: the sound file's name; sha256: of its bytes; score: the MIDI file's name, or how the
+    notes were transcribed; gain_db: brings the patch at 0 dB to the recording's level; distance_db:
+    mean difference of mel bands from the recording; nearest, nearest_db: the shipped patch that
+    fits best, and its distance; own_db: distance of the bank's own sound from what it predicts,
+    which no recording can be expected to beat; made_with: program and version.
+    """
+
+    recording: str
+    sha256: str
+    score: str
+    gain_db: float
+    distance_db: float
+    nearest: str
+    nearest_db: float
+    own_db: float
+    made_with: str
+
+
+@dataclass(frozen=True, slots=True)
 class Patch:
     """embedding: as long as the bank's; knobs: name -> 0..1; gain_db -120..24; pan -1..1;
     program: the General MIDI program that selects it, if one does; author, tags: "" and () where
     they are not known; date: when it was saved, as 2026-11-26, or ""; keys: the lowest and the
-    highest that sound, for not every instrument has all."""
+    highest that sound, for not every instrument has all; fitted: what it was fitted to, None if it
+    was not."""
 
     name: str
     embedding: tuple[float, ...]
@@ -42,6 +65,7 @@ class Patch:
     tags: tuple[str, ...] = ()
     date: str = ""
     keys: tuple[int, int] = ALL_KEYS
+    fitted: Fitted | None = None
 
 
 def check_name(name: object) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from common.checks import listed, printable
 from common.jack.link import jack_link
 from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
+from common.version import version
 from common.window import PARTS
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
@@ -43,7 +44,6 @@ from player.demo import Demo
 from player.flags import LiveFlags
 from player.overload import Overload
 from player.telemetry import Telemetry
-from player.version import version
 from synth.bank.bank import Bank, load_bank
 from synth.compiling import compiling_shown
 from synth.engine import Engine

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 
 from common.flags import read_flags
 from trainer.commands.bank import BankCommand
+from trainer.commands.fit import FitCommand
 from trainer.commands.guides import GuidesCommand
 from trainer.commands.render import RenderCommand
 from trainer.commands.training import Mel2MelCommand, WaveNetCommand
 
 PROGRAM = "python -m trainer"
-Command = RenderCommand | Mel2MelCommand | GuidesCommand | WaveNetCommand | BankCommand
+Command = RenderCommand | Mel2MelCommand | GuidesCommand | WaveNetCommand | BankCommand | FitCommand
 COMMANDS: dict[str, type[Command]] = {
     "render": RenderCommand,
     "mel2mel": Mel2MelCommand,
     "guides": GuidesCommand,
     "wavenet": WaveNetCommand,
     "bank": BankCommand,
+    "fit": FitCommand,
 }
 
 

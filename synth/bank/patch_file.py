@@ -9,24 +9,25 @@ author: A. Name
 tags: [warm, pad]
 date: 2026-11-26
 keys: [21, 96]    # the lowest and the highest that sound
+fitted: {recording: cello.wav, ...}  # of a patch that was fitted to a recording, see `FittedFile`
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from annotated_types import Interval, Len
-from pydantic import ConfigDict, Strict, with_config
+from pydantic import ConfigDict, Strict, StringConstraints, with_config
 
 from common.checks import brief
 from common.documents import fit, parsed_yaml, read_yaml
 from common.files import write_whole
-from common.patch import ALL_KEYS, COORDINATE, GAIN_DB, PROGRAMS, Patch, check_name
+from common.patch import ALL_KEYS, COORDINATE, GAIN_DB, PROGRAMS, Fitted, Patch, check_name
 
 Coordinate = Annotated[float, Strict(), Interval(ge=-COORDINATE, le=COORDINATE)]
 MOST_TAGS = 16
@@ -34,6 +35,27 @@ Key = Annotated[int, Strict(), Interval(ge=ALL_KEYS[0], le=ALL_KEYS[1])]
 Text = Annotated[str, Strict(), Len(max_length=80)]
 Tag = Annotated[str, Strict(), Len(min_length=1, max_length=32)]
 Turn = Annotated[float, Strict(), Interval(ge=0, le=1)]
+
+
+Hash = Annotated[str, Strict(), StringConstraints(pattern="^[0-9a-f]{64}$")]
+FileName = Annotated[str, Strict(), Len(max_length=255)]
+Decibels = Annotated[float, Strict(), Interval(ge=-200, le=200)]
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedFile:
+    """The fields of `Fitted`, as a file may hold them."""
+
+    recording: FileName
+    sha256: Hash
+    score: FileName
+    gain_db: Decibels
+    distance_db: Decibels
+    nearest: FileName
+    nearest_db: Decibels
+    own_db: Decibels
+    made_with: Text
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -50,6 +72,7 @@ class PatchFile:
     tags: Annotated[tuple[Tag, ...], Len(max_length=MOST_TAGS)] = ()
     date: datetime.date | None = None
     keys: tuple[Key, Key] = ALL_KEYS
+    fitted: FittedFile | None = None
 
 
 def load_patch(path: Path, embedding_size: int, knobs: Collection[str]) -> Patch:
@@ -133,6 +156,7 @@ def _fitted(
         file.tags,
         date,
         file.keys,
+        Fitted(**asdict(file.fitted)) if file.fitted else None,
     )
 
 
@@ -148,5 +172,12 @@ def _content(patch: Patch) -> dict[str, Any]:
         "tags": list(patch.tags) or None,
         "date": datetime.date.fromisoformat(patch.date) if patch.date else None,
         "keys": list(patch.keys) if patch.keys != ALL_KEYS else None,
+        "fitted": _stated(patch.fitted) if patch.fitted else None,
     }
     return {k: v for k, v in content.items() if v is not None}
+
+
+def _stated(fitted: Fitted) -> dict[str, Any]:
+    """What stands in a file under fitted."""
+    told = asdict(fitted)
+    return {k: round(v, 2) if isinstance(v, float) else v for k, v in told.items()}

@@ -46,20 +46,39 @@ def level_patches(folder: Path) -> dict[str, float]:
     """Give every patch of a bank its gain, in its file; returns them, dB."""
     bank = load_bank(folder)
     instrument = Instrument(bank, SpectralVocoder(bank.analysis))
-    centred = decibels(float(stereo_gain(0.0, 0.0).max()))
     loud, most = {}, {}
     for name in bank.names:
-        lufs = loudness(play_notes(instrument, bank.point(name), _phrase()), bank.analysis.rate)
-        if lufs < QUIET_LUFS:
-            continue
-        chords = [play_notes(instrument, bank.point(name), _chord(root)) for root in ROOTS]
-        peak = max(float(np.abs(chord).max()) for chord in chords)
-        loud[name], most[name] = lufs, PEAK_DB - float(decibels(peak) + centred)
+        lufs = phrase_loudness(instrument, bank.point(name))
+        if lufs >= QUIET_LUFS:
+            loud[name], most[name] = lufs, most_gain_db(instrument, bank.point(name))
     wanted = min((most[name] + lufs for name, lufs in loud.items()), default=0.0) + BELOW_LU
     gains = {name: round(min(wanted - lufs, most[name]), 2) for name, lufs in loud.items()}
     for name, gain_db in gains.items():
         save_patch(folder, replace(bank.patch(name), gain_db=gain_db), overwrite=True)
     return gains
+
+
+def phrase_loudness(instrument: Instrument, point: tuple[float, ...]) -> float:
+    """How loud a timbre plays a phrase of middling velocities without gain, LUFS."""
+    return loudness(play_notes(instrument, point, _phrase()), instrument.bank.analysis.rate)
+
+
+def most_gain_db(instrument: Instrument, point: tuple[float, ...]) -> float:
+    """The gain with which a timbre's loudest chords just have room."""
+    centred = decibels(float(stereo_gain(0.0, 0.0).max()))
+    chords = [play_notes(instrument, point, _chord(root)) for root in ROOTS]
+    peak = max(float(np.abs(chord).max()) for chord in chords)
+    return PEAK_DB - float(decibels(peak) + centred)
+
+
+def even_gain_db(instrument: Instrument, point: tuple[float, ...], beside: str) -> float:
+    """The gain with which a timbre is as loud as a patch of the bank, as far as it has room."""
+    bank = instrument.bank
+    wanted = phrase_loudness(instrument, bank.point(beside)) + bank.patch(beside).gain_db
+    lufs = phrase_loudness(instrument, point)
+    if lufs < QUIET_LUFS:
+        return 0.0
+    return round(min(wanted - lufs, most_gain_db(instrument, point)), 2)
 
 
 def _chord(root: int) -> list[Note]:

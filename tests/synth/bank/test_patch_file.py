@@ -5,17 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 
-from common.patch import GAIN_DB, Patch, check_name
+from common.patch import GAIN_DB, Fitted, Patch, check_name
 from synth.bank.patch_file import as_saved, load_patch, save_patch
 
 KNOBS = ("brightness", "breath")
 PATCH = Patch(
     "warm", (0.25, -1.5), {"brightness": 0.75}, gain_db=-3.5, pan=0.25, program=7, keys=(40, 96)
 )
+
+FITTED = Fitted("cello.wav", "0" * 64, "cello.mid", -3.5, 2.75, "strings", 3.5, 1.25, "melstream 1")
 
 
 def write(folder: Path, text: str, name: str = "warm") -> Path:
@@ -28,7 +32,11 @@ def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
-@pytest.mark.parametrize("patch", [PATCH, Patch("a", (0.0, 1e-6), {})], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "patch",
+    [PATCH, Patch("a", (0.0, 1e-6), {}), Patch("b", (0.0, 1.0), {}, fitted=FITTED)],
+    ids=lambda p: p.name,
+)
 def test_what_is_saved_comes_back(tmp_path, patch):
     save_patch(tmp_path, patch, overwrite=False)
     assert load_patch(tmp_path / f"{patch.name}.yaml", 2, KNOBS) == patch
@@ -292,3 +300,19 @@ def test_as_saved_is_what_the_file_gives_back(tmp_path):
 def test_a_patch_that_could_not_be_read_again_is_refused(patch, complaint):
     with pytest.raises(ValueError, match=complaint):
         as_saved(patch, 2, KNOBS)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("sha256", "abc", "fitted: sha256: expected"),
+        ("own_db", "near", "fitted: own_db: expected a number, got 'near'"),
+        ("colour", "red", "fitted: unknown key 'colour'; allowed are recording, sha256, score"),
+        ("score", None, "fitted: score is missing"),
+    ],
+)
+def test_what_a_patch_was_fitted_to_is_checked(tmp_path, field, value, complaint):
+    told = {k: v for k, v in {**asdict(FITTED), field: value}.items() if v is not None}
+    path = write(tmp_path, yaml.safe_dump({"embedding": [0.0, 1.0], "fitted": told}))
+    with pytest.raises(ValueError, match=complaint):
+        load_patch(path, 2, KNOBS)

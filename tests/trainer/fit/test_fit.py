@@ -1,0 +1,139 @@
+"""`trainer fit`: a recording becomes a patch that the bank plays, or one line says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import yaml
+
+from synth.bank.bank import Bank, load_bank
+from synth.instrument import Instrument
+from synth.vocoders.spectral.vocoder import SpectralVocoder
+from tests.toy_bank import ANALYSIS
+from tests.trainer.fit.conftest import tune
+from trainer.__main__ import main
+from trainer.data.score import to_message
+from trainer.fit.fitting import fit_recording
+from trainer.fit.recording import read_recording
+from trainer.fit.score import Score
+from trainer.fit.takes import play_score, write_comparison
+from trainer.fit.transcription import Note, write_midi
+
+POINT = (0.3, 0.4)
+LATE_S, GAIN = 0.8, 0.5
+
+
+@pytest.fixture(scope="module")
+def recording(toy: Bank, score: Score, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy bank plays the score at `POINT`, in stereo at 44.1 kHz, some time before its end."""
+    instrument = Instrument(toy, SpectralVocoder(ANALYSIS))
+    start = round(LATE_S * ANALYSIS.frame_rate)
+    sound = GAIN * play_score(instrument, score, start, 700, POINT)
+    path = tmp_path_factory.mktemp("sounds") / "take.flac"
+    stereo = soxr.resample(np.stack([sound, sound], axis=1), ANALYSIS.rate, 44_100)
+    soundfile.write(path, stereo, 44_100)
+    return path
+
+
+@pytest.fixture(scope="module")
+def midi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The score as a MIDI file."""
+    path = tmp_path_factory.mktemp("scores") / "tune.mid"
+    down: dict[int, tuple[float, int]] = {}
+    notes = []
+    for event in tune(8.0):
+        seconds, message = event.time / ANALYSIS.rate, to_message(event)
+        if message.type == "note_on":
+            down[message.note] = seconds, message.velocity
+        else:
+            onset, velocity = down.pop(message.note)
+            notes.append(Note(onset, seconds, message.note, velocity))
+    write_midi(path, notes)
+    return path
+
+
+def flags(toy: Bank, recording: Path, folder: Path, *more: object) -> list[str]:
+    told = ["fit", recording, "--bank", toy.path, "--name", "taken", "--out", folder / "own"]
+    return [str(word) for word in (*told, "--report", folder / "report", *more)]
+
+
+def test_a_recording_becomes_a_patch(toy, recording, midi, tmp_path, capsys):
+    command = flags(toy, recording, tmp_path, "--midi", midi)
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert f"the score begins at {-LATE_S:.1f}" in said and "doubtful" not in said
+    assert "outside" not in said
+    patch = load_bank(toy.path, tmp_path / "own").patch("taken")
+    assert patch.tags == ("fitted",) and patch.program is None
+    fitted = patch.fitted
+    assert (fitted.recording, fitted.score) == ("take.flac", "tune.mid")
+    assert fitted.sha256 == read_recording(recording, ANALYSIS.rate).sha256
+    assert fitted.gain_db == pytest.approx(20 * np.log10(GAIN), abs=1.0)
+    # As near as the bank's own sound can be to what it predicts.
+    assert fitted.distance_db == pytest.approx(fitted.own_db, abs=0.3)
+    assert fitted.distance_db < fitted.nearest_db - 1 and fitted.nearest in toy.names
+    takes, rate = soundfile.read(tmp_path / "report" / "taken.wav")
+    assert rate == ANALYSIS.rate and len(takes) > 10 * rate
+    # The recording and the patch are as loud as each other.
+    half = len(takes) // 2
+    first, second = (np.sqrt(np.mean(take**2)) for take in (takes[:half], takes[half:]))
+    assert 20 * np.log10(second / first) == pytest.approx(0, abs=2.0)
+    assert (tmp_path / "report" / "taken.png").read_bytes()[:4] == b"\x89PNG"
+
+    before = (tmp_path / "own" / "taken.yaml").read_bytes()
+    assert main(command) == 2
+    assert "--name taken: that patch exists; take another" in capsys.readouterr().err
+    assert (tmp_path / "own" / "taken.yaml").read_bytes() == before
+
+
+def test_a_recording_without_its_score(toy, tmp_path, capsys):
+    pytest.importorskip("librosa")
+    time = np.arange(4 * ANALYSIS.rate) / ANALYSIS.rate
+    tone = sum(np.sin(2 * np.pi * 220 * n * time) / n for n in range(1, 5))
+    soundfile.write(tmp_path / "tone.wav", 0.2 * tone, ANALYSIS.rate)
+    assert main(flags(toy, tmp_path / "tone.wav", tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "transcribed by pYIN" in said and "place" not in said
+    assert "outside   this timbre lies outside the bank" in said
+    told = yaml.safe_load((tmp_path / "own" / "taken.yaml").read_text())["fitted"]
+    assert told["score"] == "transcribed by pYIN"
+    assert (tmp_path / "report" / "taken.mid").is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--name", "organ"], "--name organ: that patch exists; take another, or --overwrite"),
+        (["--name", "../up"], "patch name '../up': must be 1 to 64 letters"),
+        (["--midi", "gone.mid"], "gone.mid: no such file"),
+        (["--bank", "nowhere"], "nowhere: no bank here"),
+        (["--voices", "many"], "--voices: expected one of 'one', 'several', got 'many'"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(more, complaint, toy, recording, tmp_path, capsys):
+    assert main(flags(toy, recording, tmp_path, *more)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"trainer: {complaint}") and said.count("\n") == 1
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_short_recording_is_fitted_as_far_as_it_goes(toy, recording, score, tmp_path):
+    sound, rate = soundfile.read(recording)
+    soundfile.write(tmp_path / "short.wav", sound[:rate], rate)
+    short = read_recording(tmp_path / "short.wav", ANALYSIS.rate)
+    found = fit_recording(toy, short, score, placed=False)
+    assert len(found.original) == len(found.ours) <= len(short.audio)
+    assert found.distance <= found.nearest_distance
+
+
+def test_takes_that_would_clip_are_turned_down_together(tmp_path):
+    takes = [np.full(100, 0.5, np.float32), np.full(100, -2.0, np.float32)]
+    write_comparison(tmp_path / "two.wav", takes, 1_000)
+    heard, _ = soundfile.read(tmp_path / "two.wav")
+    assert heard[0] == pytest.approx(0.25 * 10 ** (-1 / 20))
+    assert heard[-1] == pytest.approx(-(10 ** (-1 / 20)))
+    assert len(heard) == 200 + 700
