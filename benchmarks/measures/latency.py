@@ -225,8 +225,8 @@ def _onset_ms(instrument: Instrument, patch: str, lookahead: int) -> float:
     frame_s = 1 / bank.analysis.frame_rate
     on = mido.Message("note_on", note=notes.KEY, velocity=notes.VELOCITY)
     cut = mido.Message("control_change", control=120, value=0)
-    # Half a frame on, so that no rounding can move it to the frame before.
-    score = [(EARLY_FRAMES + 0.5) * frame_s, (EARLY_FRAMES + 0.5) * frame_s + notes.HELD_S]
+    # A hundredth of a frame on, so that no rounding can move it to the frame before.
+    score = [(EARLY_FRAMES + 0.01) * frame_s, (EARLY_FRAMES + 0.01) * frame_s + notes.HELD_S]
     messages = [TimedMessage(at, m) for at, m in zip(score, (on, cut), strict=True)]
     frames = 3 * EARLY_FRAMES + round(notes.HELD_S / frame_s)
     blocks = bounce(instrument, messages, {1: patch}, frames, lookahead)
