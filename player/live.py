@@ -282,10 +282,9 @@ class Player:
             fault=self._sink.fault or "",
             waiting=", ".join(self.midi.waiting) if self.midi else "",
             rate=self._sink.rate,
-            # A note waits for the next block, and acts on the whole frame that it falls into:
-            # half a frame early on average. How it got here is not counted: MIDI inputs are
-            # looked at once a millisecond, half of one on average.
-            block_ms=(BLOCK_FRAMES - 0.5) * frame_ms,
+            # A note belongs to the next block, at its own place within it. How it got here is not
+            # counted: MIDI inputs are looked at once a millisecond, half of one on average.
+            block_ms=BLOCK_FRAMES * frame_ms,
             lookahead_ms=engine.lookahead * frame_ms,
             vocoder_ms=(engine.delay - engine.lookahead) * frame_ms,
             output_ms=self._sink.latency_ms,

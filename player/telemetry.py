@@ -25,7 +25,7 @@ class Telemetry:
     nothing here; malformed_midi: bytes that are no whole MIDI message; midi_lost, midi_faults: as
     `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound;
     fault: why there is no recording or device now, "" while all is well; waiting: MIDI ports that
-    are awaited; rate: Hz of the output. A note waits block_ms for its block on average, and is
+    are awaited; rate: Hz of the output. A note waits block_ms for its block, and is
     heard lookahead_ms, vocoder_ms and output_ms later.
     """
 

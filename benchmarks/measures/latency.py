@@ -20,9 +20,8 @@ it: a packet's way through the system, and half a millisecond for MIDI, which is
 millisecond.
 
 With timing timetag, notes are sent 50-200 ms ahead in bundles, and latency counts from the time
-asked for; deviation_p99_ms is from the median. Notes act on whole frames (8 ms), which alone
-causes a standard deviation of 2.3 ms and a deviation of 4 ms; beyond_frame_p99_ms is what lies
-outside one frame. Underruns, late events and JACK's xruns are counted for each row.
+asked for; deviation_p99_ms is from the median; beyond_frame_p99_ms is what lies outside one frame
+(8 ms). Underruns, late events and JACK's xruns are counted for each row.
 """
 
 from __future__ import annotations
@@ -225,8 +224,8 @@ def _onset_ms(instrument: Instrument, patch: str, lookahead: int) -> float:
     frame_s = 1 / bank.analysis.frame_rate
     on = mido.Message("note_on", note=notes.KEY, velocity=notes.VELOCITY)
     cut = mido.Message("control_change", control=120, value=0)
-    # Half a frame on, so that no rounding can move it to the frame before.
-    score = [(EARLY_FRAMES + 0.5) * frame_s, (EARLY_FRAMES + 0.5) * frame_s + notes.HELD_S]
+    # A hundredth of a frame on, so that no rounding can move it to the frame before.
+    score = [(EARLY_FRAMES + 0.01) * frame_s, (EARLY_FRAMES + 0.01) * frame_s + notes.HELD_S]
     messages = [TimedMessage(at, m) for at, m in zip(score, (on, cut), strict=True)]
     frames = 3 * EARLY_FRAMES + round(notes.HELD_S / frame_s)
     blocks = bounce(instrument, messages, {1: patch}, frames, lookahead)

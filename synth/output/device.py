@@ -46,7 +46,7 @@ class DeviceSink(FedSink):
 
     engine_rate: Hz of the blocks written. device: "auto" (the system's default), an index,
     or a name or part of one. rate: Hz to open it at; None for its default. spare_ms: how
-    late the renderer may be before the sound breaks; at least one block is kept. pairs: play a
+    late the renderer may be before the sound breaks. pairs: play a
     stereo pair for each part (pairs.py) on a device with more than two channels.
 
     The device is looked up here and opened by `start`. A device with one channel gets the

@@ -104,8 +104,8 @@ with DeviceSink(16_000, "system") as sink:
     recording.wait(30)
     assert told["took"] and told["active"] and told["fault"] is None
     assert told["rate"] == RATE
-    # Resampler 15 ms; a ring of a buffer and of 10 ms or a block; the buffer after it; JACK's own.
-    full_ms = 15 + 512 / 48 + max(10, block / 16) + 512 / 48 + 512 / 48
+    # Resampler 15 ms; a ring of a buffer and of 10 ms; the buffer after it; JACK's own.
+    full_ms = 15 + 512 / 48 + 10 + 512 / 48 + 512 / 48
     # What room is left when a block ends is less than a buffer, which is as one block falls.
     assert full_ms - 512 / 48 < told["latency_ms"] < full_ms + 0.1
     assert told["line"].startswith("system (JACK Audio Connection Kit), 2 channels at 48000 Hz")
