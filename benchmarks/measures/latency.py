@@ -140,6 +140,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
         flags += ["--vocoder", options.vocoder, "--lookahead", str(lookahead)]
         flags += ["--low-latency"] * options.low_latency
         flags += ["--buffer", str(options.buffer)] if options.buffer else []
+        # Heard at their timetags, notes would tell nothing of the latency.
+        flags += ["--timetags", "taken"]
         onset_ms = _onset_ms(instrument, patch, lookahead)
         played, recording = (_without_device if path == "osc" else _on_jack)(flags, options)
         for series in played:
