@@ -23,6 +23,7 @@ that a message came from.
   the latency, as messages without a timetag are. All other messages act at once.
 - **Questions.** A setting that is sent without arguments answers its value, on the same address:
   `/part/1/pan` is answered by `/part/1/pan 0.0`.
+- **Changes** are told to who subscribes: see `/notify`.
 - **Push buttons** send 1 when they are pressed and 0 when they are released. `/panic` and the
   questions act when they come without an argument, or with one that is not 0. Any others are
   ignored.
