@@ -313,6 +313,7 @@ def open_page(
         lines=dict(lines),
         device=device,
         version=version(),
+        osc=(player.osc.host, player.osc.port) if player.osc else None,
     )
     session = Session(player.desk, player.inbox, player.status, version())
     columns = Columns(player.tap, analysis, float(KNEE))

@@ -24,6 +24,9 @@ that a message came from.
 - **Questions.** A setting that is sent without arguments answers its value, on the same address:
   `/part/1/pan` is answered by `/part/1/pan 0.0`.
 - **Changes** are told to who subscribes: see `/notify`.
+- **OSCQuery.** The page's port answers it over HTTP: `/?HOST_INFO`, `/part/1` and so on as JSON
+  with types, ranges, values and descriptions, `/part/1/pan?VALUE`. It has no LISTEN; `/notify`
+  tells changes.
 - **Push buttons** send 1 when they are pressed and 0 when they are released. `/panic` and the
   questions act when they come without an argument, or with one that is not 0. Any others are
   ignored.

@@ -13,11 +13,10 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
 
 from daw_bridge.commands.actions import Answer, Session
-from daw_bridge.commands.argument import Argument
+from daw_bridge.commands.query import addresses
 from daw_bridge.commands.table import SOUND
 from daw_bridge.desk.settings import Settings
 from daw_bridge.osc.packet import encode
@@ -117,10 +116,10 @@ class Notifier:
             return
         changes = {a: v for a, v in self._stands().items() if self._told.get(a) != v}
         self._told |= changes
-        for addresses, content in ((known, changes), (new, self._told)):
-            if addresses and content:
+        for receivers, content in ((known, changes), (new, self._told)):
+            if receivers and content:
                 for packet in bundles(content):
-                    for address in addresses:
+                    for address in receivers:
                         self._send(address, packet)
 
     def _forget_late(self) -> None:
@@ -155,11 +154,13 @@ class Notifier:
         for command in SOUND.commands:
             if command.ask is None:
                 continue
-            names = command.for_bank(list(book.knobs), self._session.desk.reach).place[1:]
-            for place in product(*(_choices(name, book.embedding_size) for name in names)):
-                address = command.address.replace("<channel>", str(part))
-                for name, chosen in zip(names, place, strict=True):
-                    address = address.replace(f"<{name.name}>", str(chosen))
+            of_bank = command.for_bank(list(book.knobs), self._session.desk.reach)
+            of_part = replace(
+                of_bank,
+                address=of_bank.address.replace("<channel>", str(part)),
+                place=of_bank.place[1:],
+            )
+            for address, place in addresses(of_part):
                 try:
                     yield address, command.ask(self._session, part, *place)
                 except ValueError:
@@ -185,8 +186,3 @@ _HEAD = b"#bundle\0" + struct.pack(">Q", 1)
 def _encoded(content: Iterable[tuple[str, Answer]]) -> Iterator[bytes]:
     for address, values in content:
         yield encode(address, *values)
-
-
-def _choices(place: Argument, size: int) -> Iterable[str] | Iterable[int]:
-    """All that may be written in a place of an address."""
-    return place.names if place.names is not None else range(size)
