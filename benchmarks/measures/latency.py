@@ -20,9 +20,10 @@ it: a packet's way through the system, and half a millisecond for MIDI, which is
 millisecond.
 
 With timing timetag, notes are sent 50-200 ms ahead in bundles, and latency counts from the time
-asked for; deviation_p99_ms is from the median. Notes act on whole frames (8 ms), which alone
-causes a standard deviation of 2.3 ms and a deviation of 4 ms; beyond_frame_p99_ms is what lies
-outside one frame. Underruns, late events and JACK's xruns are counted for each row.
+asked for; deviation_p99_ms is from the median. A note's level rises at its place within its frame
+(8 ms), but its first audible sample stays near the early edge of the first frame's window: so these
+two figures may still be up to a frame off where the rise is within 1 ms (tests/player); and
+beyond_frame_p99_ms is what lies outside one frame. Underruns, late events and JACK's xruns are counted for each row.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def play_keys(
     """
     batch, frames, _ = roll.shape
     if late is None:
-        late = torch.zeros(1, 1, 1).expand(batch, frames, KEYS)
+        late = torch.zeros(batch, frames, KEYS)
     tracks = tuple(
         np.empty((batch, frames, KEYS), dtype)
         for dtype in (np.float32, np.int16, np.int16, np.float32)
