@@ -23,7 +23,8 @@ With timing timetag, notes are sent 50-200 ms ahead in bundles, and latency coun
 asked for; deviation_p99_ms is from the median. A note's level rises at its place within its frame
 (8 ms), but its first audible sample stays near the early edge of the first frame's window: so these
 two figures may still be up to a frame off where the rise is within 1 ms (tests/player); and
-beyond_frame_p99_ms is what lies outside one frame. Underruns, late events and JACK's xruns are counted for each row.
+beyond_frame_p99_ms is what lies outside one frame. Underruns, late events and JACK's xruns are
+counted for each row.
 """
 
 from __future__ import annotations
