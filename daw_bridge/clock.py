@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 SETTLE_S = 2.0
@@ -48,6 +49,8 @@ class AudioClock:
 
     One thread ticks; any thread asks. They share one immutable tuple, so the render thread never
     waits. Before the first tick every answer is 0. A clock is for one run of the engine.
+    lead_s: how many seconds before its timetag an event is to be taken, so that its sound is heard
+    at the timetag; none unless it is set.
     ValueError for a rate that is not positive.
     """
 
@@ -55,6 +58,7 @@ class AudioClock:
         if not (math.isfinite(rate) and rate > 0):
             raise ValueError(f"rate: {rate!r} is not a positive number of Hz")
         self.rate = rate
+        self.lead_s: Callable[[], float] = float
         self._line: _Line | None = None
         self._ticked = 0
         self._stalled = False
@@ -95,8 +99,13 @@ class AudioClock:
         return round(line.position + line.slope * (wall - line.wall)) if line else 0
 
     def samples_at_ntp(self, timetag: int) -> int:
-        """The sample of an OSC timetag (64-bit NTP, in 2**-32 s), by the system's clock now."""
+        """The sample of an OSC timetag (64-bit NTP, in 2**-32 s), by the system's clock now.
+
+        It is earlier by the lead, but no earlier than now because of it.
+        """
         ahead = seconds_until(timetag)
+        if ahead > 0:
+            ahead = max(ahead - self.lead_s(), 0.0)
         return self.samples_at(time.perf_counter() + ahead)
 
     def now(self) -> int:

@@ -15,6 +15,8 @@ is a JSON object, {"error": reason} if it cannot be played.
 Measure, /measure. POST with a JSON list of points of the timbre space. The answer has "brightness"
 and "loudness" of each, or {"error": reason}.
 
+Everything else that is an address of OSC is answered as OSCQuery asks (query.py).
+
 A page that is slow or stalled gets less, and delays nobody: each has its own place in the trails,
 and what it misses is counted.
 """
@@ -47,6 +49,7 @@ from page.columns import SILENT, Columns
 from page.guard import Guard
 from page.measured import Gauge
 from page.messages import MessageLog, brief_text
+from page.query import Query
 from page.song import MOST_BYTES, Songs
 from page.state import About, Follower
 from page.tap import Tap
@@ -107,6 +110,7 @@ class Application:
             Route("/song", self._play_song, methods=["POST"]),
             Route("/song", self._stop_song, methods=["DELETE"]),
             Route("/measure", self._measure, methods=["POST"]),
+            *Query(self._session, self._about.osc, STATIC / "index.html").routes(),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ]
         return Guard(Starlette(routes=routes), token)

@@ -27,7 +27,8 @@ class About:
 
     bank: its folder's name; rate: Hz of the sound; frame_rate: columns a second; mels: bands of a
     column; delay: frames that the sound runs behind the keys; lines: the banner, name -> text;
-    device: whether the server itself plays to a device; version: of the server.
+    device: whether the server itself plays to a device; version: of the server; osc: where it
+    listens for OSC, None if it does not.
     """
 
     bank: str
@@ -38,6 +39,7 @@ class About:
     lines: Mapping[str, str]
     device: bool
     version: str
+    osc: tuple[str, int] | None = None
 
 
 class Follower:

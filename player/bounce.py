@@ -40,6 +40,9 @@ def bounce(
 ) -> Iterator[np.ndarray]:
     """Blocks (samples, 2), float32, of a score's first frames, aligned with the score.
 
+    A note's tone is half a frame behind the engine's: what the network learnt from has notes
+    anywhere in their frames. That half frame is cut off, too.
+
     messages: in order of time; patches: part -> patch name; lookahead: in frames, or "full" for
     the whole piece; midi_map: the file of learnt controllers, if any are to be heard; limiter: what
     the mix goes through. Raises ValueError before the first block.
@@ -89,16 +92,19 @@ def _blocks(
 ) -> Iterator[np.ndarray]:
     whole: list[Window] = []
     if lookahead == "full":
-        whole = score.frames(0, frames + instrument.vocoder.lookahead)
+        whole = score.frames(0, frames + instrument.vocoder.lookahead + 1)
         engine: Engine = instrument.foreseeing_engine(whole, seed, limiter)
     else:
         engine = instrument.engine(lookahead, seed, limiter)
     # The first sound out belongs to the time before the piece.
-    early = engine.delay * engine.hop
-    for start in range(0, frames + engine.delay, block):
-        count = min(block, frames + engine.delay - start)
+    early = engine.delay * engine.hop + engine.hop // 2
+    missing, last = frames * engine.hop, frames + engine.delay + 1
+    for start in range(0, last, block):
+        count = min(block, last - start)
         now = [w.span(start, count) for w in whole] if whole else score.frames(start, count)
         sound = engine.render(now, count)
         skip = min(early, len(sound))
         early -= skip
-        yield sound[skip:]
+        heard = sound[skip : skip + missing]
+        missing -= len(heard)
+        yield heard

@@ -91,6 +91,9 @@ class LiveFlags(CommonFlags):
     their zone themselves."""
     osc: Annotated[str, arg(metavar="HOST:PORT")] = "127.0.0.1:9000"
     """Address to listen on for OSC, or none."""
+    timetags: Literal["heard", "taken"] = "heard"
+    """What timetags of OSC bundles mean: when a note is heard, if the bundle comes early enough, or
+    when it is taken, and heard later by the latency, as notes without one."""
     osc_peers: Annotated[str, arg(metavar="HOST,HOST")] = "none"
     """Other machines that may save, delete and learn by OSC, by their numeric addresses."""
     osc_silence: Annotated[str, arg(metavar="SECONDS")] = "auto"

@@ -105,6 +105,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         # Threads inherit it from the one that starts them.
         first_served = go_before_others(LISTENER)
         log = MessageLog()
+        if flags.timetags == "heard":
+            player.clock.lead_s = lambda: player.telemetry().latency_ms / 1000
         if osc_address:
             player.osc = OscServer(
                 player.desk,
@@ -282,9 +284,10 @@ class Player:
             fault=self._sink.fault or "",
             waiting=", ".join(self.midi.waiting) if self.midi else "",
             rate=self._sink.rate,
-            # A note belongs to the next block, at its own place within it. How it got here is not
-            # counted: MIDI inputs are looked at once a millisecond, half of one on average.
-            block_ms=BLOCK_FRAMES * frame_ms,
+            # A note waits for the next block, and its tone is half a frame behind it, as a bounce
+            # is aligned. How it got here is not counted: MIDI inputs are looked at once a
+            # millisecond, half of one on average.
+            block_ms=(BLOCK_FRAMES + 0.5) * frame_ms,
             lookahead_ms=engine.lookahead * frame_ms,
             vocoder_ms=(engine.delay - engine.lookahead) * frame_ms,
             output_ms=self._sink.latency_ms,
@@ -310,6 +313,7 @@ def open_page(
         lines=dict(lines),
         device=device,
         version=version(),
+        osc=(player.osc.host, player.osc.port) if player.osc else None,
     )
     session = Session(player.desk, player.inbox, player.status, version())
     columns = Columns(player.tap, analysis, float(KNEE))

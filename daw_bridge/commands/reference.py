@@ -17,10 +17,16 @@ that a message came from.
 - **Numbers** may be sent as int or float.
 - **Channels** are 1 to 16, as in a DAW. Each channel is a part with its own patch. In addresses of
   other programs (the last table) 0 is also taken, as channel 1.
-- **Bundles** keep their timetags, up to 60 s ahead: notes and settings act at that moment, to the
-  sample. All other messages act at once.
+- **Bundles** keep their timetags, up to 60 s ahead, to the sample: notes and settings are heard at
+  that moment if the bundle comes at least the latency ahead (`latency_ms` in `/status`), otherwise
+  as soon as they can be. With `--timetags taken` they are taken at that moment and heard later by
+  the latency, as messages without a timetag are. All other messages act at once.
 - **Questions.** A setting that is sent without arguments answers its value, on the same address:
   `/part/1/pan` is answered by `/part/1/pan 0.0`.
+- **Changes** are told to who subscribes: see `/notify`.
+- **OSCQuery.** The page's port answers it over HTTP: `/?HOST_INFO`, `/part/1` and so on as JSON
+  with types, ranges, values and descriptions, `/part/1/pan?VALUE`. It has no LISTEN; `/notify`
+  tells changes.
 - **Push buttons** send 1 when they are pressed and 0 when they are released. `/panic` and the
   questions act when they come without an argument, or with one that is not 0. Any others are
   ignored.

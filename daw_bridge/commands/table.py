@@ -39,6 +39,11 @@ def _help(session: Session, time: int, address: str | None) -> Answer:
     return command.address, *described(of_bank)
 
 
+def _notify(session: Session, time: int, port: int | None) -> Answer:
+    """What a page answers: it is told all changes anyway. The OSC server acts by itself."""
+    raise ValueError("only over OSC: the changes go to a port of the sender")
+
+
 def _number(name: str, low: float, high: float, unit: str = "") -> Argument:
     return Argument(name, Kind.NUMBER, low, high, unit)
 
@@ -392,6 +397,19 @@ SERVER = Group(
             "/status",
             "Answers counters and loads, as name value name value ...",
             lambda s: flat(s.status()),
+        ),
+        Command(
+            "/notify",
+            "Tells you from now on what changes, whoever changes it: every value of a part, what "
+            "is learnt, the list of patches, and the counters /status/underruns, late, dropped and "
+            "fault. First, everything is told as it stands. It goes to this port of your machine, "
+            "or to the one you send from; 0 ends it. It also ends when nothing has come from your "
+            "machine for 600 s. At most 16 may be told; each value at most 20 times a second. "
+            "Answers the port and the seconds.",
+            Access.WRITE,
+            arguments=(replace(_whole("port", 0, 65_535), optional=True),),
+            act=_notify,
+            reply="/notify.reply",
         ),
         _question("/version", "Answers the version of the server.", lambda s: (s.version,)),
         Command(

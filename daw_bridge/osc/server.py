@@ -17,11 +17,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
 from daw_bridge.clock import AudioClock
-from daw_bridge.commands.actions import Session, Status
+from daw_bridge.commands.actions import Answer, Session, Status
+from daw_bridge.commands.argument import check_all
 from daw_bridge.commands.command import Files
 from daw_bridge.commands.table import ALIASES, COMMANDS, NOTES, find
 from daw_bridge.desk.desk import Desk
@@ -29,6 +31,7 @@ from daw_bridge.events import Event
 from daw_bridge.inbox import Inbox
 from daw_bridge.osc.addresses import Addresses
 from daw_bridge.osc.holders import Holders, Sender
+from daw_bridge.osc.notify import LASTS_S, Notifier
 from daw_bridge.osc.packet import MAX_PACKET, Message, encode, messages
 from daw_bridge.osc.replies import Replies, is_this_machine
 
@@ -48,6 +51,9 @@ _REPLY_BYTES = 60_000
 
 _MOST_WAITING = 1_024
 """Messages that wait for files."""
+
+NOTIFY = "/notify"
+"""The one command that is about its sender."""
 
 _GO_AHEAD = {command.address for command in (*NOTES.commands, *ALIASES.commands)}
 _USE_FILES = {command.address for command in COMMANDS if command.files is not Files.NONE}
@@ -103,7 +109,9 @@ class OscServer:
         self._files: queue.Queue[tuple[Message, _Packet] | None] = queue.Queue(_MOST_WAITING)
         self._pending: Counter[tuple] = Counter()
         """Of each sender: how many messages wait in that queue."""
-        self._addresses = Addresses(Session(desk, inbox, status, version), clock)
+        session = Session(desk, inbox, status, version)
+        self._addresses = Addresses(session, clock)
+        self._notifier = Notifier(session, self._send_to)
         self._socket = _bound(host, port)
         self.host, self.port = self._socket.getsockname()[:2]
         self._closing = threading.Event()
@@ -122,6 +130,7 @@ class OscServer:
         self._thread.join()
         self._files.put(None)
         self._filing.join()
+        self._notifier.close()
         self._socket.close()
 
     def __enter__(self) -> OscServer:
@@ -147,6 +156,7 @@ class OscServer:
                 self._closing.wait(0.01)
                 continue
             arrival = self._clock.now()
+            self._notifier.hear(sender[0])
             try:
                 received = messages(packet)
             except ValueError:
@@ -213,12 +223,35 @@ class OscServer:
         """Act on a message and reply; nothing that happens here may end its thread."""
         try:
             self._check_sender(message, packet.sender[0])
-            reply = self._addresses.act(message, packet.arrival)
+            if message.address == NOTIFY:
+                reply = self._subscribe(message, packet.sender)
+            else:
+                reply = self._addresses.act(message, packet.arrival)
             if reply is not None:
                 self._reply(packet, *reply)
             self._tell(message, packet.sender)
         except Exception as error:
             self._refuse(message, packet, error)
+
+    def _subscribe(self, message: Message, sender: tuple) -> tuple[str, Answer] | None:
+        """Tell a sender what changes, at the port in its message, or no longer."""
+        if message.problem:
+            raise ValueError(message.problem)
+        (told,) = check_all(find(NOTIFY)[0].arguments, message.args)
+        port = sender[1] if told is None else told
+        if port:
+            self._notifier.subscribe((sender[0], port, *sender[2:]))
+        else:
+            self._notifier.end(sender[0])
+        return f"{NOTIFY}.reply", (port, LASTS_S if port else 0.0)
+
+    def _send_to(self, address: tuple, content: bytes) -> None:
+        """Tell a subscriber something; what cannot be sent is left out."""
+        with self._answering:
+            if not self._replies.allow(address[0], len(content), 0, False):
+                return
+        with suppress(OSError):
+            self._socket.sendto(content, address)
 
     def _check_sender(self, message: Message, host: str) -> None:
         """Raises ValueError for a change of files from a machine that may not."""

@@ -137,6 +137,21 @@ def hear(
 
 
 @compiled
+def hold_back(hidden, before, lag, begins):
+    """Hidden features (batch, 2 * hidden) as they were a part of a frame ago, in place.
+
+    before: those of the last frame, whose place these take; lag (batch,) in 0..1; begins
+    (batch,) bool: there was no last frame.
+    """
+    for b in range(len(hidden)):
+        for i in range(hidden.shape[1]):
+            now = hidden[b, i]
+            if lag[b] > 0 and not begins[b]:
+                hidden[b, i] += lag[b] * (before[b, i] - now)
+            before[b, i] = now
+
+
+@compiled
 def speak(w, hidden, start, age, lookahead, mel, fine):
     """Both heads, as `Mel2Mel` has them: mel (batch, mels), fine (batch, bands); start (batch,
     bands): magnitudes that the templates ask for, or no bands."""

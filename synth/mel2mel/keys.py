@@ -80,7 +80,7 @@ def play_keys(
     """
     batch, frames, _ = roll.shape
     if late is None:
-        late = torch.zeros(1, 1, 1).expand(batch, frames, KEYS)
+        late = torch.zeros(batch, frames, KEYS)
     tracks = tuple(
         np.empty((batch, frames, KEYS), dtype)
         for dtype in (np.float32, np.int16, np.int16, np.float32)
@@ -90,6 +90,30 @@ def play_keys(
     now = (after.velocity.numpy(), after.age.numpy(), after.rest.numpy(), was_late.numpy())
     play(roll.numpy(), late.numpy(), *now, *tracks)
     return KeyTracks(*map(torch.from_numpy, tracks)), after
+
+
+def lags(roll: Tensor, late: Tensor) -> Tensor:
+    """How late the latest onsets of whole rolls came, as `follow` says it: (batch, frames)."""
+    batch, frames, _ = roll.shape
+    lag = np.empty((batch, frames), np.float32)
+    follow(roll.numpy(), late.numpy(), np.zeros(batch, np.float32), lag)
+    return torch.from_numpy(lag)
+
+
+@numba.njit(cache=True, nogil=True)
+def follow(roll, late, now, lag):
+    """Fill lag (batch, frames) with how late the onsets of the last frame that had any came: their
+    mean, weighted by velocity. now (batch,), the same before, is moved on."""
+    batch, frames, _ = roll.shape
+    for b in range(batch):
+        for t in range(frames):
+            velocity, total = np.float32(0), np.float32(0)
+            for k in range(88):
+                velocity += roll[b, t, 88 + k]
+                total += roll[b, t, 88 + k] * late[b, t, k]
+            if velocity > 0:
+                now[b] = total / velocity
+            lag[b, t] = now[b]
 
 
 @numba.njit(cache=True, nogil=True)

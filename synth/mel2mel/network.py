@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from common.window import ROLL_CHANNELS
 from synth.mel import FLOOR, Analysis, band_filters
 from synth.mel2mel.bilstm import BiLSTM, Lookahead
-from synth.mel2mel.keys import KeyTracks, initial_keys, play_keys
+from synth.mel2mel.keys import KeyTracks, initial_keys, lags, play_keys
 from synth.mel2mel.template_mix import initial_cache, mix_frame, moment_of, pack_templates
 from synth.mel2mel.templates import KeyTemplates
 
@@ -190,6 +190,10 @@ class Mel2Mel(nn.Module):
         hidden = self.film_out(self.lstm(x, lookahead, silence), embedding)
         if self.templates is None:
             return self._heads(hidden, None)
+        if late is not None:
+            # What corrects a key's attack is to come with it.
+            before = torch.cat([hidden[:, :1], hidden[:, :-1]], 1)
+            hidden = torch.lerp(hidden, before, lags(roll, late)[..., None])
         if keys is None:
             keys, _ = play_keys(roll, initial_keys(len(roll)), late)
             # Whole ages are cheaper, and the same.

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from common.threads import MOST_CORES, Helpers
 from common.window import KEYS, ROLL_CHANNELS
-from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, speak
-from synth.mel2mel.keys import initial_keys, play
+from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, hold_back, speak
+from synth.mel2mel.keys import follow, initial_keys, play
 from synth.mel2mel.network import Film, Mel2Mel, Spectra, place_of
 from synth.mel2mel.template_mix import (
     Memory,
@@ -38,7 +38,8 @@ class Mel2MelState:
 
     age: frames heard; roll, late, embedding, gates_*: rings of the last lookahead + 1 frames, frame
     t in slot t % (lookahead + 1), the gates before the LSTM's own share; h, c: the forward LSTM;
-    key_*: the keyboard; caches: each row's templates that stand ready, None without templates.
+    key_*: the keyboard; lag: how late its latest onsets came; hidden: the features of the frame
+    before; caches: each row's templates that stand ready, None without templates.
     """
 
     age: Tensor
@@ -53,6 +54,8 @@ class Mel2MelState:
     key_age: Tensor
     key_rest: Tensor
     key_late: Tensor
+    lag: Tensor
+    hidden: Tensor
     caches: list[TemplateCache | None]
 
 
@@ -89,6 +92,8 @@ class Mel2MelStep:
             keys.age,
             keys.rest,
             torch.zeros(batch, KEYS),
+            torch.zeros(batch),
+            torch.zeros(batch, 2 * hidden),
             [initial_cache(templates) if templates else None for _ in range(batch)],
         )
 
@@ -115,6 +120,7 @@ class Mel2MelStep:
             *(state.gates_forward.numpy(), state.gates_backward.numpy()),
         )
         recurrent = state.h.numpy(), state.c.numpy()
+        lag_now, held_back = state.lag.numpy(), state.hidden.numpy()
         keyboard = moment_of(state.key_velocity, state.key_age, state.key_rest, state.key_late)
         bands = config.analysis.bands if config.movement else 0
         spread = np.zeros((n, batch, bands), np.float32)
@@ -131,6 +137,7 @@ class Mel2MelStep:
             features = np.empty((count, told.shape[2]), np.float32)
             due = np.empty((count, 1, ROLL_CHANNELS), np.float32)
             due_late = np.empty((count, 1, KEYS), np.float32)
+            lag = np.empty((count, 1), np.float32)
             now: Moment = velocity.copy(), since.copy(), rest.copy(), struck.copy()
             start, turns = np.empty((count, 0), np.float32), np.zeros((count, 2), np.float32)
             score = rolls[rows], lateness[rows], embeddings[rows]
@@ -140,6 +147,8 @@ class Mel2MelStep:
                 if self._templates is not None:
                     before = velocity.copy(), since.copy(), rest.copy(), struck.copy()
                     play(due, due_late, *keys, *(x[:, None] for x in now))
+                    follow(due, due_late, lag_now[rows], lag)
+                    hold_back(hidden, held_back[rows], lag[:, 0], mine == self.lookahead + 1)
                     if config.knobs:
                         point = ringing[2][np.arange(count), mine % (self.lookahead + 1)]
                         turns, amount[t, rows, 0] = self._turns(point)

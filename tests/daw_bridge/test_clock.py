@@ -156,6 +156,22 @@ def test_timetags_land_where_their_wall_time_does():
     assert clock.samples_at(before + 2.5) - 1 <= stamp <= clock.samples_at(after + 2.5) + 1
 
 
+@pytest.mark.parametrize(
+    "ahead, taken", [(2.5, 2.44), (0.07, 0.01), (0.05, 0.0), (0.0, 0.0), (-0.5, -0.5)]
+)
+def test_a_lead_takes_early_what_comes_early_enough(ahead, taken):
+    """Heard at its timetag if it can be, else as soon as it can; what has passed stays late."""
+    clock = AudioClock(RATE)
+    clock.lead_s = lambda: 0.06
+    clock.tick(0, time.perf_counter())
+    before = time.perf_counter()
+    stamp = clock.samples_at_ntp(round((time.time() + ahead + NTP_EPOCH_S) * 2**32))
+    after = time.perf_counter()
+    slack = 2e-3 * RATE
+    low, high = (clock.samples_at(wall + taken) for wall in (before, after))
+    assert low - slack <= stamp <= high + slack
+
+
 def test_timetags_survive_the_end_of_the_ntp_era(monkeypatch):
     """In February 2036, where the seconds start again from 0."""
     end = 2**32 - NTP_EPOCH_S

@@ -93,15 +93,17 @@ class Ours:
         hop, engine = self.bank.analysis.hop, self.instrument.engine(self._lookahead)
         windows = Windows(hop, self.bank.point(self.bank.names[0]))
         blocks, frame, waiting = [], 0, 0
-        while frame < frames + engine.delay:
-            count = min(BLOCK_FRAMES, frames + engine.delay - frame)
+        # As a bounce is aligned: tones are half a frame behind the engine's.
+        early, last = engine.delay * hop + hop // 2, frames + engine.delay + 1
+        while frame < last:
+            count = min(BLOCK_FRAMES, last - frame)
             first, end = waiting, (frame + count) * hop
             while waiting < len(score) and score[waiting].time < end:
                 waiting += 1
             now = windows.frames(score[first:waiting], frame, count)
             blocks.append(engine.render(now, count)[:, 0])
             frame += count
-        return np.concatenate(blocks)[engine.delay * hop :]
+        return np.concatenate(blocks)[early:][: frames * hop]
 
 
 @dataclass(frozen=True, slots=True)

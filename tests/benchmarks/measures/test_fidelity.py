@@ -157,10 +157,13 @@ def test_a_score_is_played_as_a_bounce_plays_it(toy_bank, data, lookahead):
     instrument = make_instrument(bank, "spectral")
     blocks = bounce(instrument, messages, {1: "piano"}, take.frames, lookahead)
     bounced = np.concatenate(list(blocks))[:, 0]
-    ours = play(instrument, lookahead, take)[: len(bounced)]
+    # Notes at the start of their frames, where a take has them in the middle on the whole.
+    ours = play(instrument, lookahead, take)[bank.analysis.hop // 2 :]
     assert np.abs(ours).max() > 0.01
     # A part in the middle comes at -3 dB on either side.
-    np.testing.assert_allclose(ours * np.sqrt(0.5), bounced, atol=1e-6)
+    # A bounce sees one frame of silence more, which the whole sequence hears a little.
+    atol = 1e-4 if lookahead == "full" else 1e-6
+    np.testing.assert_allclose(ours * np.sqrt(0.5), bounced[: len(ours)], atol=atol)
 
 
 def test_more_of_a_piece_and_more_pieces_are_heard_when_asked_for(toy_bank, data):
