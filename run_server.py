@@ -34,8 +34,9 @@ def main(
     """Run the command line.
 
     Returns 0 when all went well; 2 for bad input, a device or a recording that failed, told in
-    one line; 130 when it was interrupted before it played or while it rendered. around: puts a
-    sink of the caller's around the one asked for, to watch it; live only.
+    one line, and for a check that found something to change; 130 when it was interrupted before it
+    played or while it rendered. around: puts a sink of the caller's around the one asked for, to
+    watch it; live only.
     """
     _open_streams()
     logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
@@ -108,6 +109,10 @@ def _live(flags: LiveFlags, around: Callable[[Sink], Sink]) -> int:
         print("\n".join(listed()))
         return DONE
     _one_thread()
+    if flags.check:
+        from player.check import check
+
+        return DONE if check(flags) else FAILED
     from player.live import serve
 
     return DONE if serve(flags, around) else FAILED

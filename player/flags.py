@@ -118,6 +118,9 @@ class LiveFlags(CommonFlags):
     sounds rougher, and less sound is kept ready. For JACK at 64 samples."""
     record: Annotated[Path | None, arg(metavar="WAV")] = None
     """Also record what is played to this file."""
+    check: Annotated[bool, FlagCreatePairsOff] = False
+    """Try bank, files, ports, device, priority and speed, say what to change before a show, and
+    stop."""
     list_devices: Annotated[bool, FlagCreatePairsOff] = False
     """List the audio outputs and MIDI inputs, as flags to paste, and stop."""
     version: Annotated[bool, FlagCreatePairsOff] = False
