@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from common.caches import provide_caches
 from common.checks import printable
 from common.flags import read_flags
+from common.logs import start_logging
 from player.flags import PROGRAM, LiveFlags, RenderFlags
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ def main(
     watch it; live only.
     """
     _open_streams()
-    logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_make_printable)
+    start_logging()
     arguments = sys.argv[1:] if arguments is None else arguments
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         if hasattr(signal, name):
@@ -76,12 +75,6 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
-def _make_printable(record: logging.LogRecord) -> bool:
-    """Lets every record pass, without codes for the terminal: names of files may hold them."""
-    record.msg, record.args = printable(record.getMessage()), ()
-    return True
-
-
 def _interrupt(*_: object) -> None:
     """What SIGTERM and SIGHUP do until the server plays: as Ctrl-C, nothing is left half done."""
     raise KeyboardInterrupt
@@ -108,6 +101,7 @@ def _live(flags: LiveFlags, around: Callable[[Sink], Sink]) -> int:
 
         print("\n".join(listed()))
         return DONE
+    start_logging(flags.log_level, flags.log)
     _one_thread()
     if flags.check:
         from player.check import check

@@ -162,12 +162,15 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         if not first_served:
             print("priority that of any program; other programs may break the sound")
         print("ready; Ctrl-C stops", flush=True)
+        for name, text in lines.items():
+            _log.info("%s: %s", name, text)
         if bound and flags.open:
             webbrowser.open(bound.url)
         if flags.demo:
             session = Session(player.desk, player.inbox, player.status, version())
             stack.callback(Demo(session, player.clock).close)
         player.run()
+        _log.info("stopped: %s", player.telemetry().counters_line())
         print(f"stopped; {player.telemetry().counters_line()}", flush=True)
     return not sink.failed
 
