@@ -19,6 +19,7 @@ MODULES = {
     "embedding": "measures.embedding",
     "knobs": "measures.knobs",
     "fuzz": "measures.fuzz",
+    "overload": "measures.overload",
     "fidelity-plots": "report.plots",
     "embedding-map": "report.embedding_map",
     "report": "report.report",

@@ -226,7 +226,7 @@ class Player:
             sound = self._engine.render(windows, BLOCK_FRAMES)
             self.tap.put(start, sound, windows, self._engine.stems)
             load = (time.perf_counter() - began) * 1000 / (BLOCK_FRAMES * self._frame_ms)
-            self.overload.after(load)
+            self.overload.after(load, underruns)
             self._load += (load - self._load) * 0.02
             self._peak_load = max(load, self._peak_load)
             if self._pairs:
