@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -17,16 +17,17 @@ from statistics import median, quantiles
 import numpy as np
 
 from common.checks import listed, printable
+from common.jack.link import JackLink, jack_link
 from common.threads import RENDERER, be_scheduled, go_before_others, scheduling
 from daw_bridge.events import NoteOn
-from daw_bridge.midi.port import open_input
+from daw_bridge.midi.inputs import midi_inputs
 from daw_bridge.windows import Windows
 from player.flags import LiveFlags
 from player.overload import BUSY
 from synth.bank.bank import Bank, load_bank
 from synth.compiling import compiling_shown
 from synth.instrument import Instrument, make_instrument
-from synth.output.choice import open_sink, quiet_libraries
+from synth.output.choice import JACK, open_sink, quiet_libraries
 
 PARTS = (1, 4, 16)
 LEAST_PARTS = 4
@@ -92,9 +93,7 @@ def _findings(flags: LiveFlags) -> Iterator[Finding]:
     else:
         yield Finding("files", "patches, the desk and learnt controllers can be saved")
     yield from _ports(flags)
-    yield _midi(flags)
-    if bank:
-        yield _sound(flags, bank)
+    yield from _devices(flags, bank)
     first = go_before_others(RENDERER)
     yield Finding("priority", *(("real-time",) if first else ("that of any program", RTPRIO)))
     yield from _governor()
@@ -124,28 +123,35 @@ def _address(flags: LiveFlags) -> tuple[str, int] | None:
     return (address.host, address.port) if address else None
 
 
-def _midi(flags: LiveFlags) -> Finding:
-    try:
-        with quiet_libraries():
-            opened = open_input(flags.midi, lambda data, time: None, lambda: 0)
-    except (ValueError, OSError) as error:
-        return Finding("midi", str(error), "plug it in, or name another with --midi")
-    opened.close()
-    text = opened.summary.removeprefix("MIDI: ")
-    wanted = flags.midi != "none" and not opened_any(text)
-    return Finding("midi", text, "connect a keyboard, or say --midi none" if wanted else "")
+def _devices(flags: LiveFlags, bank: Bank | None) -> Iterator[Finding]:
+    """MIDI, and the sound if there is a bank; both may be members of JACK."""
+    ports = flags.midi_ports()
+    link = jack_link() if flags.audio in ("auto", JACK) or ports != ("none",) else None
+    with ExitStack() as stack:
+        if link:
+            stack.callback(link.close)
+        try:
+            with quiet_libraries():
+                midi = midi_inputs(ports, lambda data, time: None, lambda ahead: 0, link)
+                stack.callback(midi.close)
+                if link:
+                    link.start()
+                midi.start()
+            text = midi.summary
+            lacking = ports != ("none",) and (midi.waiting or not midi.names)
+            change = "connect a keyboard, or say --midi none" if lacking else ""
+            yield Finding("midi", text, change)
+        except (ValueError, OSError) as error:
+            yield Finding("midi", str(error), "plug it in, or name another with --midi")
+        if bank:
+            yield _sound(flags, bank, link)
 
 
-def opened_any(summary: str) -> bool:
-    """Whether a summary of MIDI inputs names one."""
-    return not summary.startswith(("none", "no inputs", "off"))
-
-
-def _sound(flags: LiveFlags, bank: Bank) -> Finding:
+def _sound(flags: LiveFlags, bank: Bank, link: JackLink | None) -> Finding:
     rate, hop = bank.analysis.rate, bank.analysis.hop
     silent = np.zeros((hop, 2), np.float32)
     try:
-        sink, found = open_sink(flags.audio, rate, max(flags.buffer, 8.0), None)
+        sink, found = open_sink(flags.audio, rate, flags.buffer_ms, None, link)
         with sink:
             text = f"{found}{sink.describe()}"
             for _ in range(round(SILENCE_S * rate / hop)):
@@ -173,7 +179,7 @@ def _governor() -> Iterator[Finding]:
 def _speed(flags: LiveFlags, bank: Bank) -> Iterator[Finding]:
     try:
         with compiling_shown():
-            instrument = make_instrument(bank, flags.vocoder, flags.sampler)
+            instrument = make_instrument(bank, flags.vocoder, flags.sampler, flags.low_latency)
             _loads(instrument, flags.lookahead, 6)
     except ValueError as error:
         yield Finding("vocoder", str(error), "choose another with --vocoder")
