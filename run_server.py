@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from common.caches import provide_caches
 from common.checks import printable
 from common.flags import read_flags
+from common.logs import start_logging
 from player.flags import PROGRAM, LiveFlags, RenderFlags
 
 if TYPE_CHECKING:
@@ -34,13 +35,12 @@ def main(
     """Run the command line.
 
     Returns 0 when all went well; 2 for bad input, a device or a recording that failed, told in
-    one line; 130 when it was interrupted before it played or while it rendered. around: puts a
-    sink of the caller's around the one asked for, to watch it; live only.
+    one line, and for a check that found something to change; 130 when it was interrupted before it
+    played or while it rendered. around: puts a sink of the caller's around the one asked for, to
+    watch it; live only.
     """
     _open_streams()
-    logging.basicConfig(level=logging.WARNING, format="melstream: %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_make_printable)
+    start_logging()
     arguments = sys.argv[1:] if arguments is None else arguments
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         if hasattr(signal, name):
@@ -75,12 +75,6 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
-def _make_printable(record: logging.LogRecord) -> bool:
-    """Lets every record pass, without codes for the terminal: names of files may hold them."""
-    record.msg, record.args = printable(record.getMessage()), ()
-    return True
-
-
 def _interrupt(*_: object) -> None:
     """What SIGTERM and SIGHUP do until the server plays: as Ctrl-C, nothing is left half done."""
     raise KeyboardInterrupt
@@ -107,7 +101,12 @@ def _live(flags: LiveFlags, around: Callable[[Sink], Sink]) -> int:
 
         print("\n".join(listed()))
         return DONE
+    start_logging(flags.log_level, flags.log)
     _one_thread()
+    if flags.check:
+        from player.check import check
+
+        return DONE if check(flags) else FAILED
     from player.live import serve
 
     return DONE if serve(flags, around) else FAILED

@@ -20,6 +20,7 @@ MODULES = {
     "knobs": "measures.knobs",
     "fuzz": "measures.fuzz",
     "fit": "measures.fit",
+    "overload": "measures.overload",
     "fidelity-plots": "report.plots",
     "embedding-map": "report.embedding_map",
     "report": "report.report",

@@ -15,6 +15,8 @@ is a JSON object, {"error": reason} if it cannot be played.
 Measure, /measure. POST with a JSON list of points of the timbre space. The answer has "brightness"
 and "loudness" of each, or {"error": reason}.
 
+Metrics, /metrics. The counters of /status for Prometheus and its like (metrics.py).
+
 Everything else that is an address of OSC is answered as OSCQuery asks (query.py).
 
 A page that is slow or stalled gets less, and delays nobody: each has its own place in the trails,
@@ -49,6 +51,7 @@ from page.columns import SILENT, Columns
 from page.guard import Guard
 from page.measured import Gauge
 from page.messages import MessageLog, brief_text
+from page.metrics import TYPE, metrics
 from page.query import Query
 from page.song import MOST_BYTES, Songs
 from page.state import About, Follower
@@ -109,6 +112,7 @@ class Application:
             WebSocketRoute("/sound", self._sound),
             Route("/song", self._play_song, methods=["POST"]),
             Route("/song", self._stop_song, methods=["DELETE"]),
+            Route("/metrics", self._metrics),
             Route("/measure", self._measure, methods=["POST"]),
             *Query(self._session, self._about.osc, STATIC / "index.html").routes(),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
@@ -147,6 +151,9 @@ class Application:
     async def _stop_song(self, request: Request) -> Response:
         self._songs.stop()
         return JSONResponse({})
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(metrics(self._session.status(), self._about.version), media_type=TYPE)
 
     async def _measure(self, request: Request) -> Response:
         try:

@@ -28,6 +28,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+METRICS = "/metrics"
+"""What programs read that know no cookies: their token stays in the address."""
 REFUSED = 4403
 """The code that a WebSocket is closed with, after HTTP's 403."""
 
@@ -54,7 +56,7 @@ class Guard:
                 await self._app(scope, receive, send)
         elif problem:
             await PlainTextResponse(problem + "\n", 403)(scope, receive, send)
-        elif self._token and asked:
+        elif self._token and asked and scope["path"] != METRICS:
             # The token must not stay in the address bar, where screenshots show it.
             response = RedirectResponse(scope["path"], 303)
             response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")

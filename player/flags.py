@@ -15,6 +15,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 from common.caches import can_write
 from common.checks import whole
 from common.folders import user_desks, user_file, user_patches
+from common.logs import Form, Level
 from common.names import SamplerName, VocoderName
 from common.window import PARTS
 from daw_bridge.midi.port import AUTO
@@ -121,6 +122,13 @@ class LiveFlags(CommonFlags):
     sounds rougher, and less sound is kept ready. For JACK at 64 samples."""
     record: Annotated[Path | None, arg(metavar="WAV")] = None
     """Also record what is played to this file."""
+    log_level: Annotated[Level, arg(metavar="LEVEL")] = "warning"
+    """What is logged on stderr: debug, info, warning or error, and what is graver."""
+    log: Annotated[Form, arg(metavar="FORM")] = "text"
+    """Form of the log: text, or json for an object in each line."""
+    check: Annotated[bool, FlagCreatePairsOff] = False
+    """Try bank, files, ports, device, priority and speed, say what to change before a show, and
+    stop."""
     list_devices: Annotated[bool, FlagCreatePairsOff] = False
     """List the audio outputs and MIDI inputs, as flags to paste, and stop."""
     version: Annotated[bool, FlagCreatePairsOff] = False

@@ -164,12 +164,15 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         if not first_served:
             print("priority that of any program; other programs may break the sound")
         print("ready; Ctrl-C stops", flush=True)
+        for name, text in lines.items():
+            _log.info("%s: %s", name, text)
         if bound and flags.open:
             webbrowser.open(bound.url)
         if flags.demo:
             session = Session(player.desk, player.inbox, player.status, version())
             stack.callback(Demo(session, player.clock).close)
         player.run()
+        _log.info("stopped: %s", player.telemetry().counters_line())
         print(f"stopped; {player.telemetry().counters_line()}", flush=True)
     return not sink.failed
 
@@ -225,7 +228,7 @@ class Player:
             sound = self._engine.render(windows, BLOCK_FRAMES)
             self.tap.put(start, sound, windows, self._engine.stems)
             load = (time.perf_counter() - began) * 1000 / (BLOCK_FRAMES * self._frame_ms)
-            self.overload.after(load)
+            self.overload.after(load, underruns)
             self._load += (load - self._load) * 0.02
             self._peak_load = max(load, self._peak_load)
             if self._pairs:

@@ -28,6 +28,8 @@ FULL, BUSY = 0.9, 0.8
 """Loads from which the sound gives way, and before it the pages."""
 HASTE = 1.1
 """A load from which what comes after the pages does not wait."""
+GAPS, GAPS_S = 4, 0.5
+"""So many gaps in so many seconds are too much to do, whatever the load."""
 ROOM, CALM = 0.75, 0.6
 """Loads that a part that comes back may lead to, and below which the WaveNet does."""
 WAIT_S, STEP_S = 1.0, 0.25
@@ -66,6 +68,9 @@ class Overload:
         self.ordinary = 0
         self._engine, self._tap, self._clock, self._used = engine, tap, clock, used
         self._loads: deque[float] = deque(maxlen=BLOCKS)
+        self._underruns = 0
+        self._gaps: deque[float] = deque(maxlen=GAPS)
+        """When the last ones were."""
         self._unsettled = 0
         """Blocks whose loads say nothing yet."""
         self._wait_s = WAIT_S
@@ -82,9 +87,17 @@ class Overload:
             return VOCODER
         return PAGES if self._tap.scarce else 0
 
-    def after(self, load: float) -> None:
-        """Take in how long a block took, over how long it lasts, and act on it."""
+    def after(self, load: float, underruns: int = 0) -> None:
+        """Take in how long a block took, over how long it lasts, and act on it.
+
+        underruns: gaps in the sound so far. Other programs may take the processor between blocks,
+        which no load shows.
+        """
         now = self._clock()
+        if underruns != self._underruns:
+            self._gaps += [now] * min(underruns - self._underruns, GAPS)
+            self._underruns = underruns
+            self._calm_since = now
         self._keep_share(now)
         if self._unsettled:
             self._unsettled -= 1
@@ -94,6 +107,9 @@ class Overload:
             self._calm_since = now
             return
         usual = median(self._loads)
+        if len(self._gaps) == GAPS and now - self._gaps[0] < GAPS_S:
+            self._gaps.clear()
+            usual = max(usual, HASTE)
         if usual > (FULL if self._tap.scarce else BUSY):
             self._calm_since = now
             self._give_way(usual, now)
@@ -109,7 +125,8 @@ class Overload:
             self.times += 1
             self._tap.scarce = True
             _log.warning(
-                "overload: blocks take %.0f%% of their time; pages are told less", 100 * load
+                "overload: there is too little time for blocks (%.0f%%); pages are told less",
+                100 * load,
             )
         elif engine.can_be_spared and not engine.spared:
             engine.spared = True

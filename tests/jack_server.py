@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-NAME = "melstream-test"
+NAME = f"melstream-test-{os.getpid()}"
 """One fixed name: each name that ever ran keeps one of the machine's eight slots."""
 RATE = 48_000
 ENVIRONMENT = {

@@ -19,7 +19,7 @@ import synth.mel2mel.step
 import synth.vocoders.wavenet.vocoder  # noqa: F401
 
 with atheris.instrument_imports(include=["daw_bridge", "page", "common", "synth.bank"]):
-    from benchmarks.fuzzing.targets import LONGEST, TARGETS
+    from benchmarks.fuzzing.targets import TARGETS
 
 
 def main() -> None:
@@ -32,7 +32,12 @@ def main() -> None:
         (corpus / f"seed-{number}").write_bytes(content)
     with tempfile.TemporaryDirectory() as place:
         target = TARGETS[name].make(Path(place))
-        flags = [f"-runs={inputs}", f"-seed={seed}", f"-max_len={LONGEST}", "-timeout=10"]
+        flags = [
+            f"-runs={inputs}",
+            f"-seed={seed}",
+            f"-max_len={TARGETS[name].longest}",
+            "-timeout=10",
+        ]
         flags += [f"-artifact_prefix={faults}/", "-print_final_stats=1", str(corpus)]
         atheris.Setup([sys.argv[0], *flags], target)
         atheris.Fuzz()

@@ -390,3 +390,20 @@ def test_a_wider_address_needs_its_token(toy_bank: Path) -> None:
             told(socket_, "hello")
     finally:
         instrument.server.close()
+
+
+def test_programs_read_the_counters(instrument: Instrument) -> None:
+    status, said, headers = instrument.get("/metrics")
+    assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "melstream_load 0.5" in said.splitlines()
+    assert instrument.get("/metrics", Host="example.org")[0] == 403
+
+
+def test_programs_keep_their_token_in_the_address(toy_bank: Path) -> None:
+    instrument = Instrument(toy_bank, "0.0.0.0")
+    try:
+        token = instrument.server.bound.token
+        assert instrument.get("/metrics")[0] == 403
+        assert "melstream_load" in instrument.get(f"/metrics?token={token}")[1]
+    finally:
+        instrument.server.close()
