@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-NAME = f"melstream-test-{os.getpid()}"
-"""One fixed name: each name that ever ran keeps one of the machine's eight slots."""
+NAME = "melstream-test-" + os.environ.get("PYTEST_XDIST_WORKER", "alone")
+"""One for each process that runs tests, and always the same: each name that ever ran keeps one of the machine's eight slots."""
 RATE = 48_000
 ENVIRONMENT = {
     "JACK_NO_AUDIO_RESERVATION": "1",

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.jack_server import NAME
+
 RATE = 48_000
 needs_jack = pytest.mark.skipif(
     not all(map(shutil.which, ["jackd", "jack_wait", "jack_capture"])),
@@ -27,10 +29,9 @@ needs_jack = pytest.mark.skipif(
 ENVIRONMENT = {
     **os.environ,
     "JACK_NO_AUDIO_RESERVATION": "1",
-    "JACK_DEFAULT_SERVER": "melstream-test",
+    "JACK_DEFAULT_SERVER": NAME,
     "JACK_NO_START_SERVER": "1",
 }
-"""One fixed server name: each name that ever ran keeps one of the machine's eight slots."""
 
 PLAY = """
 import json, sys
@@ -49,7 +50,7 @@ def play(sink, samples, block=128):
 
 @pytest.fixture
 def jackd() -> Iterator[subprocess.Popen]:
-    command = ["jackd", "--realtime", "--sync", "-n", "melstream-test"]
+    command = ["jackd", "--realtime", "--sync", "-n", NAME]
     command += ["-d", "dummy", "-r", str(RATE), "-p", "512"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT}
     server = subprocess.Popen(command, **quiet)
