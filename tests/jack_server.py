@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 NAME = "melstream-test-" + os.environ.get("PYTEST_XDIST_WORKER", "alone")
-"""One for each process that runs tests, and always the same: each name that ever ran keeps one of the
-machine's eight slots."""
+"""One for each process that runs tests, and always the same: each name that ever ran keeps one of
+the machine's eight slots."""
 RATE = 48_000
 ENVIRONMENT = {
     "JACK_NO_AUDIO_RESERVATION": "1",
