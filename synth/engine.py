@@ -63,7 +63,7 @@ class Engine(Generic[PredictorState, VocoderState]):
     centres: Hz of the bands of the predictor's spectra, by which they can be bent. limiter: what
     the mix goes through, one of its own if None is given.
     `delay` is how many frames the sound runs behind the score, `lookahead` the predictor's
-    share; `frame` is the next one to be rendered; `awake` how many rows the last block cost.
+    share; `frame` is the next one to be rendered; `awake` how many parts sounded in the last block.
 
     Where time is short, `spared` lets the vocoder leave out its costly part, and parts can be given
     up. Sounds then depend on the machine: only a live player does so.
@@ -177,7 +177,7 @@ class Engine(Generic[PredictorState, VocoderState]):
             if rows:
                 self._select(rows, begun)
                 self._sound(spans, start)
-                awake.update(rows)
+                awake.update(map(part_of, rows))
         self.awake = len(awake)
         self.frame += frames
         return self._mixer.close()

@@ -123,7 +123,7 @@ class JackClient:
         counts: NDArray[np.int64],
         fades: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
     ) -> None:
-        """Add a port for each channel of a ring; the arrays are what `common.playing` takes.
+        """Add a port for each channel of a ring; the arrays are what `common.jack.playing` takes.
 
         fades: fall, held and last. OSError if the server refuses a port.
         """

@@ -1,7 +1,7 @@
 """The callbacks that JACK's threads call, compiled: they need no interpreter, and never wait.
 
 Everything they touch is told in one table of int64. Sound comes out of a ring
-(`common.playing`). MIDI goes into a ring of bytes, one record after the other: 4 bytes length of
+(`common.jack.playing`). MIDI goes into a ring of bytes, one record after the other: 4 bytes length of
 the message, 4 bytes JACK's frame at which it belongs, 1 byte number of the port, then the
 message; little-endian. A byte written to a pipe after each cycle wakes who waits for room.
 """
@@ -18,7 +18,7 @@ from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic
 
 from common.jack.library import CAPTURE, PLAYBACK
-from common.playing import PLAYOUT_COUNTS, RING_COUNTS, fill
+from common.jack.playing import PLAYOUT_COUNTS, RING_COUNTS, fill
 
 CLIENT, GONE, CYCLES, OWN_LATENCY, PIPE = range(5)
 """Places in the table: JACK's client; whether it was shut out; cycles so far; frames from a MIDI

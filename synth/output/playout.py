@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.playing import (
+from common.jack.playing import (
     ASKED,
     FALLEN,
     FLOWING,
@@ -78,7 +78,7 @@ class Playout:
         self.held = np.zeros(ring.channels, np.float32)
         self.last = np.zeros(ring.channels, np.float32)
         self.counts = np.zeros(PLAYOUT_COUNTS, np.int64)
-        """What `common.playing` counts; compiled callbacks find it here, and the arrays above."""
+        """What `common.jack.playing` counts; compiled callbacks find it here, and the arrays above."""
         self.counts[FALLEN] = length
         self.reserve = reserve
         # Compiled, or loaded, now and not in the callback.

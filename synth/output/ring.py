@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from common.playing import READ, RING_COUNTS, WRITTEN
+from common.jack.playing import READ, RING_COUNTS, WRITTEN
 
 Samples = NDArray[np.float32]
 
