@@ -1,7 +1,7 @@
 """The callbacks that JACK's threads call, compiled: they need no interpreter, and never wait.
 
-Everything they touch is told in one table of int64. Sound comes out of a ring
-(`common.jack.playing`). MIDI goes into a ring of bytes, one record after the other: 4 bytes length of
+Everything they touch is told in one table of int64. Sound comes out of a ring (`playing.py`). MIDI
+goes into a ring of bytes, one record after the other: 4 bytes length of
 the message, 4 bytes JACK's frame at which it belongs, 1 byte number of the port, then the
 message; little-endian. A byte written to a pipe after each cycle wakes who waits for room.
 """

@@ -78,7 +78,7 @@ class Playout:
         self.held = np.zeros(ring.channels, np.float32)
         self.last = np.zeros(ring.channels, np.float32)
         self.counts = np.zeros(PLAYOUT_COUNTS, np.int64)
-        """What `common.jack.playing` counts; compiled callbacks find it here, and the arrays above."""
+        """What `common.jack.playing` counts; compiled callbacks find it and the arrays above."""
         self.counts[FALLEN] = length
         self.reserve = reserve
         # Compiled, or loaded, now and not in the callback.
