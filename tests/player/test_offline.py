@@ -180,14 +180,14 @@ def test_a_live_take_is_the_bounce(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with WavRecorder(ClockSink(RATE), take) as sink:
         player = Player(bank, engine, sink)
         # On a busy machine it would give parts up, which a bounce never does.
-        monkeypatch.setattr(player.overload, "after", lambda load: None)
+        monkeypatch.setattr(player.overload, "after", lambda load, underruns: None)
         for part, name in PATCHES.items():
             player.desk.patch(part, name, 0)
         for timed in messages():
             player.translator.hear(timed.message, round(timed.seconds * RATE))
         playing = threading.Thread(target=player.run)
         playing.start()
-        while engine.frame <= frames + engine.delay:
+        while playing.is_alive() and engine.frame <= frames + engine.delay:
             playing.join(0.05)
         player.stop()
         playing.join()
