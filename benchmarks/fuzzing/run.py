@@ -12,18 +12,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-import atheris
-
 # Imported before, so that nothing is put into what Numba compiles.
 import synth.mel2mel.step
 import synth.vocoders.wavenet.vocoder  # noqa: F401
 
-with atheris.instrument_imports(include=["daw_bridge", "page", "common", "synth.bank"]):
-    from benchmarks.fuzzing.targets import TARGETS
-
 
 def main() -> None:
     """Runs until the fuzzer ends the process."""
+    # Only now: not every machine has it, and what it imports is changed for good.
+    import atheris
+
+    with atheris.instrument_imports(include=["daw_bridge", "page", "common", "synth.bank"]):
+        from benchmarks.fuzzing.targets import TARGETS
     name, folder, inputs, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
     corpus, faults = folder / "corpus", folder / "faults"
     for each in (corpus, faults):
