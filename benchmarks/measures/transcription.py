@@ -15,11 +15,8 @@ basic-pitch asks for an old tensorflow that it does not need:
 from __future__ import annotations
 
 import argparse
-import io
-import logging
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +32,7 @@ from benchmarks.rows import Row
 from common.window import KEYS, LOWEST_KEY
 from synth.bank.bank import load_bank
 from synth.instrument import make_instrument
+from trainer.fit.transcription import quiet_basic_pitch
 
 SUMMARY = "does an independent transcriber hear the notes that were played?"
 INSTALL = 'pip install -e ".[bench]" && pip install --no-deps basic-pitch==0.4.0'
@@ -122,7 +120,7 @@ class Listener:
 
     def __init__(self) -> None:
         try:
-            with _quiet():
+            with quiet_basic_pitch():
                 import onnxruntime  # noqa: F401
                 from basic_pitch import FilenameSuffix, build_icassp_2022_model_path
                 from basic_pitch.inference import Model, predict
@@ -133,7 +131,7 @@ class Listener:
 
     def hear(self, audio: np.ndarray, rate: int) -> Notes:
         """The notes in audio (samples,) in -1..1."""
-        with tempfile.TemporaryDirectory() as folder, _quiet():
+        with tempfile.TemporaryDirectory() as folder, quiet_basic_pitch():
             # It takes nothing but files.
             path = Path(folder) / "heard.wav"
             soundfile.write(path, audio, rate, subtype="FLOAT")
@@ -159,15 +157,3 @@ def _intervals(notes: Notes) -> np.ndarray:
 
 def _hertz(notes: Notes) -> np.ndarray:
     return 440 * 2 ** ((notes.key - 69) / 12)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide what basic-pitch prints about its missing runtimes and its progress."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(before)

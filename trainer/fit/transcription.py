@@ -168,13 +168,13 @@ def _bridged(keys: np.ndarray, most: int) -> np.ndarray:
 
 def _several_voices(recording: Recording) -> list[Note]:
     try:
-        with _quiet():
+        with quiet_basic_pitch():
             import onnxruntime  # noqa: F401
             from basic_pitch import FilenameSuffix, build_icassp_2022_model_path
             from basic_pitch.inference import Model, predict
     except ImportError as error:
         raise ValueError(f"basic-pitch cannot be loaded ({error}); {INSTALL_SEVERAL}") from None
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_basic_pitch():
         # It takes nothing but files.
         path = Path(folder) / "heard.wav"
         soundfile.write(path, recording.audio, recording.rate, subtype="FLOAT")
@@ -188,7 +188,7 @@ def _several_voices(recording: Recording) -> list[Note]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_basic_pitch() -> Iterator[None]:
     """Hide what basic-pitch prints about missing runtimes and its progress."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
