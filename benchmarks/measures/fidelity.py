@@ -54,7 +54,7 @@ DEFAULT_LOSS = "tanh-log-abs"
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How much is heard where no flag says it: pieces and seconds of each; others of the WaveNet."""
+    """How much is heard where no flag says it: pieces, seconds of each; the WaveNet has its own."""
 
     lookaheads: tuple[Lookahead, ...]
     pieces: int
