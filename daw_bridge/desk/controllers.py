@@ -17,10 +17,7 @@
 - 121, reset: pedals up, expression full, wheels at rest, no parameter chosen.
 - Pressure turns the knob "movement" upwards, or "brightness" where the bank has no such knob.
 
-A controller that has learnt something (learn.py) does that instead. It turns a knob or a coordinate
-in the same way. The gain goes from -36 dB over that of the patch (64) to +12 dB, pan as controller
-10, a morph as the mod wheel. The next and the previous patch are taken at each value of 64 or more,
-as buttons send it when they are pressed.
+A controller that has learnt something (learn.py) does that instead (targets.py).
 """
 
 from __future__ import annotations
@@ -31,20 +28,11 @@ from functools import partial
 
 from common.window import PARTS
 from daw_bridge import events
-from daw_bridge.desk import settings
+from daw_bridge.desk import settings, targets
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.halves import Halves
-from daw_bridge.desk.learn import (
-    COORDINATE_KNOB,
-    GAIN,
-    MORPH,
-    NEXT,
-    NRPN,
-    PAN,
-    PREVIOUS,
-    Source,
-)
-from daw_bridge.desk.settings import CENTRE, NO_PARAMETER, OWN_PARAMETERS, Settings, around
+from daw_bridge.desk.settings import CENTRE, NO_PARAMETER, OWN_PARAMETERS, Settings
+from daw_bridge.desk.sources import NRPN, Source
 from daw_bridge.desk.zones import LOWER, MOST_MEMBERS, UPPER
 from daw_bridge.events import Event, Pedal
 
@@ -53,10 +41,6 @@ BRIGHTNESS = "brightness"
 
 PRESSED = ("movement", BRIGHTNESS)
 """Knobs that pressure turns: the first that the bank has."""
-
-
-GAIN_DOWN_DB, GAIN_UP_DB = 36.0, 12.0
-"""How far a learnt controller turns the gain, below and above the patch's."""
 
 
 class Controllers:
@@ -71,6 +55,8 @@ class Controllers:
         self._post = post
         self.mono: set[int] = set()
         self._halves = Halves()
+        self._stood: dict[tuple[int, Source], float] = {}
+        """Part and source -> where a controller that has learnt something stood last."""
 
     def control(self, part: int, controller: int, value: float, time: int) -> bool:
         """Act on a controller 0..127 at a value 0..127. False if it has no meaning here."""
@@ -82,7 +68,7 @@ class Controllers:
             case 7:
                 self._desk.turn(part, time, lambda s: replace(s, volume=round(value)))
             case 10:
-                self._desk.pan(part, _panned(value), time)
+                self._desk.pan(part, targets.panned(value), time)
             case 11:
                 self._desk.turn(part, time, lambda s: replace(s, expression=round(value)))
             case events.SUSTAIN | events.SOSTENUTO | events.SOFT:
@@ -208,51 +194,23 @@ class Controllers:
         source: Source = controller
         upper, parameter = self._halves.upper_of(part, controller), self._own_parameter(part)
         lower = controller == 38
+        learnt = self._desk.learnt
         if controller in (6, 38) and parameter is not None:
             source = f"{NRPN}{parameter}"
-        elif upper is not None and controller not in self._desk.learnt.bound:
+        elif upper is not None and not learnt.has(part, controller):
             source, lower = upper, True
         both = self._halves.take(part, source, value, lower)
-        knob = self._desk.learnt.knob_for(source, value, lower)
-        if knob is not None:
-            self._turn_learnt(part, knob, both, time)
-        return knob is not None
+        binding = learnt.binding_for(part, source, value, lower)
+        if binding is None:
+            return False
+        before, self._stood[part, source] = self._stood.get((part, source)), both
+        targets.act(self._desk, part, binding, before, both, time)
+        return True
 
     def _own_parameter(self, part: int) -> int | None:
         """The number of the maker's own parameter that is chosen, None if none is."""
         number = self._desk.settings(part).parameter - OWN_PARAMETERS
         return number if 0 <= number < NO_PARAMETER else None
-
-    def _turn_learnt(self, part: int, knob: str, value: float, time: int) -> None:
-        if knob in self._desk.book.knobs:
-            self._turn_knob(part, knob, value, time)
-        elif knob == GAIN:
-            self._turn_gain(part, value, time)
-        elif knob == PAN:
-            self._desk.pan(part, _panned(value), time)
-        elif knob == MORPH:
-            self._morph(part, value / 127, time)
-        elif knob in (NEXT, PREVIOUS):
-            if value >= 64:
-                self._desk.step(part, 1 if knob == NEXT else -1, time)
-        else:
-            self._turn_coordinate(part, int(knob.removeprefix(COORDINATE_KNOB)), value, time)
-
-    def _turn_gain(self, part: int, value: float, time: int) -> None:
-        def turned(s: Settings) -> Settings:
-            home = self._desk.fresh(s.patch).gain_db
-            return replace(s, gain_db=around(home - GAIN_DOWN_DB, home, home + GAIN_UP_DB, value))
-
-        self._desk.turn(part, time, turned)
-
-    def _morph(self, part: int, amount: float, time: int) -> None:
-        """Morph between the two patches of a part, as its mod wheel would."""
-
-        def morphed(s: Settings) -> Settings:
-            start, end = self._desk.fresh(s.patch), self._desk.fresh(s.towards)
-            return s.between(start, end, amount)
-
-        self._desk.turn(part, time, morphed)
 
     def _turn_knob(self, part: int, knob: str, value: float, time: int) -> None:
         self._desk.turn(part, time, lambda s: s.with_knob_turned(knob, value))
@@ -260,14 +218,6 @@ class Controllers:
     def _turn_coordinate(self, part: int, i: int, value: float, time: int) -> None:
         ends = self._desk.book.span[i]
         self._desk.turn(part, time, lambda s: s.with_coordinate_turned(i, value, ends))
-
-
-def _panned(value: float) -> float:
-    """The place that a controller at 0..127 means.
-
-    As MIDI defines it: 0 and 1 are both hard left, so that 64 is the middle.
-    """
-    return max(value - 1, 0) / 63 - 1
 
 
 def _with_range(s: Settings, upper: bool, value: int) -> Settings:

@@ -23,7 +23,8 @@ from types import MappingProxyType
 from common.checks import brief, listed
 from common.patch import ALL_KEYS
 from common.window import PARTS
-from daw_bridge.desk.learn import MidiMap, knobs_of
+from daw_bridge.desk.binding import knobs_of
+from daw_bridge.desk.learn import MidiMap
 from daw_bridge.desk.patch_book import PatchBook
 from daw_bridge.desk.programs import family_of, nearest
 from daw_bridge.desk.settings import Embedding, Range, Settings

@@ -138,16 +138,27 @@ class Settings:
 
     def with_knob_turned(self, name: str, value: float) -> Settings:
         """With one knob where a controller at a value 0..127 puts it."""
-        turned = around(0.0, self.home_knobs[name], 1.0, value)
-        return replace(self, knobs=_with(self.knobs, name, turned))
+        return self.with_knob_at(name, around(0.0, self.home_knobs[name], 1.0, value))
+
+    def with_knob_at(self, name: str, value: float) -> Settings:
+        """With one knob at a new value, but at home where it was."""
+        return replace(self, knobs=_with(self.knobs, name, value))
 
     def with_coordinate_turned(self, i: int, value: float, ends: Range) -> Settings:
-        """With coordinate i where a controller at a value 0..127 puts it, between the ends.
+        """With coordinate i where a controller at a value 0..127 puts it, between the ends."""
+        return self.with_coordinate_at(i, self.turned_coordinate(i, value, ends))
+
+    def turned_coordinate(self, i: int, value: float, ends: Range) -> float:
+        """Where a controller at a value 0..127 puts coordinate i, between the ends.
 
         An end beyond which home lies moves there.
         """
         home = self.home[i]
-        moved = self._moved(i, around(min(ends[0], home), home, max(ends[1], home), value))
+        return around(min(ends[0], home), home, max(ends[1], home), value)
+
+    def with_coordinate_at(self, i: int, value: float) -> Settings:
+        """With another coordinate i of the base, but at home where it was."""
+        moved = self._moved(i, value)
         return self if moved == self.embedding else replace(self, embedding=moved, morph=None)
 
     def with_parameter(self, msb: bool, value: int, own: bool = False) -> Settings:

@@ -27,6 +27,7 @@ from daw_bridge.commands.argument import check_all
 from daw_bridge.commands.command import Files
 from daw_bridge.commands.table import ALIASES, COMMANDS, NOTES, find
 from daw_bridge.desk.desk import Desk
+from daw_bridge.desk.sources import Source
 from daw_bridge.events import Event
 from daw_bridge.inbox import Inbox
 from daw_bridge.osc.addresses import Addresses
@@ -52,8 +53,8 @@ _REPLY_BYTES = 60_000
 _MOST_WAITING = 1_024
 """Messages that wait for files."""
 
-NOTIFY = "/notify"
-"""The one command that is about its sender."""
+NOTIFY, LEARN = "/notify", "/midi/learn"
+"""Commands that are about their sender: it is told changes, or what has been learnt."""
 
 _GO_AHEAD = {command.address for command in (*NOTES.commands, *ALIASES.commands)}
 _USE_FILES = {command.address for command in COMMANDS if command.files is not Files.NONE}
@@ -112,6 +113,9 @@ class OscServer:
         session = Session(desk, inbox, status, version)
         self._addresses = Addresses(session, clock)
         self._notifier = Notifier(session, self._send_to)
+        self._learner: Sender | None = None
+        """Who let a knob wait for a controller."""
+        desk.learnt.watch = self._tell_learner
         self._socket = _bound(host, port)
         self.host, self.port = self._socket.getsockname()[:2]
         self._closing = threading.Event()
@@ -225,6 +229,8 @@ class OscServer:
             self._check_sender(message, packet.sender[0])
             if message.address == NOTIFY:
                 reply = self._subscribe(message, packet.sender)
+            elif message.address == LEARN:
+                reply = self._learn(message, packet)
             else:
                 reply = self._addresses.act(message, packet.arrival)
             if reply is not None:
@@ -245,8 +251,28 @@ class OscServer:
             self._notifier.end(sender[0])
         return f"{NOTIFY}.reply", (port, LASTS_S if port else 0.0)
 
+    def _learn(self, message: Message, packet: _Packet) -> tuple[str, Answer] | None:
+        """Let a knob wait for a controller; the sender will be told which one it was."""
+        # Beforehand: it may move at once.
+        before, self._learner = self._learner, packet.sender
+        try:
+            return self._addresses.act(message, packet.arrival)
+        except ValueError:
+            self._learner = before
+            raise
+
+    def _tell_learner(self, knob: str, source: Source, problem: str) -> None:
+        """Tell who let a knob wait what turns it now."""
+        learner, self._learner = self._learner, None
+        if learner is None:
+            return
+        if problem:
+            self._send_to(learner, encode("/error", LEARN, problem[:1000]))
+        else:
+            self._send_to(learner, encode("/midi/learnt", source, knob))
+
     def _send_to(self, address: tuple, content: bytes) -> None:
-        """Tell a subscriber something; what cannot be sent is left out."""
+        """Tell somebody who is not waiting for it; what cannot be sent is left out."""
         with self._answering:
             if not self._replies.allow(address[0], len(content), 0, False):
                 return
