@@ -40,7 +40,7 @@ def _help(session: Session, time: int, address: str | None) -> Answer:
     return command.address, *described(of_bank)
 
 
-def _notify(session: Session, time: int, port: int | None) -> Answer:
+def _notify(session: Session, time: int, port: int | None, levels: int) -> Answer:
     """What a page answers: it is told all changes anyway. The OSC server acts by itself."""
     raise ValueError("only over OSC: the changes go to a port of the sender")
 
@@ -407,9 +407,14 @@ SERVER = Group(
             "fault. First, everything is told as it stands. It goes to this port of your machine, "
             "or to the one you send from; 0 ends it. It also ends when nothing has come from your "
             "machine for 600 s. At most 16 may be told; each value at most 20 times a second. "
-            "Answers the port and the seconds.",
+            "With levels 1 you are also told, 10 times a second, /part/<channel>/level of those "
+            "that sound and /level of the mix: the peak since the last time, in dB of full scale, "
+            "-120 for silence. Answers the port and the seconds.",
             Access.WRITE,
-            arguments=(replace(_whole("port", 0, 65_535), optional=True),),
+            arguments=(
+                replace(_whole("port", 0, 65_535), optional=True),
+                replace(_whole("levels", 0, 1), optional=True, default=0),
+            ),
             act=_notify,
             reply="/notify.reply",
         ),

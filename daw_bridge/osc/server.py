@@ -32,7 +32,7 @@ from daw_bridge.events import Event
 from daw_bridge.inbox import Inbox
 from daw_bridge.osc.addresses import Addresses
 from daw_bridge.osc.holders import Holders, Sender
-from daw_bridge.osc.notify import LASTS_S, Notifier
+from daw_bridge.osc.notify import LASTS_S, Meter, Notifier
 from daw_bridge.osc.packet import MAX_PACKET, Message, encode, messages
 from daw_bridge.osc.replies import Replies, is_this_machine
 
@@ -80,7 +80,8 @@ class OscServer:
     other machines, by their numeric addresses, that may change files as this one may. OSError, in
     one line, if it cannot listen there. malformed: packets dropped; refused: messages answered by
     /error; withheld: answers not sent because they were too many; let_go: keys and pedals released
-    because their sender was gone, as holders tells. The counters only grow.
+    because their sender was gone, as holders tells. The counters only grow. meter: levels for those
+    who ask for them.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class OscServer:
         watch: Callable[[Message, str, str], object] | None = None,
         peers: Collection[str] = (),
         holders: Holders | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.malformed = 0
         self.refused = 0
@@ -112,7 +114,7 @@ class OscServer:
         """Of each sender: how many messages wait in that queue."""
         session = Session(desk, inbox, status, version)
         self._addresses = Addresses(session, clock)
-        self._notifier = Notifier(session, self._send_to)
+        self._notifier = Notifier(session, self._send_to, meter)
         self._learner: Sender | None = None
         """Who let a knob wait for a controller."""
         desk.learnt.watch = self._tell_learner
@@ -243,10 +245,10 @@ class OscServer:
         """Tell a sender what changes, at the port in its message, or no longer."""
         if message.problem:
             raise ValueError(message.problem)
-        (told,) = check_all(find(NOTIFY)[0].arguments, message.args)
+        told, levels = check_all(find(NOTIFY)[0].arguments, message.args)
         port = sender[1] if told is None else told
         if port:
-            self._notifier.subscribe((sender[0], port, *sender[2:]))
+            self._notifier.subscribe((sender[0], port, *sender[2:]), bool(levels))
         else:
             self._notifier.end(sender[0])
         return f"{NOTIFY}.reply", (port, LASTS_S if port else 0.0)
