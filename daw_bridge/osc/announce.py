@@ -7,6 +7,7 @@ this machine alone.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import ipaddress
 import logging
@@ -47,6 +48,8 @@ class Announcement:
     """
 
     def __init__(self, services: Sequence[Service]) -> None:
+        # Now: while sound is played it would be in its way.
+        importlib.import_module("zeroconf")
         self._services = services
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="zeroconf", daemon=True)

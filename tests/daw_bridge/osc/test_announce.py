@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from urllib.request import urlopen
 
 import pytest
 
 from daw_bridge.osc.announce import OSC, OSCQUERY, Announcement, Service, can_announce
+from tests.daw_bridge.osc.test_notify import Surface
+from tests.server import Server
 
 zeroconf = pytest.importorskip("zeroconf")
 HERE = "127.0.0.1"
@@ -52,6 +56,26 @@ def test_a_surface_finds_the_server_and_sees_it_go():
         assert browser.sees({OSC: 9000, OSCQUERY: 8000})
         announcement.close()
         assert browser.sees({})
+    finally:
+        browser.close()
+
+
+def test_a_surface_finds_a_server_that_plays_and_follows_it():
+    surface = Surface()
+    browser = Browser()
+    try:
+        with Server("--http", f"{HERE}:0") as server:
+            end = time.monotonic() + PATIENCE_S
+            while len(browser.found) < 2 and time.monotonic() < end:
+                time.sleep(0.05)
+            assert browser.found[OSC] == server.port
+            with urlopen(f"http://{HERE}:{browser.found[OSCQUERY]}/?HOST_INFO") as said:
+                info = json.load(said)
+            assert (info["OSC_PORT"], info["EXTENSIONS"]["LISTEN"]) == (server.port, True)
+            server.ask("/notify", surface.port, 1)
+            server.send("/part/2/note", 60, 100)
+            (level,) = surface.hear("/part/2/level")
+            assert -60 < level < 0 and surface.hear("/level") is not None
     finally:
         browser.close()
 
