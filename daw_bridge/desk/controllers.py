@@ -11,7 +11,8 @@
 - 100 and 101 choose a registered parameter, 6 and 38 set it: 0 the range of the pitch wheel in
   semitones (6) and cents (38), which counts at once; 1 tuning by cents, 2 by semitones; 6 on
   channel 1 or 16 the number of members of an MPE zone (zones.py). 98 and 99 choose one that a maker
-  has of its own, which can be learnt.
+  has of its own, which can be learnt. 96 and 97 move it up and down by a step: a semitone, for 1 a
+  cent, for what has been learnt 1 of 127.
 - 120, all sound off. 123 to 127, all notes off: a pedal still holds them. 126 makes the part play
   one key at a time, 127 ends that.
 - 121, reset: pedals up, expression full, wheels at rest, no parameter chosen.
@@ -25,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from common.window import PARTS
 from daw_bridge import events
@@ -41,6 +43,8 @@ BRIGHTNESS = "brightness"
 
 PRESSED = ("movement", BRIGHTNESS)
 """Knobs that pressure turns: the first that the bank has."""
+
+Number = TypeVar("Number", int, float)
 
 
 class Controllers:
@@ -76,6 +80,8 @@ class Controllers:
                     self._post(Pedal(time, each, controller, value >= 64))
             case 6 | 38:
                 return self._enter(part, controller, round(value), time)
+            case 96 | 97:
+                return self._step(part, 1 if controller == 96 else -1, time)
             case 98 | 99:
                 msb = controller == 99
                 self._choose(part, msb, round(value), time, own=True)
@@ -126,6 +132,7 @@ class Controllers:
             self.mono.discard(part)
             if self._desk.zones.manager(part) is None:
                 self._desk.turn(part, time, fresh, alone=True)
+        self._desk.reset_master(time)
 
     def _choose(self, part: int, msb: bool, value: int, time: int, own: bool = False) -> None:
         """Choose the parameter that data entry sets."""
@@ -177,6 +184,32 @@ class Controllers:
                 return False
         return True
 
+    def _step(self, part: int, by: int, time: int) -> bool:
+        """Data increment or decrement; False if the parameter that was chosen has no steps here."""
+        zone = self._desk.zones.manager(part)
+        match self._desk.settings(part).parameter:
+            case settings.BEND_RANGE:
+                for each in (part,) if zone is None else self._desk.zones.members(zone):
+                    self._desk.bend_by(each, partial(_with_wider_range, by=by), time)
+            case settings.FINE_TUNING:
+                self._desk.turn(part, time, lambda s: replace(s, cents=_within(s.cents + by, 100)))
+            case settings.COARSE_TUNING:
+                self._desk.turn(
+                    part, time, lambda s: replace(s, semitones=_within(s.semitones + by, 64))
+                )
+            case _:
+                return self._step_learnt(part, by, time)
+        return True
+
+    def _step_learnt(self, part: int, by: int, time: int) -> bool:
+        """A step of a maker's own parameter that has learnt something: 1 of 127."""
+        parameter = self._own_parameter(part)
+        source = f"{NRPN}{parameter}"
+        if parameter is None or not self._desk.learnt.has(part, source):
+            return False
+        value = min(max(self._stood.get((part, source), CENTRE) + by, 0), 127)
+        return self._turn_source(part, source, value, value, False, time)
+
     def _turn_timbre(self, part: int, controller: int, value: float, time: int) -> bool:
         """Controllers 71 and 74. False if the embedding has no such coordinate."""
         bright = BRIGHTNESS in self._desk.book.knobs
@@ -200,7 +233,13 @@ class Controllers:
         elif upper is not None and not learnt.has(part, controller):
             source, lower = upper, True
         both = self._halves.take(part, source, value, lower)
-        binding = learnt.binding_for(part, source, value, lower)
+        return self._turn_source(part, source, value, both, lower, time)
+
+    def _turn_source(
+        self, part: int, source: Source, value: float, both: float, lower: bool, time: int
+    ) -> bool:
+        """Do what a source has learnt; both: its value with both halves. False if nothing."""
+        binding = self._desk.learnt.binding_for(part, source, value, lower)
         if binding is None:
             return False
         before, self._stood[part, source] = self._stood.get((part, source)), both
@@ -218,6 +257,15 @@ class Controllers:
     def _turn_coordinate(self, part: int, i: int, value: float, time: int) -> None:
         ends = self._desk.book.span[i]
         self._desk.turn(part, time, lambda s: s.with_coordinate_turned(i, value, ends))
+
+
+def _with_wider_range(s: Settings, by: int) -> Settings:
+    """With so many semitones more or less in the range of the pitch wheel."""
+    return s.with_bend_range(min(max(s.bend_range + by, 0.0), 127.0))
+
+
+def _within(value: Number, most: Number) -> Number:
+    return min(max(value, -most), most)
 
 
 def _with_range(s: Settings, upper: bool, value: int) -> Settings:

@@ -27,7 +27,7 @@ from daw_bridge.desk.binding import knobs_of
 from daw_bridge.desk.learn import MidiMap
 from daw_bridge.desk.patch_book import PatchBook
 from daw_bridge.desk.programs import family_of, nearest
-from daw_bridge.desk.settings import Embedding, Range, Settings
+from daw_bridge.desk.settings import BEND, Embedding, Range, Settings, Tuning, decibels
 from daw_bridge.desk.snapshots import KeptPart, Snapshots
 from daw_bridge.desk.zones import MANAGER_BEND, MEMBER_BEND, Zones
 from daw_bridge.events import Bend, Event, Level, Timbre
@@ -75,6 +75,9 @@ class Desk:
         self._settings = {part: first for part in PARTS}
         self._replaced: set[int] = set()
         """Programs that another patch has been taken for."""
+        self._master_db = 0.0
+        self._tuning = Tuning()
+        """What MIDI's master messages say of all parts."""
         self._soloing = False
         """Whether any part is soloed: then the others are silent."""
         self._serial = 0
@@ -250,6 +253,33 @@ class Desk:
         for part in now:
             self.turn(part, time, joined, post_all=True, alone=True)
 
+    def master_volume(self, amount: float, time: int | None = None) -> float:
+        """Set the level of all parts, 0..1, on the curve of controller 7; the decibels it is."""
+        with self._turning:
+            self._master_db = decibels(amount)
+            for part, s in self._settings.items():
+                self._serial += 1
+                level = Level(
+                    self._at(time), part, self._heard_db(s), s.pan, self._serial, s.chosen
+                )
+                self._post(level)
+            return self._master_db
+
+    def master_tuning(self, change: Callable[[Tuning], Tuning], time: int | None = None) -> None:
+        """Tune all parts."""
+        with self._turning:
+            old, self._tuning = self._tuning, change(self._tuning)
+            if self._tuning != old:
+                for part, s in self._settings.items():
+                    self._serial += 1
+                    self._post(Bend(self._at(time), part, self._bent(s), self._serial))
+
+    def reset_master(self, time: int | None = None) -> None:
+        """All parts as loud as they are, and in tune."""
+        if self._master_db:
+            self.master_volume(1.0, time)
+        self.master_tuning(lambda _: Tuning(), time)
+
     def reached(self, part: int) -> tuple[int, ...]:
         """The parts that a change of this part reaches: itself, and the members of its zone."""
         return (part, *self.zones.members(part))
@@ -329,7 +359,7 @@ class Desk:
         Changes are applied one at a time. change must be quick and must not turn knobs itself.
         """
         with self._turning:
-            time = self._now() if time is None else time
+            time = self._at(time)
             for each in (part,) if alone else self.reached(part):
                 self._turn(each, time, change, post_all)
 
@@ -350,8 +380,9 @@ class Desk:
         if self._soloing != soloing:
             self._post_others(part, time)
         # An engine that has just started is not bent.
-        if old.bent != new.bent or (post_all and new.bent):
-            self._post(Bend(time, part, new.bent, self._serial))
+        bent = self._bent(new)
+        if bent != self._bent(old) or (post_all and bent):
+            self._post(Bend(time, part, bent, self._serial))
 
     def _post_others(self, part: int, time: int) -> None:
         """Post the levels of all other parts, after the first solo has begun or the last ended."""
@@ -361,9 +392,16 @@ class Desk:
                 self._post(Level(time, other, self._heard_db(s), s.pan, self._serial, s.chosen))
 
     def _heard_db(self, settings: Settings) -> float:
-        """The level of a part, with mute and solo: -inf..24 dB."""
+        """The level of a part, with mute, solo and master volume: -inf..24 dB."""
         silent = settings.muted or (self._soloing and not settings.soloed)
-        return -math.inf if silent else settings.level_db
+        return -math.inf if silent else settings.level_db + self._master_db
+
+    def _bent(self, settings: Settings) -> float:
+        """How far a part is bent, with the tuning of all parts: -48..48 semitones."""
+        return _clipped(settings.bent + self._tuning.together, (-BEND, BEND))
+
+    def _at(self, time: int | None) -> int:
+        return self._now() if time is None else time
 
     def _settle(self, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Let no part stand on a patch that is gone: it takes the first one's name, or the new one.

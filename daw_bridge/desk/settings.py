@@ -75,7 +75,7 @@ class Settings:
 
         Volume 100, where MIDI devices start, and expression 127 count as 0 dB; 0 is -inf.
         """
-        level = self.gain_db + _decibels(self.volume / 100) + _decibels(self.expression / 127)
+        level = self.gain_db + decibels(self.volume / 100) + decibels(self.expression / 127)
         return min(level, GAIN_DB[1])
 
     @property
@@ -200,6 +200,19 @@ class Settings:
         return (*self.embedding[:i], value, *self.embedding[i + 1 :])
 
 
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How all parts are tuned: cents, -100..100, and semitones, -64..63."""
+
+    cents: float = 0.0
+    semitones: int = 0
+
+    @property
+    def together(self) -> float:
+        """In semitones."""
+        return self.semitones + self.cents / 100
+
+
 def around(low: float, home: float, high: float, value: float) -> float:
     """Where a controller at a value 0..127 puts something: 0 is low, 64 home, 127 high.
 
@@ -221,6 +234,6 @@ def _with(knobs: Mapping[str, float], name: str, value: float) -> Mapping[str, f
     return MappingProxyType({**knobs, name: value})
 
 
-def _decibels(ratio: float) -> float:
+def decibels(ratio: float) -> float:
     """Level of a controller: twice the value is four times the amplitude, as MIDI recommends."""
     return 40 * math.log10(ratio) if ratio else -math.inf
