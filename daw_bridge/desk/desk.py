@@ -361,16 +361,23 @@ class Desk:
         with self._turning:
             time = self._at(time)
             for each in (part,) if alone else self.reached(part):
-                self._turn(each, time, change, post_all)
+                # A member of a zone is turned for one note, unless its manager is.
+                held = each == part and self.zones.manager(part) is not None
+                self._turn(each, time, change, post_all, held)
 
     def _turn(
-        self, part: int, time: int, change: Callable[[Settings], Settings], post_all: bool
+        self,
+        part: int,
+        time: int,
+        change: Callable[[Settings], Settings],
+        post_all: bool,
+        held: bool,
     ) -> None:
         old = self._settings[part]
         new = self._settings[part] = change(old)
         self._serial += 1
         if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
-            self._post(Timbre(time, part, self._played(new), self._serial, new.chosen))
+            self._post(Timbre(time, part, self._played(new), self._serial, new.chosen, held))
         was, soloing = self._heard_db(old), self._soloing
         if old.soloed != new.soloed:
             self._soloing = any(s.soloed for s in self._settings.values())
@@ -382,7 +389,8 @@ class Desk:
         # An engine that has just started is not bent.
         bent = self._bent(new)
         if bent != self._bent(old) or (post_all and bent):
-            self._post(Bend(time, part, bent, self._serial))
+            held = held and old.zone_bend == new.zone_bend
+            self._post(Bend(time, part, bent, self._serial, held))
 
     def _post_others(self, part: int, time: int) -> None:
         """Post the levels of all other parts, after the first solo has begun or the last ended."""
