@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -31,6 +33,7 @@ TRIES = 4
 """A task that ends its process so often is given up: it may need more memory than there is."""
 STORE_BYTES = 100 * 2**20
 """Of a local Ray's shared memory, of which small tasks and results need next to none."""
+CONNECT_S = 5.0
 CANCEL_S = 20.0
 """How long what is under way may take to end when it is interrupted."""
 QUIET = {
@@ -38,8 +41,8 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_worker_niceness": "0",
 }
-"""Ray does not report its use, nor warn of what does not matter here, and its processes are as nice as
-this one: by default they yield to every other."""
+"""Ray does not report its use, nor warn of what does not matter here, and its processes are as nice
+as this one: by default they yield to every other."""
 
 
 def has_ray() -> bool:
@@ -54,7 +57,13 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[None]:
     address: "auto" for the one that runs on this machine, HOST:PORT, or None for a local one with
     so many workers. ValueError for an address where there is none.
     """
-    for name, value in QUIET.items():
+    if address is not None and address != "auto":
+        _check_reachable(address)
+    settings = dict(QUIET)
+    if address is None and "ray" not in sys.modules:  # which has read them by then
+        # A local Ray's ports are open to the network. With a token only we may use them.
+        settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    for name, value in settings.items():
         os.environ.setdefault(name, value)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     import ray
@@ -79,6 +88,17 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[None]:
         with suppress(Exception):
             ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_reachable(address: str) -> None:
+    """ValueError unless something answers there. Ray itself would try for ten minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"--address: expected HOST:PORT or auto, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"--address {address}: no Ray cluster there ({error})") from None
 
 
 def on_ray(
