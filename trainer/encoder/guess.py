@@ -1,4 +1,4 @@
-"""What a bank's encoder says of a recording: a point, without knowing the notes."""
+"""What a bank's encoder says of a sound: a point, without knowing the notes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from synth.bank.bank import Bank
-from synth.mel import log_mel
 from synth.mel2mel.network import QUIET
-from trainer.encoder.network import Encoder, EncoderConfig, levels_of
+from trainer.encoder.levels import levels_of
+from trainer.encoder.network import Encoder, EncoderConfig
 from trainer.encoder.training import weights_digest
-from trainer.fit.recording import Recording
 from trainer.run.weights import load_weights, one_line, read_config
 
 FILE = "encoder.safetensors"
@@ -46,16 +45,9 @@ def load_encoder(bank: Bank) -> Encoder | None:
 
 
 @torch.inference_mode()
-def guessed_point(encoder: Encoder, bank: Bank, recording: Recording) -> tuple[float, ...]:
-    """The point that a recording sounds like: the median of what is said of its louder pieces."""
-    return tuple(
-        guess_of(encoder, log_mel(torch.from_numpy(recording.audio), bank.analysis)).tolist()
-    )
-
-
-@torch.inference_mode()
 def guess_of(encoder: Encoder, mel: Tensor) -> Tensor:
-    """The point (size,) of log mel bands (frames, mels)."""
+    """The point (size,) that log mel bands (frames, mels) sound like: the median of what is said of
+    the louder pieces."""
     missing = max(FRAMES - len(mel), 0)
     pieces = pad(mel, (0, 0, 0, missing), value=QUIET).unfold(0, FRAMES, EVERY).transpose(1, 2)
     power = (2 * pieces).exp().sum((1, 2))

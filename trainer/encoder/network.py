@@ -3,7 +3,7 @@
     levels (frames, mels) -> layers, each half as many frames -> mean and maximum over frames
                           -> two linear layers -> a point
 
-It hears levels below the loudest, so that neither gain nor faint noise matters.
+It hears levels below the loudest (levels.py), so that neither gain nor faint noise matters.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
-
-from trainer.fit.distance import BELOW_DB, DB
 
 WIDTH = 5
 """Frames that a layer sees at once."""
@@ -68,10 +66,3 @@ class Encoder(nn.Module):
     def diameter(self) -> float:
         """Of the space, from the least to the greatest value of all coordinates."""
         return float((self.high - self.low).norm())
-
-
-def levels_of(mel: Tensor) -> Tensor:
-    """What the encoder hears of log mel bands (..., frames, mels): 1 is the loudest of all, 0 what
-    lies `BELOW_DB` and more below it."""
-    loudest = mel.amax((-2, -1), keepdim=True)
-    return (1 + (mel - loudest) * (DB / BELOW_DB)).clamp(0, 1)

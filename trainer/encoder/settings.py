@@ -9,7 +9,9 @@ from typing import Annotated
 from tyro.conf import arg
 
 from common.flags import Count
-from trainer.fit.plan import BANK
+
+BANK = Path(__file__).resolve().parents[2] / "patches" / "gm10-48k"
+"""The bank that `run_server.py` plays by default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from synth.bank.bank import Bank, load_bank
 from synth.mel2mel.keys import KeyTracks
 from synth.mel2mel.network import Mel2Mel
 from trainer.data.dataset import DataSet, Shard
-from trainer.encoder.network import Encoder, EncoderConfig, levels_of
+from trainer.encoder.levels import DB, levels_of
+from trainer.encoder.network import Encoder, EncoderConfig
 from trainer.encoder.settings import EncoderSettings
-from trainer.fit.distance import DB
 from trainer.mel2mel.between import draw_mixtures, points_of
 from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from synth.bank.bank import Bank, load_bank
-from trainer.encoder.guess import FILE, guessed_point, load_encoder
-from trainer.encoder.network import Encoder, EncoderConfig, levels_of
+from synth.mel import log_mel
+from trainer.encoder.guess import FILE, guess_of, load_encoder
+from trainer.encoder.levels import DB, levels_of
+from trainer.encoder.network import Encoder, EncoderConfig
 from trainer.encoder.settings import EncoderSettings, EncoderSizes
 from trainer.encoder.training import NOISE_DB, Lessons, recorded, train
-from trainer.fit.distance import DB
-from trainer.fit.recording import Recording
 from trainer.run.plan import TrainingPlan
 from trainer.run.weights import read_config
 
@@ -55,11 +53,10 @@ def taught(toy_bank: Path, run: Path, tmp_path: Path) -> Bank:
     return load_bank(folder)
 
 
-def recording(bank: Bank, seconds: float) -> Recording:
-    time = np.arange(round(seconds * bank.analysis.rate)) / bank.analysis.rate
-    sound = np.sin(2 * np.pi * 440 * time).astype(np.float32)
-    digest = hashlib.sha256(sound.tobytes()).hexdigest()
-    return Recording(sound, bank.analysis.rate, bank.analysis.rate / 2, "a.wav", digest, 0.0)
+def tone(bank: Bank, seconds: float, level: float = 1.0) -> torch.Tensor:
+    """Log mel bands of a sine."""
+    time = torch.arange(round(seconds * bank.analysis.rate)) / bank.analysis.rate
+    return log_mel(level * torch.sin(2 * torch.pi * 440 * time), bank.analysis)
 
 
 def test_it_learns_where_points_lie(run, data, toy_bank, tmp_path):
@@ -95,17 +92,15 @@ def change_weights(folder: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0.3, 4.0, 15.0])
 def test_it_guesses_a_point_of_the_span(taught, seconds):
-    point = guessed_point(load_encoder(taught), taught, recording(taught, seconds))
+    point = guess_of(load_encoder(taught), tone(taught, seconds)).tolist()
     assert len(point) == taught.embedding_size
     assert all(low <= x <= high for x, (low, high) in zip(point, taught.span, strict=True))
 
 
 def test_how_loud_a_recording_is_does_not_matter(taught):
-    one = recording(taught, 3.0)
-    soft = replace(one, audio=one.audio * np.float32(0.01))
     encoder = load_encoder(taught)
-    wanted = guessed_point(encoder, taught, one)
-    assert guessed_point(encoder, taught, soft) == pytest.approx(wanted, abs=1e-2)
+    loud, soft = (guess_of(encoder, tone(taught, 3.0, level)) for level in (1.0, 0.01))
+    torch.testing.assert_close(soft, loud, atol=1e-2, rtol=0)
 
 
 def test_a_bank_without_one_has_none(toy_bank):
