@@ -6,14 +6,18 @@ import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
 from common.folders import user_patches
 from common.patch import Fitted, Patch, check_name
 from common.version import version
 from synth.bank.bank import Bank, load_bank
 from synth.bank.patch_file import as_saved, save_patch
 from synth.instrument import Instrument
+from synth.mel import log_mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from trainer.bank.levels import even_gain_db
+from trainer.encoder.guess import guess_of, load_encoder
 from trainer.fit.fitting import Fit, fit_recording
 from trainer.fit.picture import write_picture
 from trainer.fit.plan import FitPlan
@@ -35,7 +39,12 @@ def fit(plan: FitPlan) -> Iterator[str]:
     bank = load_bank(plan.bank)
     folder = plan.out or user_patches(bank.path.resolve().name)
     _check_free(plan, bank, folder)
+    if plan.instant and plan.midi:
+        raise ValueError("--instant: expected without --midi, which it would not read")
     recording = read_recording(plan.recording, bank.analysis.rate)
+    if plan.instant:
+        yield from _guess(plan, bank, recording, folder)
+        return
     score, told = _score(plan, bank, recording)
     yield f"notes     {score.notes}, {told}"
     found = fit_recording(bank, recording, score, placed=plan.midi is None)
@@ -62,6 +71,29 @@ def _check_free(plan: FitPlan, bank: Bank, folder: Path) -> None:
         raise ValueError(f"--name {plan.name}: that patch exists; take another, or --overwrite")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out {folder}: expected a folder, got a file")
+
+
+def _guess(plan: FitPlan, bank: Bank, recording: Recording, folder: Path) -> Iterator[str]:
+    """Save the patch that the bank's encoder hears in a recording."""
+    encoder = load_encoder(bank)
+    if encoder is None:
+        raise ValueError(f"--instant: {bank.path} has no encoder; fit without, or train one")
+    point = guess_of(encoder, log_mel(torch.from_numpy(recording.audio), bank.analysis))
+    patches = torch.tensor([bank.patch(name).embedding for name in bank.names])
+    nearest = bank.names[int((patches - point).norm(dim=1).argmin())]
+    knobs = dict.fromkeys(bank.knobs, 0.5)
+    inputs = tuple(point.tolist()) + (0.0,) * bank.more
+    gain = even_gain_db(_instrument(bank), inputs, nearest)
+    date = datetime.date.today().isoformat()
+    patch = Patch(plan.name, tuple(point.tolist()), knobs, gain, tags=(TAG,), date=date)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_patch(folder, as_saved(patch, bank.embedding_size, bank.knobs), plan.overwrite)
+    yield f"patch     {folder / f'{patch.name}.yaml'}, guessed from {recording.name}"
+    yield f"nearest   {nearest}"
+
+
+def _instrument(bank: Bank) -> Instrument:
+    return Instrument(bank, SpectralVocoder(bank.analysis))
 
 
 def _score(plan: FitPlan, bank: Bank, recording: Recording) -> tuple[Score, str]:
@@ -100,7 +132,6 @@ def _fit_in_words(found: Fit, bank: Bank) -> Iterator[str]:
 
 def _patch(plan: FitPlan, bank: Bank, recording: Recording, found: Fit, told: str) -> Patch:
     """The patch as its file will give it back."""
-    instrument = Instrument(bank, SpectralVocoder(bank.analysis))
     knobs = dict.fromkeys(bank.knobs, 0.5) | dict(found.knobs)
     fitted = Fitted(
         recording.name,
@@ -117,7 +148,7 @@ def _patch(plan: FitPlan, bank: Bank, recording: Recording, found: Fit, told: st
         plan.name,
         found.embedding,
         knobs,
-        even_gain_db(instrument, found.point, found.nearest),
+        even_gain_db(_instrument(bank), found.point, found.nearest),
         tags=(TAG,),
         date=datetime.date.today().isoformat(),
         fitted=fitted,

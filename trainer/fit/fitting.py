@@ -14,6 +14,7 @@ from synth.instrument import Instrument
 from synth.mel import log_mel
 from synth.mel2mel.network import Mel2Mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
+from trainer.encoder.guess import guess_of, load_encoder
 from trainer.fit.distance import DB, Ear, listen, with_noise
 from trainer.fit.excerpts import CONTEXT, FRAMES, Excerpts, choose_excerpts, cut_excerpts
 from trainer.fit.recording import Recording
@@ -76,7 +77,9 @@ def fit_recording(bank: Bank, recording: Recording, score: Score, placed: bool) 
     heard = log_mel(torch.from_numpy(recording.audio), analysis)
     ear = listen(heard, recording, analysis)
     place = Place(0, 1.0, float("inf")) if placed else None
-    place, search = _begun(bank, net, ear, score, heard, place)
+    encoder = load_encoder(bank)
+    guess = None if encoder is None else guess_of(encoder, heard)
+    place, search = _begun(bank, net, ear, score, heard, guess, place)
     found = search.find()
 
     starts = _judged(search.excerpts.starts[0], len(heard), round(JUDGED_S * analysis.frame_rate))
@@ -117,7 +120,13 @@ def fit_recording(bank: Bank, recording: Recording, score: Score, placed: bool) 
 
 
 def _begun(
-    bank: Bank, net: Mel2Mel, ear: Ear, score: Score, heard: Tensor, known: Place | None
+    bank: Bank,
+    net: Mel2Mel,
+    ear: Ear,
+    score: Score,
+    heard: Tensor,
+    guess: Tensor | None,
+    known: Place | None,
 ) -> tuple[Place, Search]:
     """The score's place, and a search on the excerpts there.
 
@@ -133,7 +142,8 @@ def _begun(
             place = replace(again, clear=place.clear) if place else again
         assert place is not None
         knows = with_noise(ear, heard, score, place.lag)
-        search = Search(bank, net, knows, choose_excerpts(score, place.lag, heard, SEARCHED))
+        excerpts = choose_excerpts(score, place.lag, heard, SEARCHED)
+        search = Search(bank, net, knows, excerpts, guess)
         if known or last:
             break
         guesses = search.tried(search.patches(), {}, search.excerpts.first(1))
