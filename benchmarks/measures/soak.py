@@ -159,8 +159,9 @@ def draw(path: Path, readings: Sequence[Reading]) -> None:
     minutes = [reading.at / 60 for reading in readings]
     figure = Figure(figsize=(9, 7), layout="constrained")
     memory, load, gaps = figure.subplots(3, 1, sharex=True)
-    memory.plot(minutes, [reading.memory_mb for reading in readings])
-    memory.set(ylabel="memory, MB", ylim=(0, None))
+    resident = [reading.memory_mb for reading in readings]
+    memory.plot(minutes, resident)
+    memory.set(ylabel="memory, MB", ylim=(0, 1.2 * max(resident)))
     load.plot(minutes, [reading.status.load for reading in readings], label="lately")
     load.plot(minutes, [reading.status.peak_load for reading in readings], label="at most so far")
     load.set(ylabel="render time / block time", ylim=(0, None))
