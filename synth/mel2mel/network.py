@@ -222,6 +222,8 @@ class Mel2Mel(nn.Module):
     def _parted(self, embedding: Tensor) -> tuple[Tensor, Tensor | None]:
         """Points (..., n) and the amounts (..., slots) of deep patches behind them, 0..1; None
         where all are 0."""
+        if embedding.shape[-1] == self.config.embedding:
+            return embedding, None
         point, amounts = embedding.tensor_split([self.config.embedding], -1)
         if not amounts.any():
             return point.contiguous(), None
