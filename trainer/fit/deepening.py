@@ -133,20 +133,22 @@ def _levels(fine: Tensor, gain_db: Tensor, quiet: float) -> Tensor:
 
 
 def _cost(curves: Tensor) -> Tensor:
-    """What curves cost by their size and their steps: decibels."""
+    """What curves cost by their size and their steps: decibels.
+
+    Of what has moments, only the first costs by its size. Later ones cost by how far they are from
+    the one before: what the recording is too short to say goes on as it was, and a key that dies
+    away does not come back.
+    """
     told = dict(zip(SIZES, curves.split(list(SIZES.values())), strict=True))
     partial = told["partial"].view(len(CURVES_AT), -1)
     hertz = told["hertz"].view(len(KEYS_AT), len(CURVES_AT), -1)
     level = told["level"].view(len(KEYS_AT), -1)
+    sizes = [partial[0], hertz[:, 0], level[:, 0], told["decay"], told["release"], told["power"]]
     steps = [
         partial.diff(dim=0),
-        hertz.diff(dim=0),
-        hertz.diff(dim=2),
-        hertz.diff(dim=1),
-        level.diff(dim=0),
-        level.diff(dim=1),
+        *(hertz.diff(dim=dim) for dim in range(3)),
+        *(level.diff(dim=dim) for dim in range(2)),
         told["decay"].diff(),
     ]
-    unlike = torch.stack([step.square().mean() for step in steps]).sum()
-    large = torch.stack([part.square().mean() for part in told.values()]).sum()
+    large, unlike = (torch.stack([x.square().mean() for x in xs]).sum() for xs in (sizes, steps))
     return LARGE * large + UNLIKE * unlike
