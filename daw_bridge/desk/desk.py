@@ -98,7 +98,8 @@ class Desk:
     def recall(self, parts: Mapping[int, KeptPart], time: int | None = None) -> None:
         """Let parts stand as in a snapshot. A patch that is gone is called by the first one's name.
 
-        ValueError if a part has not as many coordinates as the bank; then nothing has changed.
+        ValueError if a part has not as many coordinates as the bank, or what it holds of a deep
+        patch is none; then nothing has changed.
         """
         size = self.book.embedding_size
         for part, kept in parts.items():
@@ -107,6 +108,10 @@ class Desk:
                     f"snapshot: part {part}: embedding: expected {size} numbers, "
                     f"got {len(kept.embedding)}"
                 )
+            try:
+                self.book.amounts(kept.deep, ())
+            except ValueError as error:
+                raise ValueError(f"snapshot: part {part}: deep: {error}") from None
         for part, kept in parts.items():
             stood = replace(kept, embedding=self._within(kept.embedding))
             self.turn(part, time, stood.over, post_all=True, alone=True)
@@ -114,7 +119,7 @@ class Desk:
 
     def effective(self, part: int) -> Embedding:
         """The embedding that the part plays: its base, moved by its knobs, within reach."""
-        return self._played(self.settings(part))
+        return self._moved(self.settings(part))
 
     def keys(self, part: int) -> tuple[int, int]:
         """The lowest and the highest key that sound on a part: those of its patch, or after a morph
@@ -135,7 +140,9 @@ class Desk:
         following = names[(names.index(name) + 1) % len(names)]
         knobs = MappingProxyType({knob: patch.knobs.get(knob, 0.5) for knob in self.book.knobs})
         base = self._within(patch.embedding)
-        return Settings(name, following, base, knobs, patch.gain_db, patch.pan, base, knobs)
+        deep = {patch.deep: 1.0} if patch.deep else {}
+        gain_db, pan = patch.gain_db, patch.pan
+        return Settings(name, following, base, knobs, gain_db, pan, base, knobs, deep=deep)
 
     def announce(self, time: int | None = None) -> None:
         """Post the timbre, level and bend of every part, e.g. to an engine that has just started.
@@ -299,6 +306,7 @@ class Desk:
                 gain_db=s.gain_db,
                 pan=s.pan,
                 keys=self.keys(part),
+                deep=s.deep,
                 overwrite=overwrite,
             )
         fresh = self.fresh(saved.name)
@@ -310,6 +318,7 @@ class Desk:
                 towards=fresh.towards,
                 home=fresh.home,
                 home_knobs=fresh.home_knobs,
+                deep=fresh.deep,
                 morph=None,
                 wheel=0,
             )
@@ -376,7 +385,7 @@ class Desk:
         old = self._settings[part]
         new = self._settings[part] = change(old)
         self._serial += 1
-        if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
+        if post_all or (old.embedding, old.knobs, old.deep) != (new.embedding, new.knobs, new.deep):
             self._post(Timbre(time, part, self._played(new), self._serial, new.chosen, held))
         was, soloing = self._heard_db(old), self._soloing
         if old.soloed != new.soloed:
@@ -433,8 +442,13 @@ class Desk:
         size = len(self.reach)
         return (*map(_clipped, embedding[:size], self.reach), *embedding[size:])
 
-    def _played(self, settings: Settings) -> Embedding:
+    def _moved(self, settings: Settings) -> Embedding:
         return self._within(settings.effective(self.book.knobs))
+
+    def _played(self, settings: Settings) -> Embedding:
+        """The network's input: the embedding that is played, knobs and deep patches behind it."""
+        others = {deep for s in self._settings.values() for deep in s.deep}
+        return self._moved(settings) + self.book.amounts(settings.deep, others)
 
     def _log_if_beyond(self, name: str) -> None:
         patch = self.book.patch(name).embedding

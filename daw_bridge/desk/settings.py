@@ -43,7 +43,8 @@ class Settings:
     that data entry sets, see `OWN_PARAMETERS`; muted, soloed: switches of the mixer, which patches
     leave alone; way: -1..1, where the pitch wheel stands, 0 if the bend was set otherwise; cents,
     semitones: tuning; zone_bend: semitones that the manager of the part's MPE zone bends it by;
-    chosen: how often the part has been given a patch.
+    chosen: how often the part has been given a patch; deep: what the patch, or both of a morph, add
+    to the bank's key templates, as `Patch` has it -> amount 0..1.
     """
 
     patch: str
@@ -68,6 +69,7 @@ class Settings:
     semitones: int = 0
     zone_bend: float = 0.0
     chosen: int = field(default=0, compare=False)
+    deep: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def level_db(self) -> float:
@@ -107,6 +109,7 @@ class Settings:
             morph=other.morph,
             wheel=other.wheel,
             chosen=self.chosen + 1,
+            deep=other.deep,
         )
 
     def unbent(self, bend_range: float) -> Settings:
@@ -183,6 +186,7 @@ class Settings:
 
         embedding = tuple(map(mix, a.embedding, b.embedding))
         knobs = MappingProxyType({name: mix(a.knobs[name], b.knobs[name]) for name in a.knobs})
+        deep = {one: mix(a.deep.get(one, 0.0), b.deep.get(one, 0.0)) for one in a.deep | b.deep}
         return replace(
             self,
             patch=a.patch,
@@ -193,6 +197,7 @@ class Settings:
             knobs=knobs,
             home_knobs=knobs,
             gain_db=mix(a.gain_db, b.gain_db),
+            deep=deep,
         )
 
     def _moved(self, i: int, value: float) -> Embedding:

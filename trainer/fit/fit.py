@@ -26,8 +26,8 @@ from trainer.fit.score import Score, make_score, read_score
 from trainer.fit.takes import write_comparison
 from trainer.fit.transcription import METHODS, events_of, transcribe, write_midi
 
-TAG = "fitted"
-"""Of every such patch, so that they can be found."""
+TAG, DEEP_TAG = "fitted", "deep"
+"""Of every such patch, and of those with adapted key templates, so that they can be found."""
 
 
 def fit(plan: FitPlan) -> Iterator[str]:
@@ -37,24 +37,30 @@ def fit(plan: FitPlan) -> Iterator[str]:
     written.
     """
     bank = load_bank(plan.bank)
+    if plan.deep and not bank.mel2mel_config.blend:
+        raise ValueError(
+            f"--deep: the key templates of {bank.path} have no levels; take another bank"
+        )
     folder = plan.out or user_patches(bank.path.resolve().name)
     _check_free(plan, bank, folder)
     if plan.instant and plan.midi:
         raise ValueError("--instant: expected without --midi, which it would not read")
+    if plan.instant and plan.deep:
+        raise ValueError("--deep: expected without --instant, which fits nothing")
     recording = read_recording(plan.recording, bank.analysis.rate)
     if plan.instant:
         yield from _guess(plan, bank, recording, folder)
         return
     score, told = _score(plan, bank, recording)
     yield f"notes     {score.notes}, {told}"
-    found = fit_recording(bank, recording, score, placed=plan.midi is None)
+    found = fit_recording(bank, recording, score, plan.midi is None, plan.deep)
     if plan.midi:
         yield f"place     {_place(found, bank, recording)}"
     patch = _patch(plan, bank, recording, found, told)
     folder.mkdir(parents=True, exist_ok=True)
     save_patch(folder, patch, plan.overwrite)
     yield f"patch     {folder / f'{patch.name}.yaml'}"
-    yield from _fit_in_words(found, bank)
+    yield from _fit_in_words(found, bank, plan.deep)
     takes, names = [found.original, found.ours], [recording.name, patch.name]
     sound, picture = (plan.report / f"{patch.name}{end}" for end in (".wav", ".png"))
     write_comparison(sound, takes, bank.analysis.rate)
@@ -116,8 +122,12 @@ def _place(found: Fit, bank: Bank, recording: Recording) -> str:
     return line
 
 
-def _fit_in_words(found: Fit, bank: Bank) -> Iterator[str]:
+def _fit_in_words(found: Fit, bank: Bank, deep: bool) -> Iterator[str]:
     yield f"distance  {found.distance:.1f} dB from the recording"
+    if found.deep:
+        yield f"deep      key templates adapted; without that, {found.plain_distance:.1f} dB"
+    elif deep:
+        yield "deep      adapted key templates come hardly nearer, so the patch has none"
     yield f"nearest   {found.nearest}, {found.nearest_distance:.1f} dB"
     yield f"at best   {found.own_distance:.1f} dB, as the bank's own sound would have"
     turned = ", ".join(f"{name} {value:.2f}" for name, value in found.knobs.items())
@@ -127,7 +137,8 @@ def _fit_in_words(found: Fit, bank: Bank) -> Iterator[str]:
         names = ", ".join(bank.axes[i] if bank.axes else f"timbre/{i}" for i in found.edge)
         yield f"edge      the point lies at the edge of the bank's span ({names})"
     if found.outside:
-        yield "outside   this timbre lies outside the bank: no point of it sounds like that"
+        line = "outside   this timbre lies outside the bank: no point of it sounds like that"
+        yield line if deep else f"{line}; try --deep"
 
 
 def _patch(plan: FitPlan, bank: Bank, recording: Recording, found: Fit, told: str) -> Patch:
@@ -149,8 +160,9 @@ def _patch(plan: FitPlan, bank: Bank, recording: Recording, found: Fit, told: st
         found.embedding,
         knobs,
         even_gain_db(_instrument(bank), found.point, found.nearest),
-        tags=(TAG,),
+        tags=(TAG, DEEP_TAG) if found.deep else (TAG,),
         date=datetime.date.today().isoformat(),
         fitted=fitted,
+        deep=found.deep,
     )
     return as_saved(patch, bank.embedding_size, bank.knobs)

@@ -39,5 +39,7 @@ class FitPlan:
     transcribed."""
     instant: Annotated[bool, FlagCreatePairsOff] = False
     """Let the bank's encoder guess, and nothing more: in a second, without notes, not as near."""
+    deep: Annotated[bool, FlagCreatePairsOff] = False
+    """Adapt the bank's key templates, too, for a timbre that lies outside the bank."""
     overwrite: Annotated[bool, FlagCreatePairsOff] = False
     """Replace a patch that has this name already."""

@@ -56,13 +56,14 @@ TURNED = ("brightness", "attack", "decay", "body", "air")
 class Guess:
     """A point and how it fits. embedding (size,); knobs: name -> 0..1, those that may have moved;
     gain_db: brings it to the recording's level; shifts (excerpts,): frames, by which the recording
-    is late in each; distance: dB."""
+    is late in each; distance: dB; amounts: of the deep patches that the network has tables of."""
 
     embedding: Tensor
     knobs: Mapping[str, float]
     gain_db: float
     shifts: Tensor
     distance: float
+    amounts: tuple[float, ...] = ()
 
 
 class Search:
@@ -131,12 +132,19 @@ class Search:
         return plain, turned if helped else plain
 
     def tried(
-        self, embeddings: Tensor, knobs: Mapping[str, float], excerpts: Excerpts
+        self,
+        embeddings: Tensor,
+        knobs: Mapping[str, float],
+        excerpts: Excerpts,
+        amounts: tuple[float, ...] = (),
     ) -> list[Guess]:
-        """A guess at each of these points (n, size), all with the same knobs, with the gain and the
-        shifts that fit best."""
-        mels = self._hear(self.inputs(embeddings, knobs), excerpts)
-        return [self._settled(e, knobs, m, excerpts) for e, m in zip(embeddings, mels, strict=True)]
+        """A guess at each of these points (n, size), all with the same knobs and amounts, with the
+        gain and the shifts that fit best."""
+        mels = self._hear(self.inputs(embeddings, knobs, amounts), excerpts)
+        guesses = [
+            self._settled(e, knobs, m, excerpts) for e, m in zip(embeddings, mels, strict=True)
+        ]
+        return [replace(guess, amounts=amounts) for guess in guesses]
 
     def descended(self, guess: Guess, excerpts: Excerpts, steps: int) -> Guess:
         """The best point on the way down from a guess; its knobs move, too."""
@@ -182,13 +190,19 @@ class Search:
         embedding = self.low + self._span * at[:size]
         return Guess(embedding, knobs, float(gain), guess.shifts, float(distance))
 
-    def inputs(self, embeddings: Tensor, knobs: Mapping[str, Tensor | float]) -> Tensor:
-        """The network's inputs (n, inputs) at embeddings (n, size) and knobs, each (n,) or one."""
+    def inputs(
+        self,
+        embeddings: Tensor,
+        knobs: Mapping[str, Tensor | float],
+        amounts: tuple[float, ...] = (),
+    ) -> Tensor:
+        """The network's inputs (n, inputs) at embeddings (n, size) and knobs, each (n,) or one,
+        amounts of deep patches behind them."""
         inputs = torch.nn.functional.pad(embeddings, (0, self._bank.more))
         for name, values in knobs.items():
             turned = torch.as_tensor(values).reshape(-1, 1) - 0.5
             inputs = inputs + turned * torch.tensor(self._bank.knobs[name])
-        return inputs
+        return torch.cat([inputs, torch.tensor([amounts] * len(inputs))], 1) if amounts else inputs
 
     @torch.inference_mode()
     def _hear(self, inputs: Tensor, excerpts: Excerpts) -> Tensor:

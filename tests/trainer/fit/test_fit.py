@@ -17,9 +17,7 @@ from synth.instrument import Instrument
 from synth.mel import log_mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from tests.toy_bank import ANALYSIS
-from tests.trainer.fit.conftest import tune
 from trainer.__main__ import main
-from trainer.data.score import to_message
 from trainer.encoder.guess import FILE, guess_of, load_encoder
 from trainer.encoder.network import Encoder, EncoderConfig
 from trainer.encoder.training import weights_digest
@@ -30,7 +28,6 @@ from trainer.fit.recording import read_recording
 from trainer.fit.score import Score
 from trainer.fit.search import Search
 from trainer.fit.takes import play_score, write_comparison
-from trainer.fit.transcription import Note, write_midi
 from trainer.run.checkpoint import save_weights
 
 POINT = (0.3, 0.4)
@@ -46,23 +43,6 @@ def recording(toy: Bank, score: Score, tmp_path_factory: pytest.TempPathFactory)
     path = tmp_path_factory.mktemp("sounds") / "take.flac"
     stereo = soxr.resample(np.stack([sound, sound], axis=1), ANALYSIS.rate, 44_100)
     soundfile.write(path, stereo, 44_100)
-    return path
-
-
-@pytest.fixture(scope="module")
-def midi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The score as a MIDI file."""
-    path = tmp_path_factory.mktemp("scores") / "tune.mid"
-    down: dict[int, tuple[float, int]] = {}
-    notes = []
-    for event in tune(8.0):
-        seconds, message = event.time / ANALYSIS.rate, to_message(event)
-        if message.type == "note_on":
-            down[message.note] = seconds, message.velocity
-        else:
-            onset, velocity = down.pop(message.note)
-            notes.append(Note(onset, seconds, message.note, velocity))
-    write_midi(path, notes)
     return path
 
 
@@ -160,6 +140,7 @@ def test_a_guess_is_one_of_the_points_that_are_tried(guessing, recording, score)
         (["--name", "../up"], "patch name '../up': must be 1 to 64 letters"),
         (["--midi", "gone.mid"], "gone.mid: no such file"),
         (["--bank", "nowhere"], "nowhere: no bank here"),
+        (["--deep"], "--deep: the key templates of"),
         (["--voices", "many"], "--voices: expected one of 'one', 'several', got 'many'"),
     ],
 )
