@@ -21,8 +21,8 @@ from tests.trainer.fit.conftest import tune
 from trainer.__main__ import main
 from trainer.data.score import to_message
 from trainer.encoder.guess import FILE, guess_of, load_encoder
+from trainer.encoder.lessons import weights_digest
 from trainer.encoder.network import Encoder, EncoderConfig
-from trainer.encoder.training import weights_digest
 from trainer.fit.distance import listen
 from trainer.fit.excerpts import choose_excerpts
 from trainer.fit.fitting import fit_recording
