@@ -58,7 +58,8 @@ def make_lessons(bank: Bank, data: Path, split: str, count: int, frames: int, se
 
 
 def draw_points(bank: Bank, instruments: Tensor, count: int, random: torch.Generator) -> Tensor:
-    """Random points (count, size) of a bank; instruments (n, size or more): those of its network."""
+    """Random points (count, size) of a bank, whose network has learnt these instruments (n, size or
+    more)."""
     low, high = torch.tensor(bank.span).T
     points = low + (high - low) * torch.rand(count, len(low), generator=random)
     if len(instruments) > 1:
