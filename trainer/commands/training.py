@@ -12,7 +12,9 @@ from trainer.wavenet.settings import WaveNetSettings
 
 MEL2MEL = TrainingPlan(run=Path("runs/mel2mel"), batch=20, frames=256, halve_every=40_000)
 WAVENET = TrainingPlan(run=Path("runs/wavenet"), batch=5, frames=64, halve_every=100_000)
-ENCODER = TrainingPlan(run=Path("runs/encoder"), batch=16, frames=512, halve_every=1_000)
+ENCODER = TrainingPlan(
+    run=Path("runs/encoder"), batch=64, frames=128, iterations=6_000, halve_every=2_000
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from torch.nn.functional import pad
 
 from synth.bank.bank import Bank
 from synth.mel2mel.network import QUIET
+from trainer.encoder.lessons import weights_digest
 from trainer.encoder.levels import levels_of
 from trainer.encoder.network import Encoder, EncoderConfig
-from trainer.encoder.training import weights_digest
 from trainer.run.weights import load_weights, one_line, read_config
 
 FILE = "encoder.safetensors"
 """Beside a bank's other weights."""
-FRAMES, EVERY = 512, 256
+FRAMES, EVERY = 128, 64
 """Of a piece that is listened to at once, and from one piece to the next."""
 LOUD_DB = 20.0
 """Below the loudest piece: softer ones say nothing."""

@@ -34,7 +34,7 @@ class EncoderConfig:
 class Encoder(nn.Module):
     """Levels (batch, frames, mels) in 0..1 -> points (batch, size), within the bank's span.
 
-    frames: 1 or more; it was taught with about four seconds.
+    frames: 1 or more; it was taught with about a second.
     """
 
     low: Tensor

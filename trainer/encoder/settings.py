@@ -32,3 +32,5 @@ class EncoderSettings:
     """How large the network is."""
     bank: Annotated[Path, arg(metavar="FOLDER")] = BANK
     """Bank whose points are to be guessed."""
+    lessons: Count = 6_000
+    """Pieces of scores that the bank plays to learn from."""

@@ -17,7 +17,7 @@ from trainer.encoder.guess import FILE, guess_of, load_encoder
 from trainer.encoder.levels import DB, levels_of
 from trainer.encoder.network import Encoder, EncoderConfig
 from trainer.encoder.settings import EncoderSettings, EncoderSizes
-from trainer.encoder.training import NOISE_DB, Lessons, recorded, train
+from trainer.encoder.training import NOISE_DB, Recorded, train
 from trainer.run.plan import TrainingPlan
 from trainer.run.weights import read_config
 
@@ -26,9 +26,9 @@ SIZES = EncoderSizes(channels=16, layers=2)
 
 @pytest.fixture(scope="module")
 def run(toy_bank: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 60 steps on the toy bank."""
+    """A run of 250 steps on the toy bank."""
     folder = tmp_path_factory.mktemp("runs") / "encoder"
-    train(plan(data, folder, 60), EncoderSettings(SIZES, toy_bank))
+    train(plan(data, folder, 250), EncoderSettings(SIZES, toy_bank, 150))
     return folder
 
 
@@ -60,7 +60,7 @@ def tone(bank: Bank, seconds: float, level: float = 1.0) -> torch.Tensor:
 
 
 def test_it_learns_where_points_lie(run, data, toy_bank, tmp_path):
-    train(plan(data, tmp_path / "short", 1), EncoderSettings(SIZES, toy_bank))
+    train(plan(data, tmp_path / "short", 1), EncoderSettings(SIZES, toy_bank, 150))
     before, after = (
         json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["validation"]
         for folder in (tmp_path / "short", run)
@@ -70,10 +70,10 @@ def test_it_learns_where_points_lie(run, data, toy_bank, tmp_path):
 
 def test_a_run_goes_on_with_the_same_bank_and_no_other(run, data, toy_bank, another, tmp_path):
     copy = shutil.copytree(run, tmp_path / "run")
-    train(plan(data, copy, 61), EncoderSettings(SIZES, toy_bank))
-    assert json.loads((copy / "log.jsonl").read_text().splitlines()[-1])["iteration"] == 61
+    train(plan(data, copy, 251), EncoderSettings(SIZES, toy_bank, 150))
+    assert json.loads((copy / "log.jsonl").read_text().splitlines()[-1])["iteration"] == 251
     with pytest.raises(ValueError, match=r"of another configuration \(bank: "):
-        train(plan(data, copy, 62), EncoderSettings(SIZES, another))
+        train(plan(data, copy, 252), EncoderSettings(SIZES, another, 150))
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_lessons_have_noise_and_slopes_as_drawn():
     slope = torch.tensor([0.0, 0.0, 0.5, -torch.inf]).expand(1, 1, 4)
     floor = NOISE_DB[0] / DB
     noise = torch.tensor([floor, floor, floor, -torch.inf]).expand(1, 1, 4)
-    heard = recorded(mel, Lessons(*[silent] * 5, silent, slope, noise))
+    heard = Recorded(mel, torch.zeros(1, 2), silent, slope, noise).heard()
     loudest = -1.5
     assert heard[0, 0].tolist() == pytest.approx([loudest + floor, -2, -1.5, -np.inf], abs=1e-3)
     levels = levels_of(heard)

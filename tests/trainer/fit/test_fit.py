@@ -19,8 +19,8 @@ from synth.vocoders.spectral.vocoder import SpectralVocoder
 from tests.toy_bank import ANALYSIS
 from trainer.__main__ import main
 from trainer.encoder.guess import FILE, guess_of, load_encoder
+from trainer.encoder.lessons import weights_digest
 from trainer.encoder.network import Encoder, EncoderConfig
-from trainer.encoder.training import weights_digest
 from trainer.fit.distance import listen
 from trainer.fit.excerpts import choose_excerpts
 from trainer.fit.fitting import fit_recording
