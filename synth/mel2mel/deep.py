@@ -109,7 +109,7 @@ def empty_deltas(templates: KeyTemplates, slots: int) -> Deltas:
     sizes = ((KEYS, moments, bands), (KEYS, levels), (KEYS, decays), (KEYS, len(RELEASES_S)), (1,))
     # numpy's zeros, unlike torch's, are not written until they are used.
     tables = [torch.from_numpy(np.zeros((slots, *size), np.float32)) for size in sizes]
-    return Deltas(*tables, torch.zeros(1, dtype=torch.int64))
+    return Deltas._make([*tables, torch.zeros(1, dtype=torch.int64)])
 
 
 class Expander:
@@ -141,7 +141,7 @@ class Expander:
         bands = torch.arange(self._decays).clamp(max=DECAYS - 1)
         decay, release = told["decay"][bands].expand(KEYS, -1), told["release"].expand(KEYS, -1)
         tables = (spectra, level, decay, release, told["power"])
-        return Deltas(*(table[None] for table in tables), torch.zeros(1, dtype=torch.int64))
+        return Deltas._make([*(t[None] for t in tables), torch.zeros(1, dtype=torch.int64)])
 
 
 class _Line:
