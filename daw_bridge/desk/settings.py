@@ -186,7 +186,8 @@ class Settings:
 
         embedding = tuple(map(mix, a.embedding, b.embedding))
         knobs = MappingProxyType({name: mix(a.knobs[name], b.knobs[name]) for name in a.knobs})
-        deep = {one: mix(a.deep.get(one, 0.0), b.deep.get(one, 0.0)) for one in {**a.deep, **b.deep}}
+        either = {**a.deep, **b.deep}
+        deep = {one: mix(a.deep.get(one, 0.0), b.deep.get(one, 0.0)) for one in either}
         return replace(
             self,
             patch=a.patch,
