@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from common.plugin.link import PluginLink
 from common.plugin.memory import KNOBS, PluginMemory
+from common.steady import steadied
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.snapshots import parts_of, text_of
 
@@ -34,6 +35,7 @@ class PluginDesk:
         self._memory: PluginMemory | None = None
         self._knobs = [AT_REST] * len(KNOBS)
         self._told: object = None
+        self._latency = 0
         self._looks = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="plug-in", daemon=True)
@@ -58,13 +60,14 @@ class PluginDesk:
     def _look(self, memory: PluginMemory) -> None:
         wanted = memory.read_wanted()
         if memory is not self._memory:
-            self._memory, self._told = memory, None
+            self._memory, self._told, self._latency = memory, None, 0
             self._knobs = [AT_REST] * len(KNOBS)
             # Under a server that has ended, the desk may have moved on since.
             wanted = wanted or memory.read_now()
         self._looks += 1
         memory.say("looks", self._looks)
-        memory.say("latency", round(self._latency_s() * memory.rate))
+        self._latency = steadied(self._latency, round(self._latency_s() * memory.rate), memory.rate)
+        memory.say("latency", self._latency)
         if wanted:
             self._desk.recall(parts_of("the plug-in's session", wanted))
         self._turn(memory)

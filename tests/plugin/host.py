@@ -116,6 +116,7 @@ class Host:
         self._midi = ctypes.create_string_buffer(8192)
         self._sound = np.zeros((2, PERIOD), np.float32)
         self._controls = np.full(FIRST_KNOB + KNOBS, 0.5, np.float32)
+        self._controls[:FIRST_KNOB] = 0
         ports = [ctypes.addressof(self._midi), *(s.ctypes.data for s in self._sound)]
         ports += [self._controls[n:].ctypes.data for n in range(LATENCY, FIRST_KNOB + KNOBS)]
         for number, place in enumerate(ports):
