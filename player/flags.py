@@ -107,8 +107,8 @@ class LiveFlags(CommonFlags):
     demo: Annotated[bool, FlagCreatePairsOff] = False
     """Play a phrase on ten patches and a morph, to begin with. A panic ends it."""
     audio: Annotated[str, arg(metavar="DEVICE")] = "auto"
-    """Audio output: a device's name, none, jack (awaited if it does not run yet), or auto: JACK if
-    it runs, else the system's default."""
+    """Audio output: a device's name, none, jack (awaited if it does not run yet), plugin (the LV2
+    plug-in in a DAW, awaited), or auto: JACK if it runs, else the system's default."""
     outputs: Literal["mix", "parts"] = "mix"
     """parts: a stereo pair for each part besides, on JACK; on a device with 4 channels or more the
     pairs instead of the mix."""

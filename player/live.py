@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common.checks import listed, printable
 from common.jack.link import jack_link
+from common.plugin.link import PluginLink
 from common.threads import DEVICE, LISTENER, RENDERER, go_before_others
 from common.version import version
 from common.window import PARTS
@@ -44,13 +45,14 @@ from page.tap import Tap, TapMeter
 from player.demo import Demo
 from player.flags import LiveFlags
 from player.overload import Overload
+from player.plugin import PluginDesk
 from player.telemetry import Telemetry
 from synth.bank.bank import Bank, load_bank
 from synth.compiling import compiling_shown
 from synth.engine import Engine
 from synth.instrument import make_instrument
 from synth.limiter import KNEE, Limiter
-from synth.output.choice import JACK, open_sink, quiet_libraries
+from synth.output.choice import JACK, PLUGIN, open_sink, quiet_libraries
 from synth.output.pairs import PartPairs
 from synth.output.sinks import Sink
 
@@ -89,9 +91,18 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         link = jack_link() if flags.audio in ("auto", JACK) or midi_ports != ("none",) else None
         if link:
             stack.callback(link.close)
+        plugin = PluginLink() if flags.audio == PLUGIN else None
+        if plugin:
+            stack.callback(plugin.close)
         pairs = PartPairs(flags.gain) if flags.outputs == "parts" else None
         sink, found = open_sink(
-            flags.audio, bank.analysis.rate, flags.buffer_ms, flags.record, link, pairs is not None
+            flags.audio,
+            bank.analysis.rate,
+            flags.buffer_ms,
+            flags.record,
+            link,
+            pairs is not None,
+            plugin,
         )
         sink = around(sink)
         engine = instrument.engine(flags.lookahead, flags.seed, Limiter(flags.gain))
@@ -125,7 +136,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
         with quiet_libraries():
             midi = midi_inputs(
-                midi_ports, hear or player.translator.hear_bytes, player.clock.ahead, link
+                midi_ports, hear or player.translator.hear_bytes, player.clock.ahead, link, plugin
             )
         player.midi = midi
         stack.callback(midi.close)
@@ -134,6 +145,8 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             link.start()
         with quiet_libraries():
             midi.start()
+        if plugin:
+            stack.callback(PluginDesk(plugin, player.desk, player.port_latency_s).close)
         go_before_others(DEVICE)
         stack.enter_context(sink)
         lines = {

@@ -60,6 +60,7 @@ from common.jack.process import (
     TABLE,
     callbacks,
 )
+from common.steady import steadied
 
 NAME = "melstream"
 """What the client is called, unless another one is."""
@@ -196,7 +197,9 @@ class JackClient:
             os.read(self._bell, 4096)
 
     def state_latency(self, frames: int) -> None:
-        """Tell JACK how long after a MIDI message its sound comes out of our ports, in frames."""
+        """Tell JACK how long after a MIDI message its sound comes out of our ports, in frames, if
+        that has changed by more than it always does."""
+        frames = steadied(int(self._table[OWN_LATENCY]), frames, self.rate)
         with self._lock:
             if not self._away and self._table[OWN_LATENCY] != frames:
                 self._table[OWN_LATENCY] = frames

@@ -25,7 +25,7 @@ from annotated_types import Interval, Len
 from pydantic import ConfigDict, Strict, with_config
 
 from common.checks import brief, listed
-from common.documents import read_document
+from common.documents import fit, parsed_yaml, read_document
 from common.files import write_whole
 from common.patch import COORDINATE, GAIN_DB, LONGEST_DEEP, check_name
 from common.window import PARTS
@@ -178,10 +178,9 @@ class Snapshots:
 
     def _write(self, name: str, parts: Mapping[int, Settings]) -> None:
         path = self._path(name)
-        content = {"parts": {part: _kept(settings) for part, settings in parts.items()}}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
+            write_whole(path, text_of(parts))
         except OSError as error:
             raise ValueError(str(error)) from None
 
@@ -222,6 +221,17 @@ class Keeper:
             self._snapshots.save_last(now)
         except ValueError as error:
             _log.warning("the desk as it stands was not saved: %s", error)
+
+
+def text_of(parts: Mapping[int, Settings]) -> str:
+    """A snapshot as its file has it."""
+    content = {"parts": {part: _kept(settings) for part, settings in parts.items()}}
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
+
+
+def parts_of(name: str, text: str) -> Mapping[int, KeptPart]:
+    """The parts of a snapshot that is no file. ValueError, in one line that begins with name."""
+    return fit(name, parsed_yaml(name, text), Snapshot).parts
 
 
 def _kept(settings: Settings) -> dict[str, object]:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from common.jack.library import load_jack
 from common.jack.link import LOOK_S, JackLink
+from common.plugin.link import PluginLink
 from synth.output.device import DeviceSink
 from synth.output.jack import MIX, JackSound
 from synth.output.lasting import LastingSink
 from synth.output.pairs import NAMES
+from synth.output.plugin import PluginSink
 from synth.output.portaudio import restart_portaudio
 from synth.output.recorder import WavRecorder
 from synth.output.sinks import ClockSink, Sink
@@ -21,8 +23,8 @@ from synth.output.sinks import ClockSink, Sink
 AGAIN_S = 0.5
 """How often a device of PortAudio that was lost is tried again."""
 
-JACK = "jack"
-"""What `--audio` calls JACK."""
+JACK, PLUGIN = "jack", "plugin"
+"""What `--audio` calls JACK, and an LV2 plug-in."""
 
 
 def open_sink(
@@ -32,17 +34,18 @@ def open_sink(
     record: Path | None,
     link: JackLink | None,
     pairs: bool = False,
+    plugin: PluginLink | None = None,
 ) -> tuple[Sink, str]:
     """The sink, and, if "auto" found no device, why.
 
     audio: "auto" for JACK if its server runs, else the system's output, or the clock where there
-    is none; "none" for the clock; "jack", which is awaited if it does not run yet; or an output
-    device. rate: Hz of the blocks. spare_ms: how late the renderer may be. record: a WAV that keeps
-    what is played. link: to be started before the sink is; None where there is no JACK library.
-    pairs: blocks hold a pair for each part. Raises OSError and ValueError as `DeviceSink` and
-    `WavRecorder` do.
+    is none; "none" for the clock; "jack" or "plugin", which are awaited if they are not there yet;
+    or an output device. rate: Hz of the blocks. spare_ms: how late the renderer may be. record: a
+    WAV that keeps what is played. link: to be started before the sink is; None where there is no
+    JACK library. pairs: blocks hold a pair for each part. plugin: where "plugin" finds one. Raises
+    OSError and ValueError as `DeviceSink` and `WavRecorder` do.
     """
-    sink, found = _output(audio, rate, spare_ms, link, pairs)
+    sink, found = _output(audio, rate, spare_ms, link, pairs, plugin)
     return (WavRecorder(sink, record) if record else sink), found
 
 
@@ -64,8 +67,21 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def _output(
-    audio: str, rate: int, spare_ms: float, link: JackLink | None, pairs: bool
+    audio: str,
+    rate: int,
+    spare_ms: float,
+    link: JackLink | None,
+    pairs: bool,
+    plugin: PluginLink | None,
 ) -> tuple[Sink, str]:
+    if plugin is not None:
+        if pairs:
+            raise ValueError("--outputs parts: the plug-in plays the mix only")
+
+        def taken() -> Sink:
+            return PluginSink(plugin.take(), rate, spare_ms)
+
+        return LastingSink(rate, taken, LOOK_S, awaited=True, spare_ms=spare_ms), ""
     if audio == "none":
         return ClockSink(rate, spare_ms=spare_ms), ""
     if audio == JACK and link is None:

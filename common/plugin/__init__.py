@@ -1,0 +1,1 @@
+"""What the LV2 plug-in and the server share (plugin/)."""
