@@ -25,6 +25,8 @@ from player.batch.worker import Made, MakeWorker
 from synth.bank.bank import load_bank
 from synth.compiling import compiling_shown
 
+GPU_SHARE = 0.25
+"""Of a GPU, for each piece that it plays: a piece alone does not fill one."""
 INSTALL = "pip install 'melstream[ray]'"
 
 
@@ -138,10 +140,11 @@ def _workers(
             yield in_order(make, with_content(todo))
         return
     make = MakeWorker(make.settings, make.out, alone=False)
+    gpu = GPU_SHARE if make.settings.sampler == "triton" else 0.0
     # The longest first, so that no core waits for one that began late.
     by_size = sorted(todo, key=lambda task: -task.size)
     with (
         ray_cluster(flags.address, min(cores, len(todo))),
-        closing(on_ray(make, with_content(by_size))) as outcomes,
+        closing(on_ray(make, with_content(by_size), gpu)) as outcomes,
     ):
         yield outcomes
