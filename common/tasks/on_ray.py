@@ -17,7 +17,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
@@ -68,6 +68,7 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     import ray
 
+    _put_back(handlers)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     # Ray leaves its logs behind; its sockets' paths must be short.
     folder = tempfile.mkdtemp(prefix="ms-ray-", dir="/tmp" if os.path.isdir("/tmp") else None)
@@ -81,13 +82,18 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[None]:
             except (ConnectionError, RuntimeError, ValueError) as error:
                 reason = " ".join(str(error).split())
                 raise ValueError(f"--address {address}: no Ray cluster there ({reason})") from None
-        for number, handler in handlers.items():  # Ray has put in its own
-            signal.signal(number, handler)
+        _put_back(handlers)
         yield
     finally:
         with suppress(Exception):
             ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_back(handlers: Mapping[int, Any]) -> None:
+    """Handle signals as before: Ray puts in handlers of its own."""
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _check_reachable(address: str) -> None:
