@@ -135,7 +135,10 @@ def on_ray(
                 under_way[remote.remote(key, made, task)] = task
             if not under_way:
                 return
-            done, _ = ray.wait(list(under_way), timeout=LOOK_S)
+            refs = list(under_way)
+            done, _ = ray.wait(refs, timeout=LOOK_S)
+            if done:  # and all others that are: with thousands under way each look is costly
+                done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
             for ref in done:
                 task = under_way.pop(ref)
                 try:
