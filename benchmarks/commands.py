@@ -16,6 +16,7 @@ MODULES = {
     "divergence": "measures.divergence",
     "ladder": "measures.ladder",
     "soak": "measures.soak",
+    "batch": "measures.batch.command",
     "embedding": "measures.embedding",
     "knobs": "measures.knobs",
     "fuzz": "measures.fuzz",

@@ -17,7 +17,7 @@ from player.flags import DEFAULT_BANK
 from tests.server import PATIENCE_S, Server
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-ALONE = {"render_a_folder.py", "render_to_an_array.py", "test_with_it.py"}
+ALONE = {"render_a_folder.py", "render_to_an_array.py", "test_with_it.py", "train_on_ray.py"}
 """Those that need no server."""
 PORT = "play_by_midi.py"
 """Needs a virtual MIDI port, which this machine may not have."""

@@ -17,7 +17,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
@@ -68,6 +68,7 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     import ray
 
+    _put_back(handlers)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     # Ray leaves its logs behind; its sockets' paths must be short.
     folder = tempfile.mkdtemp(prefix="ms-ray-", dir="/tmp" if os.path.isdir("/tmp") else None)
@@ -81,13 +82,18 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[None]:
             except (ConnectionError, RuntimeError, ValueError) as error:
                 reason = " ".join(str(error).split())
                 raise ValueError(f"--address {address}: no Ray cluster there ({reason})") from None
-        for number, handler in handlers.items():  # Ray has put in its own
-            signal.signal(number, handler)
+        _put_back(handlers)
         yield
     finally:
         with suppress(Exception):
             ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_back(handlers: Mapping[int, Any]) -> None:
+    """Handle signals as before: Ray puts in handlers of its own."""
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _check_reachable(address: str) -> None:
@@ -102,18 +108,21 @@ def _check_reachable(address: str) -> None:
 
 
 def on_ray(
-    make: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]
+    make: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task], gpu: float = 0.0
 ) -> Generator[Outcome[Task, Result], None, None]:
     """The outcome of each task, as they are done, within `ray_cluster`.
 
     make: makes a worker, in each process that needs one; it and tasks and results are pickled. What
-    it raises is told as the fault of every task. When the iterator is closed, or this process is
+    it raises is told as the fault of every task. gpu: the share of one that each worker needs;
+    ValueError where the cluster has none. When the iterator is closed, or this process is
     interrupted, what is under way is ended first.
     """
     import ray
     from ray.exceptions import RayError
 
-    remote = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_do)
+    if gpu and not ray.cluster_resources().get("GPU"):
+        raise ValueError("the cluster has no GPU")
+    remote = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=TRIES - 1)(_do)
     made, key = ray.put(make), uuid4().hex
     waiting, under_way = iter(tasks), dict[Any, Task]()
     most = looked = 0.0
@@ -126,7 +135,10 @@ def on_ray(
                 under_way[remote.remote(key, made, task)] = task
             if not under_way:
                 return
-            done, _ = ray.wait(list(under_way), timeout=LOOK_S)
+            refs = list(under_way)
+            done, _ = ray.wait(refs, timeout=LOOK_S)
+            if done:  # and all others that are: with thousands under way each look is costly
+                done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
             for ref in done:
                 task = under_way.pop(ref)
                 try:

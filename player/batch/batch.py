@@ -25,12 +25,15 @@ from player.batch.worker import Made, MakeWorker
 from synth.bank.bank import load_bank
 from synth.compiling import compiling_shown
 
+GPU_SHARE = 0.25
+"""Of a GPU, for each piece that it plays: a piece alone does not fill one."""
 INSTALL = "pip install 'melstream[ray]'"
 
 
 def batch(flags: BatchFlags) -> bool:
     """Render what is not there yet. Whether all went well; the scores that failed are told at the
     end, in a line each. ValueError or OSError for what concerns all of them."""
+    _check_way(flags)
     bank = load_bank(flags.bank, flags.patches_path())
     for name in flags.patch:
         bank.patch(name)
@@ -62,6 +65,18 @@ def batch(flags: BatchFlags) -> bool:
     for fault in tally.faults:
         print(f"melstream: {printable(fault)}", file=sys.stderr)
     return not tally.faults
+
+
+def _check_way(flags: BatchFlags) -> None:
+    """ValueError for workers or a cluster that cannot be had."""
+    if flags.address is not None and flags.workers is not None:
+        raise ValueError("--workers: expected alone, got --address too; a cluster has its own")
+    if has_ray():
+        return
+    if flags.address is not None:
+        raise ValueError(f"--address {flags.address}: Ray is not installed: {INSTALL}")
+    if (flags.workers or 1) > 1:
+        raise ValueError(f"--workers {flags.workers}: Ray is not installed: {INSTALL}")
 
 
 def _sorted_out(
@@ -123,14 +138,8 @@ def _workers(
 ) -> Iterator[Iterable[Outcome[Task, Made]]]:
     """What becomes of the tasks, on a cluster, on this machine's cores, or in this process."""
     cores = flags.workers or cores_here()
-    if flags.address is not None and not has_ray():
-        raise ValueError(f"--address {flags.address}: Ray is not installed: {INSTALL}")
-    if flags.address is not None and flags.workers is not None:
-        raise ValueError("--workers: expected alone, got --address too; a cluster has its own")
     several = min(cores, len(todo)) > 1
-    if flags.address is None and several and not has_ray():
-        if flags.workers is not None:
-            raise ValueError(f"--workers {cores}: Ray is not installed: {INSTALL}")
+    if several and not has_ray():
         print(f"one process, since Ray is not installed: {INSTALL}")
         several = False
     if flags.address is None and not several:
@@ -138,10 +147,11 @@ def _workers(
             yield in_order(make, with_content(todo))
         return
     make = MakeWorker(make.settings, make.out, alone=False)
+    gpu = GPU_SHARE if make.settings.sampler == "triton" else 0.0
     # The longest first, so that no core waits for one that began late.
     by_size = sorted(todo, key=lambda task: -task.size)
     with (
         ray_cluster(flags.address, min(cores, len(todo))),
-        closing(on_ray(make, with_content(by_size))) as outcomes,
+        closing(on_ray(make, with_content(by_size), gpu)) as outcomes,
     ):
         yield outcomes

@@ -48,6 +48,7 @@ class Manifest:
             "lufs": round(made.level.lufs, 2) if made.level else None,
             "left_out": made.notes,
             "took_s": round(made.took_s, 3),
+            "cpu_s": round(made.cpu_s, 3),
             "at": made.at,
             "host": made.host,
         }
@@ -76,7 +77,7 @@ class Manifest:
         mix = self._folder / self._mix(task)
         parts = sorted(self._folder.glob(f"{_escaped(task.name)}.part-*.{self._settings.format}"))
         files = {path.name: file_sha256(path) for path in [mix, *parts]}
-        unknown = ("peak_db", "gain_db", "lufs", "left_out", "took_s", "at", "host")
+        unknown = ("peak_db", "gain_db", "lufs", "left_out", "took_s", "cpu_s", "at", "host")
         info = soundfile.info(mix)
         return self._line(task, files, info.frames / info.samplerate) | dict.fromkeys(unknown)
 

@@ -28,8 +28,11 @@ from synth.output.pairs import PartPairs
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What became of a task. files: name -> SHA-256, the mix first; seconds: of sound; took_s: to
-    make it; at, host: when and where; notes: what was left out of the score."""
+    """What became of a task.
+
+    files: name -> SHA-256, the mix first; seconds: of sound; took_s, cpu_s: to make it, by the
+    clock and of a core; at, host: when and where; notes: what was left out of the score.
+    """
 
     files: dict[str, str]
     seconds: float
@@ -37,6 +40,7 @@ class Made:
     level: Level | None
     notes: list[str]
     took_s: float
+    cpu_s: float
     at: str
     host: str
 
@@ -67,7 +71,8 @@ class Worker:
         self._instrument = make_instrument(self._bank, settings.vocoder, settings.sampler or "cpu")
 
     def __call__(self, task: Task) -> Made:
-        began, settings, analysis = time.perf_counter(), self._settings, self._bank.analysis
+        began, cpu = time.perf_counter(), time.process_time()
+        settings, analysis = self._settings, self._bank.analysis
         if not task.content:
             raise ValueError(f"{task.score}: is gone, or has changed since the batch was started")
         notes: list[str] = []
@@ -101,6 +106,7 @@ class Worker:
             level=level,
             notes=notes,
             took_s=time.perf_counter() - began,
+            cpu_s=time.process_time() - cpu,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             host=socket.gethostname(),
         )

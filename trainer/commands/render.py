@@ -29,9 +29,14 @@ class RenderCommand:
         default_factory=lambda: os.cpu_count() or 1
     )
     """Processes at work."""
+    address: Annotated[
+        str | None, arg(metavar="HOST:PORT|auto", help_behavior_hint="(default: this machine)")
+    ] = None
+    """Ray cluster to make the excerpts on; its machines must share the folders. auto is the one
+    that this machine belongs to."""
 
     def run(self) -> None:
         """Make or go on with the data set; prints its manifest's path."""
         from trainer.data.render import render
 
-        print(render(self.data_set, self.workers, self.max_minutes))
+        print(render(self.data_set, self.workers, self.max_minutes, self.address))

@@ -73,13 +73,19 @@ ALL = Shard()
 class DataSet:
     """One split of a data set folder, to draw sequences of a number of frames from.
 
-    context: frames before and after a sequence for which the roll is given, too. Raises
+    context: frames before and after a sequence for which the roll is given, too. share: of its
+    excerpts, each instrument's divided by turns, so that processes read a part each. Raises
     ValueError when there is no data set, no excerpt of one of its instruments, or an excerpt is
     shorter than a sequence.
     """
 
     def __init__(
-        self, folder: Path, split: str, frames: int, context: tuple[int, int] = (0, 0)
+        self,
+        folder: Path,
+        split: str,
+        frames: int,
+        context: tuple[int, int] = (0, 0),
+        share: Shard = ALL,
     ) -> None:
         self.context = context
         self._keys: dict[tuple[int, int], KeyTracks] = {}
@@ -90,16 +96,20 @@ class DataSet:
         paths = sorted((folder / split).glob("*.npz"))
         if not paths:
             raise ValueError(f"{folder / split}: no excerpts; make some with `render`")
+        shared = _shared(paths, self.patches, share)
         self.excerpts = [
             load_excerpt(path, self.patches)
-            for path in tqdm(paths, desc=f"load {split}", unit="excerpt")
+            for path in tqdm(shared, desc=f"load {split}", unit="excerpt", disable=share.rank > 0)
         ]
         self.by_instrument = [
             [e for e in self.excerpts if e.instrument == i] for i in range(len(self.patches))
         ]
         for patch, excerpts in zip(self.patches, self.by_instrument, strict=True):
             if not excerpts:
-                raise ValueError(f"{folder / split}: no excerpt of {patch}; let `render` finish")
+                too_many = f", or for {share.ranks} processes" if share.ranks > 1 else ""
+                raise ValueError(
+                    f"{folder / split}: no excerpt of {patch}{too_many}; let `render` finish"
+                )
         self.shortest = min(len(e.roll) for e in self.excerpts)
         if frames > self.shortest:
             raise ValueError(
@@ -165,6 +175,18 @@ class DataSet:
 
     def _play(self, excerpt: Excerpt, start: int, stop: int, keys: KeyTracks) -> KeyTracks:
         return play_keys(_roll_between(excerpt.roll, start, stop), keys)[1]
+
+
+def _shared(paths: list[Path], patches: list[str], share: Shard) -> list[Path]:
+    """The share of excerpts, by their names, which end with their patch's."""
+    if share.ranks == 1:
+        return paths
+    turns: dict[str, list[Path]] = {}
+    for path in paths:
+        # The longest: electric-piano ends with piano, too.
+        fitting = [patch for patch in patches if path.stem.endswith(f"-{patch}")]
+        turns.setdefault(max(fitting, key=len, default=""), []).append(path)
+    return sorted(p for own in turns.values() for p in own[share.rank :: share.ranks])
 
 
 def _roll_between(roll: np.ndarray, start: int, stop: int) -> Tensor:

@@ -13,6 +13,8 @@ import math
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from trainer.data.jobs import list_jobs
 from trainer.data.manifest import FILE, Manifest, read_manifest
 from trainer.data.plan import KEYS_ALONE, RenderPlan
 from trainer.data.programs import check_gains
-from trainer.data.worker import loudest_sample, render_excerpt, worker_pool
+from trainer.data.worker import MakeExcerpts, in_pool, loudest_sample, on_cluster, worker_pool
 
 Surveyed = tuple[dict[str, list[tuple[str, float]]], str, bytes]
 """A corpus: split -> (path, seconds) of each piece, its digest, and pieces.csv or nothing."""
@@ -36,14 +38,19 @@ Surveyed = tuple[dict[str, list[tuple[str, float]]], str, bytes]
 PEAK = 0.9
 """Loudest sample of a program's calibration pieces after its fixed gain."""
 CALIBRATION_PIECES = 6
+AHEAD = 4
+"""Excerpts handed to each worker before they are done, so that none waits for another."""
 SKIPPED_SHOWN = 10
 """Broken files that get a line each; the rest are counted, and pieces.csv has them all."""
 
 
-def render(plan: RenderPlan, workers: int, max_minutes: float = math.inf) -> Path:
+def render(
+    plan: RenderPlan, workers: int, max_minutes: float = math.inf, address: str | None = None
+) -> Path:
     """Make the data set of a plan and return its manifest's path; resumes a partial one.
 
-    max_minutes: of rendering; what is made until then is balanced. Raises ValueError for a
+    max_minutes: of rendering; what is made until then is balanced; address: of a Ray cluster, which
+    makes the excerpts instead of workers. Raises ValueError for a
     missing or bad corpus or SoundFont, or when the folder holds a data set of another plan,
     OSError when the disk is full.
     """
@@ -72,11 +79,25 @@ def render(plan: RenderPlan, workers: int, max_minutes: float = math.inf) -> Pat
         todo = [job for job in jobs if not (plan.out / job.file).exists()]
         limit = time.monotonic() + max_minutes * 60
         with tqdm(total=len(jobs), initial=len(jobs) - len(todo), unit="excerpt") as progress:
-            for _ in pool.map(render_excerpt, todo, repeat(gains_db)) if max_minutes else ():
-                progress.update()
-                if time.monotonic() >= limit:
-                    break
+            if address is None:
+                made = in_pool(pool, todo, gains_db, AHEAD * workers)
+            else:
+                soundfont = str(stated.soundfont_sha256)
+                make = MakeExcerpts(_anywhere(plan), gains_db, soundfont, synth.version)
+                made = on_cluster(make, todo, address)
+            with closing(made):
+                for _ in made if max_minutes else ():
+                    progress.update()
+                    if time.monotonic() >= limit:
+                        break
     return path
+
+
+def _anywhere(plan: RenderPlan) -> RenderPlan:
+    """The same plan for processes that began in other folders."""
+    return replace(
+        plan, midi=plan.midi.resolve(), soundfont=plan.soundfont.resolve(), out=plan.out.resolve()
+    )
 
 
 def _listed(plan: RenderPlan) -> Surveyed | None:

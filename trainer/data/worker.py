@@ -1,19 +1,29 @@
-"""Workers of `render`: processes with a FluidSynth each, that measure levels and make excerpts."""
+"""Workers of `render`: processes with a FluidSynth each, that measure levels and make excerpts.
+
+On one machine they are plain processes: they are there at once, end with the one that started them,
+and need nothing installed. Ray takes some seconds and half a gigabyte for its own processes before
+the first excerpt; it is for the workers of many machines.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from common.files import write_whole
+from common.tasks.on_ray import on_ray, ray_cluster
 from common.threads import end_with_parent
 from daw_bridge.events import Event
 from daw_bridge.midi.file import read_midi_file
@@ -48,6 +58,61 @@ def worker_pool(plan: RenderPlan, workers: int) -> Iterator[ProcessPoolExecutor]
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave halves
         pool.shutdown(cancel_futures=True)
         signal.signal(signal.SIGINT, previous)
+
+
+def in_pool(
+    pool: ProcessPoolExecutor, jobs: Iterable[ExcerptJob], gains_db: Mapping[str, float], ahead: int
+) -> Generator[None, None, None]:
+    """Make excerpts, in order. So many at most are handed on before they are done: a list of all
+    would grow with the data set."""
+    waiting: deque[Future[None]] = deque()
+    jobs = iter(jobs)
+    while True:
+        for job in islice(jobs, ahead - len(waiting)):
+            waiting.append(pool.submit(render_excerpt, job, gains_db))
+        if not waiting:
+            return
+        yield waiting.popleft().result()
+
+
+@dataclass(frozen=True, slots=True)
+class MakeExcerpts:
+    """Makes the worker of a process on a cluster, whose files must be where the plan says.
+
+    soundfont_sha256, fluidsynth: what the data set is made with; ValueError for a machine that has
+    others, since its excerpts would be others.
+    """
+
+    plan: RenderPlan
+    gains_db: Mapping[str, float]
+    soundfont_sha256: str
+    fluidsynth: str
+
+    def __call__(self) -> Callable[[ExcerptJob], None]:
+        global _plan
+        _plan = self.plan
+        found = hashlib.sha256(_plan.soundfont.read_bytes()).hexdigest()
+        if found != self.soundfont_sha256:
+            raise ValueError(f"{_plan.soundfont}: is not the data set's, but {found[:12]}...")
+        if _synth().version != self.fluidsynth:
+            raise ValueError(f"FluidSynth: expected {self.fluidsynth}, got {_synth().version}")
+        return partial(render_excerpt, gains_db=self.gains_db)
+
+
+def on_cluster(
+    make: MakeExcerpts, jobs: Iterable[ExcerptJob], address: str
+) -> Generator[None, None, None]:
+    """Make excerpts on a Ray cluster, as they are done. ValueError for the first that cannot be."""
+    with ray_cluster(address, 0), closing(on_ray(make, jobs)) as outcomes:
+        for outcome in outcomes:
+            if outcome.fault:
+                raise ValueError(outcome.fault)
+            if not (make.plan.out / outcome.task.file).exists():
+                raise ValueError(
+                    f"{make.plan.out / outcome.task.file}: was made, but is not here: do all "
+                    "machines share the folder?"
+                )
+            yield None
 
 
 def loudest_sample(program: int, pieces: list[tuple[str, float]]) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from synth.mel import FLOOR, fold, mel_filters, mel_from_magnitudes
 from synth.mel2mel.bilstm import Lookahead
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
-from trainer.data.dataset import DataSet, Sequences, Shard, framed_magnitudes
+from trainer.data.dataset import ALL, DataSet, Sequences, Shard, framed_magnitudes
 from trainer.mel2mel.between import Mixtures, draw_mixtures, points_of, wanted_between
 from trainer.mel2mel.grow import grow
 from trainer.mel2mel.keys_alone import has_keys, measure_keys
@@ -165,7 +165,11 @@ def train(plan: TrainingPlan, settings: Mel2MelSettings) -> None:
     sizes = settings.sizes.config()
     with at_work(plan.device, plan.threads) as machine:
         torch.manual_seed(plan.seed)
-        data, held_out = (DataSet(plan.data, split, plan.frames) for split in ("train", "val"))
+        share = Shard(machine.rank, machine.ranks) if plan.shards else ALL
+        data = DataSet(plan.data, "train", plan.frames, share=share)
+        # What is drawn must not depend on whose share has the shortest excerpt.
+        data.shortest = machine.least(data.shortest)
+        held_out = DataSet(plan.data, "val", plan.frames)
         count = len(data.patches)
         config = Mel2MelConfig(instruments=count, analysis=data.analysis, **sizes)
         network = Mel2Mel(config)

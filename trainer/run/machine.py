@@ -94,6 +94,14 @@ class Machine:
         dist.all_reduce(raised, dist.ReduceOp.MAX)
         return bool(raised)
 
+    def least(self, value: int) -> int:
+        """The least of all processes; they wait for each other here."""
+        if self.ranks == 1:
+            return value
+        least = torch.tensor(value)
+        dist.all_reduce(least, dist.ReduceOp.MIN)
+        return int(least)
+
     def mean(self, values: Tensor) -> Tensor:
         """Their mean over all processes."""
         if self.ranks > 1:

@@ -47,6 +47,9 @@ class TrainingPlan:
     """What to train on; auto takes a GPU if there is one."""
     threads: Count = 1
     """Processor cores to use, for each process."""
+    shards: bool = False
+    """Under torchrun: each process reads its own share of the training data, not all of it. That
+    takes less memory, and other sequences are drawn than by one process."""
     seed: Seed = 0
     """Random seed of a new run's first weights and of the sequences it draws."""
     tensorboard: bool = False

@@ -19,7 +19,7 @@ from synth.mel import mel_filters, mel_from_magnitudes
 from synth.mel2mel.network import Mel2Mel
 from synth.vocoders.wavenet.mulaw import encode
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
-from trainer.data.dataset import DataSet, Sequences, Shard, framed_magnitudes
+from trainer.data.dataset import ALL, DataSet, Sequences, Shard, framed_magnitudes
 from trainer.mel2mel.training import draw_lookaheads
 from trainer.run.loop import Run
 from trainer.run.machine import Machine, at_work, each_tensor
@@ -136,15 +136,19 @@ class WaveNetObjective(NothingKept, nn.Module):
 def train(plan: TrainingPlan, settings: WaveNetSettings) -> None:
     """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
     settings.check()
+    if settings.guides is not None and plan.shards:
+        raise ValueError("--shards: expected without --guides, which every process reads whole")
     if settings.guides is not None:
         train_guided(plan, settings)
         return
     with at_work(plan.device, plan.threads) as machine:
         torch.manual_seed(plan.seed)
         context = CONTEXT if settings.mel2mel else (0, 0)
-        data, held_out = (
-            DataSet(plan.data, split, plan.frames, context) for split in ("train", "val")
-        )
+        share = Shard(machine.rank, machine.ranks) if plan.shards else ALL
+        data = DataSet(plan.data, "train", plan.frames, context, share)
+        # What is drawn must not depend on whose share has the shortest excerpt.
+        data.shortest = machine.least(data.shortest)
+        held_out = DataSet(plan.data, "val", plan.frames, context)
         config = WaveNetConfig(mels=data.analysis.mels, **asdict(settings.sizes))
         if data.hop != config.hop:
             raise ValueError(

@@ -115,6 +115,11 @@ def test_a_task_that_kills_every_worker_is_given_up(cluster):
     assert outcome.result is None and outcome.fault.startswith("its process was ended 4 times")
 
 
+def test_a_gpu_is_not_waited_for_where_there_is_none(cluster):
+    with pytest.raises(ValueError, match="the cluster has no GPU"):
+        next(on_ray(make_halver, [2], gpu=0.5))
+
+
 def test_what_no_worker_can_load_is_the_fault_of_each_task(cluster):
     outcomes = list(on_ray(make_nothing, [1, 2]))
     assert all(outcome.fault.endswith(": there is no bank here") for outcome in outcomes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import mido
@@ -191,6 +192,22 @@ def test_flac_is_the_wav_to_24_bits(scores, toy_bank, tmp_path):
 def test_flags_that_make_no_sense_are_refused(scores, toy_bank, tmp_path, flags, told):
     with pytest.raises(ValueError, match=told):
         run(toy_bank, tmp_path / "out", scores, *flags)
+
+
+def test_without_ray_one_process_does_the_work(scores, toy_bank, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    given = [str(scores), "--bank", str(toy_bank), "--patch", "piano", *ALONE[2:]]
+
+    def without_ray(*flags: str) -> bool:
+        return batch(read_flags(BatchFlags, [*given, "--out", str(tmp_path / "out"), *flags], ""))
+
+    for flags in (("--workers", "2"), ("--address", "auto")):
+        with pytest.raises(ValueError, match="Ray is not installed: pip install"):
+            without_ray(*flags)
+    monkeypatch.setattr("player.batch.batch.cores_here", lambda: 2)
+    assert without_ray()
+    told = capsys.readouterr().out
+    assert "one process, since Ray is not installed" in told and "2 made" in told
 
 
 def test_a_folder_without_scores_is_refused(toy_bank, tmp_path):

@@ -19,6 +19,8 @@ import pytest
 import soundfile
 import yaml
 
+from benchmarks.rigs.batches import raylets
+from common.tasks.on_ray import has_ray
 from tests.trainer.tiny_soundfont import PROGRAMS
 from trainer.__main__ import main
 from trainer.data.dataset import load_excerpt
@@ -75,6 +77,21 @@ def test_any_folder_becomes_a_data_set(folder, soundfont, tmp_path, capsys):
     assert (manifest.rate, manifest.hop, manifest.rendered_at) == (16_000, 128, 48_000)
     names = [path.name for path in sorted((tmp_path / "data").glob("*/*"))]
     assert len(names) == 2 * (4 + 2 + list(pieces.values()).count("test"))
+
+
+def test_a_cluster_makes_the_same_bytes_as_this_machine(folder, soundfont, tmp_path, capsys):
+    if not has_ray():
+        pytest.skip("Ray is not installed")
+    assert main(flags(folder, soundfont, tmp_path / "here")) == 0
+    with raylets(1) as cluster:
+        shared = flags(folder, soundfont, tmp_path / "there", f"--address={cluster.address}")
+        assert main(shared) == 0
+        assert rendered(tmp_path / "there") == rendered(tmp_path / "here")
+        lost = next((tmp_path / "there" / "train").glob("*.npz"))
+        whole = lost.read_bytes()
+        lost.unlink()
+        assert main(shared) == 0
+        assert lost.read_bytes() == whole
 
 
 def test_a_piece_stays_in_its_split_as_others_come(folder, soundfont, tmp_path):

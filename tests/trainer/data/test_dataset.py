@@ -50,6 +50,29 @@ def test_a_batch_has_the_stated_shapes_and_ranges(train):
     assert drawn.instrument.shape == (5,)
 
 
+def test_shares_are_the_whole_together_and_draw_in_step(tmp_path):
+    """Two names, one of which ends with the other, in a folder of seven excerpts each."""
+    audio, roll = np.zeros(50 * HOP, np.int16), np.zeros((50, 176), np.uint8)
+    for number in range(7):
+        for patch in ("piano", "electric-piano"):
+            audio[0] += 1
+            write_excerpt(tmp_path / "train" / f"{number:04d}-{patch}.npz", audio, roll, patch)
+    write_manifest(tmp_path, {"piano": 0, "electric-piano": 4})
+    shares = [DataSet(tmp_path, "train", 40, share=Shard(rank, 2)) for rank in range(2)]
+    first = [[int(e.audio[0]) for e in share.excerpts] for share in shares]
+    assert sorted(first[0] + first[1]) == list(range(1, 15))
+    assert [len(own) for share in shares for own in share.by_instrument] == [4, 4, 3, 3]
+    random = [generator(3), generator(3)]
+    drawn = [
+        s.draw(4, WINDOW, r, Shard(n, 2))
+        for n, (s, r) in enumerate(zip(shares, random, strict=True))
+    ]
+    assert random[0].get_state().equal(random[1].get_state())
+    assert sorted(torch.cat([d.instrument for d in drawn]).tolist()) == [0] * 4 + [1] * 4
+    with pytest.raises(ValueError, match="no excerpt of piano, or for 8 processes"):
+        DataSet(tmp_path, "train", 40, share=Shard(7, 8))
+
+
 @pytest.mark.parametrize("batch", [3, 7])
 def test_each_instrument_has_its_share_of_a_batch(train, batch):
     for seed in range(5):

@@ -16,6 +16,8 @@ from textwrap import dedent
 import pytest
 import torch
 
+from benchmarks.rigs.batches import raylets
+from common.tasks.on_ray import has_ray
 from tests.trainer.test_main import TINY
 from trainer.__main__ import main
 
@@ -86,6 +88,25 @@ def test_a_signal_to_one_process_stops_all_with_one_checkpoint(data, tmp_path):
     assert kept["progress"][0] >= 1
     last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert last["device"] == "2 x cpu" and last["iteration"] == kept["progress"][0]
+
+
+def test_ray_starts_torchrun_on_two_nodes_that_read_a_share_each(data, tmp_path):
+    if not has_ray():
+        pytest.skip("Ray is not installed")
+    flags = [f"--data={data}", f"--run={tmp_path}", "--batch=3", "--device=cpu", "--shards"]
+    with raylets(2) as cluster:
+        done = subprocess.run(
+            [sys.executable, "examples/train_on_ray.py", "mel2mel", *flags]
+            + ["--iterations=10", *TINY["mel2mel"]],
+            cwd=REPOSITORY,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": cluster.address},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["device"] == "2 x cpu" and last["iteration"] == 10
 
 
 def test_two_processes_share_and_leave_no_thread_behind(tmp_path):
