@@ -259,6 +259,7 @@ class Player:
     def telemetry(self) -> Telemetry:
         """How it is doing now. From any thread."""
         engine, frame_ms = self._engine, self._frame_ms
+        given_up = engine.given_up
         return Telemetry(
             seconds=engine.frame * frame_ms / 1000,
             load=self._load,
@@ -266,7 +267,9 @@ class Player:
             parts=engine.awake,
             overload=self.overload.level,
             overloads=self.overload.times,
-            given_up=len(engine.given_up),
+            spared=int(engine.spared),
+            given_up=len(given_up),
+            faded=", ".join(map(str, sorted(given_up))),
             ordinary=self.overload.ordinary,
             underruns=self._sink.underruns,
             limited_s=engine.limiter.limited * frame_ms / 1000 / engine.hop,

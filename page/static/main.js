@@ -7,6 +7,7 @@ import "./map.js";
 import "./desks.js";
 import "./mixer.js";
 import "./monitor.js";
+import "./notice.js";
 import "./patches.js";
 import "./scope.js";
 import "./shape.js";
