@@ -223,15 +223,23 @@ def edit(tab: Tab, what: str) -> None:
     tab.locator(f"#{what}").click()
 
 
+def answer(tab: Tab, *texts: str) -> None:
+    """Fill in what is asked, and say yes."""
+    for field, text in zip(tab.locator("#dialog input").all(), texts, strict=True):
+        field.fill(text)
+    tab.locator("#dialog button").last.click()
+
+
 def test_patches_are_copied_described_found_sent_and_dropped_in(tabs: Tabs, tmp_path: Path) -> None:
     folder = tmp_path / "own"
     with PagedServer("--patches", str(folder)) as server:
         tab, other = tabs.open(server.url), tabs.open(server.url)
-        answers = iter(["my piano", "Ann", "warm, keys"])
-        tab.on("dialog", lambda dialog: dialog.accept(next(answers)))
         edit(tab, "duplicate")
+        expect(tab.get_by_label("Name of the copy")).to_have_value("grand-piano 2")
+        answer(tab, "my piano")
         expect(other.locator("#title")).to_have_text("my piano")
         edit(tab, "describe")
+        answer(tab, "Ann", "warm, keys")
         other.locator("#search").fill("ann warm")
         expect(other.locator("#patches li")).to_have_text(["my piano"])
         edit(tab, "like")
@@ -273,8 +281,12 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
         for item in kept:
             expect(item).to_be_visible()
         kept[0].click()
-        tab.once("dialog", lambda dialog: dialog.accept("renamed"))
         edit(tab, "rename")
+        # Keys and Escape belong to the question.
+        tab.keyboard.press("Escape")
+        expect(tab.locator("#dialog")).to_be_hidden()
+        edit(tab, "rename")
+        answer(tab, "renamed")
         expect(other.locator("#title")).to_have_text("renamed")
         assert server.stop()[0] == 0
     with PagedServer("--patches", str(folder)) as server:
@@ -302,6 +314,14 @@ def test_the_desk_is_saved_recalled_and_stands_again_after_a_restart(
         other.locator("#desks").select_option("two trumpets")
         expect(tab.get_by_label("Patch of part 3")).to_have_value("trumpet")
         assert server.ask("/part/3/pan") == [-1]
+        other.locator("#desk-delete").click()
+        expect(tab.locator("#desks option")).to_have_count(1)
+        other.locator("#toast button").click()
+        expect(tab.locator("#desks option")).to_have_count(2)
+        tab.locator("#desk-name").fill("two trumpets")
+        tab.locator("#desk button", has_text="Save").click()
+        answer(tab)
+        expect(tab.locator("#toast")).to_contain_text("Saved the desk as two trumpets")
         server.send("/part/3/patch", "orchestral-harp")
         assert server.stop()[0] == 0
     with PagedServer("--desk", str(folder)) as server:

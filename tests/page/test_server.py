@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -184,9 +184,11 @@ def test_what_a_page_holds_is_released_when_it_is_gone(instrument: Instrument) -
     assert released == [NoteOff(0, 1, 62), Pedal(0, 2, 64, False)]
 
 
-def midi_file(*notes: tuple[float, int], channel: int = 0) -> bytes:
-    """A MIDI file of notes (seconds, key), each half a second long."""
-    track = mido.MidiTrack()
+def midi_file(
+    *notes: tuple[float, int], channel: int = 0, says: Sequence[mido.Message] = ()
+) -> bytes:
+    """A MIDI file of notes (seconds, key), each half a second long; says: comes before them."""
+    track = mido.MidiTrack(says)
     events = [(s, key, 100) for s, key in notes] + [(s + 0.5, key, 0) for s, key in notes]
     before = 0.0
     for seconds, key, velocity in sorted(events):
@@ -246,6 +248,43 @@ def test_a_song_stops_when_asked_or_at_a_panic(instrument: Instrument) -> None:
             assert told(socket, "song") is None
         taken = instrument.inbox.take_until(2**40)
         assert not any(isinstance(event, NoteOn) for event in taken)
+
+
+def test_the_desk_stands_as_before_when_a_song_has_ended(instrument: Instrument) -> None:
+    desk = instrument.desk
+    desk.patch(2, "organ")
+    desk.pan(1, -1)
+    before = desk.parts()
+    says = [
+        mido.Message("program_change", program=desk.book.patch("organ").program or 0),
+        mido.Message("control_change", control=10, value=127),
+        mido.Message("control_change", control=7, value=20),
+        mido.Message("pitchwheel", pitch=8191),
+        mido.Message("control_change", channel=1, control=7, value=1),
+        # An MPE zone of three members.
+        *(mido.Message("control_change", control=c, value=v) for c, v in ((101, 0), (100, 6))),
+        mido.Message("control_change", control=6, value=3),
+    ]
+    with instrument.socket() as socket:
+        told(socket, "hello")
+        for ends in (False, True):
+            instrument.go_on()
+            content = midi_file((0.0, 60), (0.2 if ends else 100.0, 64), says=says)
+            instrument.send("POST", "/song?name=loud.mid", content)
+            assert told(socket, "song")["name"] == "loud.mid"
+            while not desk.zones.members(1):
+                instrument.go_on()
+            assert desk.parts() != before and desk.settings(1).volume == 20
+            if ends:
+                # As a hand on the mixer; through the zone it would reach its members, too.
+                desk.turn(1, None, lambda s: replace(s, volume=99), alone=True)
+            else:
+                instrument.send("DELETE", "/song")
+            while (song := instrument.go_on(socket)) is not None:
+                assert song == "" or song["name"] == "loud.mid"
+            assert desk.settings(1).volume == (99 if ends else 100)
+            desk.turn(1, None, lambda s: replace(s, volume=100), alone=True)
+            assert desk.parts() == before and not desk.zones.members(1)
 
 
 @pytest.mark.parametrize(
