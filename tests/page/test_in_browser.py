@@ -185,7 +185,7 @@ def test_a_midi_file_that_is_dropped_is_played(tabs: Tabs, server: PagedServer) 
           transfer.items.add(new File([new Uint8Array(bytes)], "one.mid"));
           return transfer;
         }""",
-        list(midi_file((0.0, 69), (60.0, 69))),
+        list(midi_file(*((seconds / 2, 69) for seconds in range(121)))),
     )
     tab.dispatch_event("main", "drop", {"dataTransfer": dropped})
     rate, heard = hear(tab)
