@@ -35,6 +35,7 @@ from daw_bridge.windows import Windows
 from page.address import Bound, listen
 from page.app import Application
 from page.columns import Columns
+from page.fits import Fits
 from page.measured import Gauge
 from page.messages import MessageLog
 from page.server import PageServer
@@ -323,7 +324,8 @@ def open_page(
     )
     session = Session(player.desk, player.inbox, player.status, version())
     columns = Columns(player.tap, analysis, float(KNEE))
-    application = Application(about, session, player.clock, player.tap, columns, log, gauge)
+    fits = Fits(player.desk, bank.path, bank.own.folder if bank.own else None)
+    application = Application(about, session, player.clock, player.tap, columns, log, gauge, fits)
     return PageServer(application, bound)
 
 

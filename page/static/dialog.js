@@ -5,15 +5,15 @@ const form = place.querySelector("form");
 const [title, rows] = ["h2", "div"].map((name) => form.querySelector(name));
 const button = form.querySelector("button:last-child");
 
-/** Ask for texts, one for each field {label, value}; none for a plain yes. null if the user does not want to. */
+/** Ask for texts, one for each field {label, value}, or {label, value, options}; none for a plain yes. null if the user does not want to. */
 export function ask(question, action, fields = []) {
   title.textContent = question;
   button.textContent = action;
-  const inputs = fields.map(({ label, value }) => {
+  const inputs = fields.map(({ label, value, options }) => {
     const row = document.createElement("label");
-    const input = document.createElement("input");
-    input.maxLength = 200;
-    input.autocomplete = "off";
+    const input = document.createElement(options ? "select" : "input");
+    if (options) input.append(...options.map((option) => new Option(option)));
+    else Object.assign(input, { maxLength: 200, autocomplete: "off" });
     input.value = value;
     row.append(label, input);
     return { row, input };
@@ -22,7 +22,7 @@ export function ask(question, action, fields = []) {
   place.returnValue = "";
   place.showModal();
   (inputs[0]?.input ?? button).focus();
-  inputs[0]?.input.select();
+  inputs[0]?.input.select?.();
   return new Promise((resolve) => {
     place.onclose = () => resolve(place.returnValue === "yes" ? inputs.map(({ input }) => input.value.trim()) : null);
   });

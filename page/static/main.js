@@ -5,6 +5,7 @@ import "./keyboard.js";
 import "./listen.js";
 import "./map.js";
 import "./desks.js";
+import "./fit.js";
 import "./mixer.js";
 import "./monitor.js";
 import "./notice.js";

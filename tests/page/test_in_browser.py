@@ -18,9 +18,12 @@ from tests.page.browser import (
     needs_chromium,
 )
 from tests.page.test_server import midi_file
+from tests.server import run
 from trainer.bank.check import in_tune
 
 pytestmark = needs_chromium
+FIT_MS = 480_000
+"""A fit takes seconds of a core that is free, and minutes of one that is not."""
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +200,56 @@ def test_a_midi_file_that_is_dropped_is_played(tabs: Tabs, server: PagedServer) 
         {"name": "bad.mid", "mimeType": "audio/midi", "buffer": b"none"}
     )
     expect(tab.locator("#toast")).to_contain_text("bad.mid: not a MIDI file")
+
+
+def dropped(tab: Tab, *files: Path) -> None:
+    """Drop files on the page together."""
+    transfer = tab.evaluate_handle("() => new DataTransfer()")
+    for file in files:
+        tab.evaluate(
+            "([t, name, bytes]) => t.items.add(new File([new Uint8Array(bytes)], name))",
+            [transfer, file.name, list(file.read_bytes())],
+        )
+    tab.dispatch_event("main", "drop", {"dataTransfer": transfer})
+
+
+def test_a_recording_that_is_dropped_becomes_a_patch(tabs: Tabs, tmp_path: Path) -> None:
+    score, sound = tmp_path / "lead.mid", tmp_path / "lead.wav"
+    score.write_bytes(midi_file(*((0.6 * i, key) for i, key in enumerate((60, 64, 67, 72, 65)))))
+    made = run("render", str(score), str(sound), "--patch", "synth-lead")
+    assert made.returncode == 0, made.stderr
+    folder = tmp_path / "own"
+    with PagedServer("--patches", str(folder)) as server:
+        tab, other = tabs.open(server.url), tabs.open(server.url)
+        # One that is cancelled leaves nothing.
+        dropped(tab, sound, score)
+        answer(tab, "never")
+        expect(other.locator("#fit-title")).to_have_text("Fitting never …")
+        other.locator("#fit-stop").click()
+        expect(tab.locator("#fit")).to_be_hidden()
+        dropped(tab, sound, score)
+        answer(tab, "my lead")
+        expect(tab.locator("#fit-title")).to_have_text("my lead is ready", timeout=FIT_MS)
+        assert [file.name for file in folder.glob("*.yaml")] == ["my lead.yaml"]
+        expect(tab.locator("#fit-lines")).to_contain_text("synth-lead")
+        wide = "image => image.complete && image.naturalWidth"
+        assert tab.locator("#fit-picture").evaluate(wide) > 1000
+        tab.locator("#fit-b").click()
+        expect(tab.locator("#fit-b")).to_have_attribute("aria-pressed", "true")
+        assert tab.locator("#fit-sound").evaluate("sound => sound.duration") > 3
+        tab.locator("#fit-play").click()
+        expect(other.locator("#title")).to_have_text("my lead")
+        # Its point is that of the patch that was recorded.
+        lead = server.ask("/part/1/timbre")
+        server.send("/part/1/patch", "synth-lead")
+        assert server.ask("/part/1/timbre") == pytest.approx(lead, abs=0.15)
+        tab.locator("#fit-stop").click()
+        expect(other.locator("#fit")).to_be_hidden()
+        (tmp_path / "bad.wav").write_bytes(b"RIFF nonsense")
+        dropped(tab, tmp_path / "bad.wav", score)
+        answer(tab, "bad")
+        expect(tab.locator("#fit-title")).to_have_text("bad: no patch", timeout=FIT_MS)
+        expect(tab.locator("#fit-lines")).to_contain_text("not a sound file that can be read")
 
 
 def test_messages_of_a_daw_are_shown_with_what_was_wrong(tabs: Tabs, server: PagedServer) -> None:

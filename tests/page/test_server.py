@@ -28,6 +28,7 @@ from daw_bridge.inbox import Inbox
 from page.address import HttpAddress, listen
 from page.app import MOST_PAGES, Application
 from page.columns import Columns
+from page.fits import Fits
 from page.measured import MOST_POINTS, Gauge
 from page.messages import MessageLog
 from page.server import PageServer
@@ -52,7 +53,8 @@ class Instrument:
         columns = Columns(self.tap, analysis, 0.7)
         gauge = Gauge(loaded.mel2mel(), loaded.more)
         self.application = Application(
-            about, session, self.clock, self.tap, columns, self.log, gauge
+            *(about, session, self.clock, self.tap, columns, self.log, gauge),
+            Fits(self.desk, loaded.path, None),
         )
         self.server = PageServer(self.application, listen(HttpAddress(host, 0, fixed=True)))
         self.port = self.server.bound.port
@@ -299,6 +301,28 @@ def test_the_desk_stands_as_before_when_a_song_has_ended(instrument: Instrument)
 def test_what_is_no_song_is_refused(instrument: Instrument, content: bytes, reason: str) -> None:
     status, said = instrument.send("POST", "/song?name=x.mid", content)
     assert status == 400 and said["error"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "reason"),
+    [
+        ("name=a/b&file=x.wav", b"RIFF", "patch name 'a/b'"),
+        ("name=organ&file=x.wav", b"RIFF", "organ: that patch exists; take another name"),
+        ("name=new&file=x.wav", b"", "'x.wav': the recording is empty"),
+        ("name=new&file=x.wav&voices=all", b"RIFF", "voices: expected one or several"),
+        ("name=new&file=x.wav&score=-1", b"RIFF", "score: expected a whole number"),
+        ("name=new&file=x.wav&score=x", b"RIFF", "invalid literal"),
+        ("name=new&file=x.wav", bytes(64 * 2**20 + 1), "expected a file of at most 64 MiB"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(
+    instrument: Instrument, query: str, content: bytes, reason: str
+) -> None:
+    status, said = instrument.send("POST", f"/fit?{query}", content)
+    assert status == 400 and said["error"].startswith(reason)
+    assert instrument.get("/fit/comparison.wav")[0] == 404
+    other = {"Origin": "http://example.org"}
+    assert instrument.send("POST", "/fit?name=new", b"RIFF", **other)[0] == 403
 
 
 def test_points_of_the_timbre_space_are_measured(instrument: Instrument) -> None:

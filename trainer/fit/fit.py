@@ -14,7 +14,7 @@ from synth.bank.patch_file import as_saved, save_patch
 from synth.instrument import Instrument
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from trainer.bank.levels import even_gain_db
-from trainer.fit.fitting import Fit, fit_recording
+from trainer.fit.fitting import FITTED, NOTED, Fit, Tell, fit_recording
 from trainer.fit.picture import write_picture
 from trainer.fit.plan import FitPlan
 from trainer.fit.recording import Recording, read_recording
@@ -22,12 +22,16 @@ from trainer.fit.score import Score, make_score, read_score
 from trainer.fit.takes import write_comparison
 from trainer.fit.transcription import METHODS, events_of, transcribe, write_midi
 
+READ = 0.15
+"""The share of the work that is done when the recording has been read."""
 TAG = "fitted"
 """Of every such patch, so that they can be found."""
 
 
-def fit(plan: FitPlan) -> Iterator[str]:
+def fit(plan: FitPlan, tell: Tell = lambda share: None) -> Iterator[str]:
     """Make the patch of a plan; yields lines that tell what was found, as it goes.
+
+    tell: is told which share of the work is done, as far as that is known.
 
     Raises ValueError, before anything is written, for bad input, and OSError for what cannot be
     written.
@@ -36,9 +40,12 @@ def fit(plan: FitPlan) -> Iterator[str]:
     folder = plan.out or user_patches(bank.path.resolve().name)
     _check_free(plan, bank, folder)
     recording = read_recording(plan.recording, bank.analysis.rate)
+    tell(READ)
     score, told = _score(plan, bank, recording)
     yield f"notes     {score.notes}, {told}"
-    found = fit_recording(bank, recording, score, placed=plan.midi is None)
+    tell(NOTED)
+    found = fit_recording(bank, recording, score, plan.midi is None, tell)
+    tell(FITTED)
     if plan.midi:
         yield f"place     {_place(found, bank, recording)}"
     patch = _patch(plan, bank, recording, found, told)
