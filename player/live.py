@@ -23,7 +23,6 @@ from daw_bridge.desk.learn import read_map
 from daw_bridge.desk.snapshots import Keeper
 from daw_bridge.desk.watch import PatchWatch
 from daw_bridge.desk.zones import LOWER, MOST_MEMBERS, UPPER
-from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.inputs import midi_inputs
 from daw_bridge.midi.messages import MidiTranslator
@@ -45,6 +44,7 @@ from player.demo import Demo
 from player.flags import LiveFlags
 from player.overload import Overload
 from player.telemetry import Telemetry
+from player.warming import warm_up
 from synth.bank.bank import Bank, load_bank
 from synth.compiling import compiling_shown
 from synth.engine import Engine
@@ -83,9 +83,9 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         if bound:
             stack.callback(bound.socket.close)
         print("preparing", flush=True)
-        with compiling_shown():
+        with compiling_shown() as shown:
             instrument = make_instrument(bank, flags.vocoder, flags.sampler, flags.low_latency)
-            _warm_up(instrument.engine(flags.lookahead, flags.seed), bank)
+            warm_up(instrument, flags.lookahead, flags.seed, flags.low_latency, shown.count)
         link = jack_link() if flags.audio in ("auto", JACK) or midi_ports != ("none",) else None
         if link:
             stack.callback(link.close)
@@ -355,11 +355,3 @@ def _print_banner(lines: Mapping[str, str], player: Player, midi_map: Path | Non
         if name == "midi":
             for controller, knob in player.desk.learnt.bound.items():
                 print(f"         controller {controller} turns {knob} ({midi_map})")
-
-
-def _warm_up(engine: Engine, bank: Bank) -> None:
-    """Play a short note to nobody, so that nothing is compiled while somebody listens."""
-    windows = Windows(engine.hop, bank.point(bank.names[0]))
-    note = [NoteOn(0, 1, 60, 100)]
-    for frame in range(engine.delay + 3):
-        engine.render(windows.frames(note if frame == 0 else [], frame, 1), 1)

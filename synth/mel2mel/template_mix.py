@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from common.window import KEYS
+from synth.copying import copy
 from synth.exponential import exp
 from synth.mel import FLOOR
 from synth.mel2mel.templates import (
@@ -243,7 +244,8 @@ def _mix(
             continue
         for m in range(features.size):
             if made_for[k, m] != features[m]:
-                made[k], made_for[k] = False, features
+                made[k] = False
+                copy(features, made_for[k])
         cache = (spectra[k], made[k])
         since, come = f32(age[k]) - late[k], f32(1)
         if since < 0:
@@ -324,7 +326,7 @@ def _share(w, age, moment):
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _start_noise(w, features, power):
     """power = `KeyTemplates.noise`"""
-    power[:] = w.floor_bias
+    copy(w.floor_bias, power)
     for m in range(features.size):
         for f in range(power.size):
             power[f] += features[m] * w.floor[m, f]
@@ -440,7 +442,7 @@ def _bring_to_level(w, key, moment, features, row):
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _shape(base, slopes, features, out):
     """out = exp(base + features . slopes), squared"""
-    out[:] = base
+    copy(base, out)
     for m in range(features.size):
         for f in range(base.size):
             out[f] += features[m] * slopes[m, f]
