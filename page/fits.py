@@ -144,7 +144,10 @@ class Fits:
                 await asyncio.to_thread(self._desk.reload)
                 self._end("done")
             else:
-                self._end("failed", last.get("error") or f"the fit ended ({process.returncode})")
+                reason = last.get("error") or f"the fit ended ({process.returncode})"
+                # Where the server has put the file is of no use to a page.
+                folder = str(Path(plan["recording"]).parent) + os.sep
+                self._end("failed", reason.replace(folder, ""))
         except TimeoutError:
             self._end("failed", f"it took longer than {LONGEST_S:.0f} s")
         except (OSError, ValueError) as error:

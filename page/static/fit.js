@@ -32,8 +32,11 @@ export async function fitTo(recording, score) {
 
 const stop = () => fetch("fit", { method: "DELETE" });
 
-/** "distance  2.7 dB from the recording" as [name, text]. */
-const parted = (line) => [line.split(/\s+/, 1)[0], line.replace(/^\S+\s+/, "")];
+/** "at best   2.7 dB, as ..." as [name, text]. */
+function parted(line) {
+  const [name, ...text] = line.split(/\s{2,}/);
+  return [name, text.join(" ")];
+}
 
 function show() {
   card.hidden = !fit;

@@ -250,7 +250,8 @@ def test_a_recording_that_is_dropped_becomes_a_patch(
         dropped(tab, tmp_path / "bad.wav", score)
         answer(tab, "bad")
         expect(tab.locator("#fit-title")).to_have_text("bad: no patch", timeout=FIT_MS)
-        expect(tab.locator("#fit-lines")).to_contain_text("not a sound file that can be read")
+        reason = "bad.wav: not a sound file that can be read"
+        expect(tab.locator("#fit-lines dd").last).to_have_text(re.compile(f"^{reason}"))
 
 
 def test_messages_of_a_daw_are_shown_with_what_was_wrong(tabs: Tabs, server: PagedServer) -> None:
