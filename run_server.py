@@ -2,6 +2,7 @@
 
     python run_server.py                       play what MIDI and OSC send
     python run_server.py render song.mid out.wav
+    python run_server.py batch FOLDER --patch harp trumpet --out sounds
 
 Flags in, exit code out; the rooms in player/ do the work. What takes long to load is loaded after
 the flags have been read.
@@ -20,6 +21,7 @@ from common.caches import provide_caches
 from common.checks import printable
 from common.flags import read_flags
 from common.logs import start_logging
+from player.batch.flags import BatchFlags
 from player.flags import PROGRAM, LiveFlags, RenderFlags
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ def main(
     try:
         if arguments[:1] == ["render"]:
             return _render(read_flags(RenderFlags, arguments[1:], f"{PROGRAM} render"))
+        if arguments[:1] == ["batch"]:
+            return _batch(read_flags(BatchFlags, arguments[1:], f"{PROGRAM} batch"))
         return _live(read_flags(LiveFlags, arguments, PROGRAM), around)
     except BrokenPipeError:  # whoever reads what is printed has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -88,6 +92,13 @@ def _render(flags: RenderFlags) -> int:
     with compiling_shown():
         render(flags)
     return DONE
+
+
+def _batch(flags: BatchFlags) -> int:
+    _one_thread()
+    from player.batch.batch import batch
+
+    return DONE if batch(flags) else FAILED
 
 
 def _live(flags: LiveFlags, around: Callable[[Sink], Sink]) -> int:

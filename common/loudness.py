@@ -10,6 +10,10 @@ PASS_HZ, PASS_Q = 38.13547, 0.50033
 """The two filters that BS.1770 states as coefficients at 48 kHz, as analogue ones: a shelf for
 the head, a high-pass for the ear. At any rate the bilinear transform gives them back."""
 BLOCK_S, STEP_S = 0.4, 0.1
+CONTEXT_S = 0.5
+"""How much of the sound before a chunk is heard again: by then the filters have forgotten more."""
+CHUNK_STEPS = 100
+"""Steps that are filtered at once: 10 s."""
 ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0
 OFFSET = -0.691
 """So that a sine of 997 Hz at full scale is at -3.01."""
@@ -39,13 +43,56 @@ def loudness(audio: np.ndarray, rate: int) -> float:
     heard = k_weighted(audio, rate)
     block, step = round(BLOCK_S * rate), round(STEP_S * rate)
     starts = range(0, max(len(heard) - block, 0) + 1, step)
-    powers = np.array([np.mean(heard[at : at + block] ** 2) for at in starts])
-    for gate in (ABSOLUTE_GATE, RELATIVE_GATE):
-        least = gate if gate == ABSOLUTE_GATE else _lufs(powers.mean()) + gate
-        powers = powers[[_lufs(p) > least for p in powers]]
-        if not len(powers):
-            return SILENCE_DB
-    return _lufs(powers.mean())
+    return _gated(np.array([np.mean(heard[at : at + block] ** 2) for at in starts]))
+
+
+class Meter:
+    """Integrated loudness of sound of any number of channels that comes block by block.
+
+    What it holds does not grow but by a number for each 100 ms.
+    """
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self._rate, self._step = rate, round(STEP_S * rate)
+        self._before = np.zeros((round(CONTEXT_S * rate), channels))
+        self._waiting: list[np.ndarray] = []
+        self._count = 0
+        self._powers: list[np.ndarray] = []
+        """Of each 100 ms, the channels together."""
+
+    def add(self, block: np.ndarray) -> None:
+        """The next samples (samples, channels)."""
+        self._waiting.append(np.array(block))
+        self._count += len(block)
+        if self._count >= CHUNK_STEPS * self._step:
+            self._weigh()
+
+    def lufs(self) -> float:
+        """Of all sound so far; -120 for silence. What is shorter than 400 ms is one block."""
+        self._weigh()
+        powers = np.concatenate(self._powers) if self._powers else np.zeros(0)
+        steps = round(BLOCK_S / STEP_S)
+        if len(powers) < steps:  # then the context before what waits has all of it
+            heard = self._weighted(np.concatenate([self._before, *self._waiting]))
+            heard = heard[-max(len(powers) * self._step + self._count, 1) :]
+            return _gated(np.array([(heard**2).sum(axis=1).mean()]))
+        return _gated(np.convolve(powers, np.full(steps, 1 / steps), "valid"))
+
+    def _weigh(self) -> None:
+        """Turn all whole steps that wait into powers."""
+        whole = self._count // self._step * self._step
+        if not whole:
+            return
+        sound = np.concatenate(self._waiting)
+        self._waiting, self._count = [sound[whole:]], len(sound) - whole
+        both = np.concatenate([self._before, sound[:whole]])
+        heard = self._weighted(both)[len(self._before) :]
+        steps = heard.reshape(whole // self._step, self._step, -1)
+        self._powers.append((steps**2).sum(axis=2).mean(axis=1))
+        self._before = both[-len(self._before) :]
+
+    def _weighted(self, sound: np.ndarray) -> np.ndarray:
+        return np.stack([k_weighted(side, self._rate) for side in sound.T], axis=1)
 
 
 def k_weighted(audio: np.ndarray, rate: int) -> np.ndarray:
@@ -75,6 +122,16 @@ def _k_response(cycles: np.ndarray, rate: int) -> np.ndarray:
     # The standard's high-pass does not divide by its leading term.
     k = np.tan(np.pi * PASS_HZ / rate)
     return shelf * passed * (1 + k / PASS_Q + k**2)
+
+
+def _gated(powers: np.ndarray) -> float:
+    """The loudness of blocks, by their powers, of those that are not far below the others."""
+    for gate in (ABSOLUTE_GATE, RELATIVE_GATE):
+        least = gate if gate == ABSOLUTE_GATE else _lufs(powers.mean()) + gate
+        powers = powers[[_lufs(p) > least for p in powers]]
+        if not len(powers):
+            return SILENCE_DB
+    return _lufs(powers.mean())
 
 
 def _lufs(power: float) -> float:

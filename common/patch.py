@@ -20,6 +20,8 @@ RESERVED = re.compile(r"bank|con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 COORDINATE = 100.0
 """Numbers of an embedding in a file lie in -100..100; what is played is narrower (the desk)."""
 GAIN_DB = (-120.0, 24.0)
+LONGEST_DEEP = 4_096
+"""Letters of what a deep patch adds: it has about 1,500."""
 PROGRAMS = (0, 127)
 """General MIDI programs."""
 ALL_KEYS = (LOWEST_KEY, HIGHEST_KEY)
@@ -53,7 +55,8 @@ class Patch:
     program: the General MIDI program that selects it, if one does; author, tags: "" and () where
     they are not known; date: when it was saved, as 2026-11-26, or ""; keys: the lowest and the
     highest that sound, for not every instrument has all; fitted: what it was fitted to, None if it
-    was not."""
+    was not; deep: what it adds to the bank's key templates, as its file holds it
+    (synth/mel2mel/deep.py), "" if nothing."""
 
     name: str
     embedding: tuple[float, ...]
@@ -66,6 +69,7 @@ class Patch:
     date: str = ""
     keys: tuple[int, int] = ALL_KEYS
     fitted: Fitted | None = None
+    deep: str = ""
 
 
 def check_name(name: object) -> None:

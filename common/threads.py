@@ -61,6 +61,18 @@ def be_scheduled(way: tuple[int, int]) -> None:
             os.sched_setscheduler(0, way[0], os.sched_param(way[1]))
 
 
+_most_shared = MOST_CORES
+
+
+def share_cores(most: int) -> None:
+    """Let what is made from now on in this process share its work among so many cores at most.
+
+    1 where as many processes as there are cores are at work.
+    """
+    global _most_shared
+    _most_shared = most
+
+
 class Helpers:
     """Threads that do shares of one thread's work, scheduled as that thread is at the moment.
 
@@ -69,7 +81,7 @@ class Helpers:
     """
 
     def __init__(self, most: int) -> None:
-        self._cores = min(most, cores_here())
+        self._cores = min(most, cores_here(), _most_shared)
         self._pool: ThreadPoolExecutor | None = None
         self._started: int | None = None
         """The process that started it."""

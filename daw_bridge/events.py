@@ -63,7 +63,7 @@ class AllSoundOff:
 class Timbre:
     """The part's new point in the bank's embedding space.
 
-    serial and chosen: see `SETTINGS`.
+    serial and chosen: see `SETTINGS`; held: see `Bend`.
     """
 
     time: int
@@ -71,6 +71,7 @@ class Timbre:
     embedding: tuple[float, ...]
     serial: int = field(default=0, compare=False)
     chosen: int = field(default=0, compare=False)
+    held: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,17 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """How far the part's keys are bent. semitones: up is positive. serial: see `SETTINGS`."""
+    """How far the part's keys are bent. semitones: up is positive. serial: see `SETTINGS`.
+
+    held: whether it is for keys that are down alone, as in MPE, where the channel of a note that
+    rings out may be bent for the next one already.
+    """
 
     time: int
     part: int
     semitones: float
     serial: int = field(default=0, compare=False)
+    held: bool = field(default=False, compare=False)
 
 
 SETTINGS = Timbre | Level | Bend

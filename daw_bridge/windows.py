@@ -2,7 +2,8 @@
 
 This is the last step of the bridge. A part gets windows from its first note on; a part that never
 played costs nothing. It has two voices: when a patch is chosen, notes that sound keep theirs, and
-the next notes are played by the other voice.
+the next notes are played by the other voice. So are they when a channel of MPE is bent for its next
+note: those that ring out keep their bend.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import numpy as np
 
 from common.patch import GAIN_DB
 from common.window import VOICES, Window
+from daw_bridge.desk.settings import BEND
 from daw_bridge.events import (
     SETTINGS,
+    AllNotesOff,
     AllSoundOff,
     Bend,
     Event,
@@ -69,6 +72,11 @@ class _Part:
         self._chosen: dict[type, int] = {}
         """Numbers of the patches that the latest timbre and level belong to."""
         self._level = Level(0, part, 0.0, 0.0)
+        self._timbre = Timbre(0, part, tuple(embedding.tolist()))
+        self._bends = [0.0] * VOICES
+        """Of each voice, in semitones."""
+        self._down: set[int] = set()
+        """Keys that are down."""
         self._own = [(0.0, 0.0)] * VOICES
         """Gain in dB and pan by which each voice's patch differs from the one chosen now."""
         self._serials: dict[type, int] = {}
@@ -91,13 +99,14 @@ class _Part:
         match event:
             case NoteOn(time=time, part=part, key=key):
                 self._struck = True
+                self._down.add(key)
                 for voice, score in enumerate(scores):
                     # A key that is struck again is no longer held under the other patch.
                     score.append(event if voice == self._now else NoteOff(time, part, key))
             case Timbre():
-                if self._is_of_new_patch(event) and self._struck:
-                    self._change_voice()
-                    scores[self._now].append(replace(self._level, time=event.time))
+                if (self._is_of_new_patch(event) or self._rings_out(event)) and self._struck:
+                    self._change_voice(event.time, scores)
+                self._timbre = event
                 scores[self._now].append(event)
             case Level():
                 if self._is_of_new_patch(event):
@@ -105,9 +114,29 @@ class _Part:
                 self._level = event
                 for score, own in zip(scores, self._own, strict=True):
                     score.append(_shifted(event, *own))
+            case Bend():
+                self._bend(event, scores)
             case _:
+                if isinstance(event, NoteOff):
+                    self._down.discard(event.key)
+                elif isinstance(event, AllNotesOff | AllSoundOff):
+                    self._down.clear()
                 for score in scores:
                     score.append(event)
+
+    def _bend(self, event: Bend, scores: list[list[Event]]) -> None:
+        """Bend the voice that plays now, and the other one by as much if that is to follow."""
+        if self._rings_out(event) and self._struck:
+            self._change_voice(event.time, scores)
+        by = event.semitones - self._bends[self._now]
+        for voice, score in enumerate(scores):
+            if voice == self._now or not event.held:
+                self._bends[voice] = bent = min(max(self._bends[voice] + by, -BEND), BEND)
+                score.append(replace(event, semitones=bent))
+
+    def _rings_out(self, event: Timbre | Bend) -> bool:
+        """Whether what has been played so far is not to hear of a setting."""
+        return event.held and not self._down
 
     def _is_outdated(self, event: Event) -> bool:
         if not isinstance(event, SETTINGS):
@@ -121,11 +150,16 @@ class _Part:
         self._chosen[type(event)] = max(before, event.chosen)
         return event.chosen > before
 
-    def _change_voice(self) -> None:
-        """Let the other voice play what comes. What it still plays itself takes the new patch."""
+    def _change_voice(self, time: int, scores: list[list[Event]]) -> None:
+        """Let the other voice play what comes, as this one would. What it still plays itself takes
+        the patch and the bend of now."""
+        bend = self._bends[self._now]
         self._now = (self._now + 1) % VOICES
         self._own[self._now] = 0.0, 0.0
+        self._bends[self._now] = bend
         self._struck = False
+        now = (self._level, self._timbre, Bend(0, self._level.part, bend))
+        scores[self._now] += [replace(setting, time=time) for setting in now]
 
     def _keep_levels(self, new: Level) -> None:
         """Keep the other voice as loud and where it is, now that the new patch has its own."""

@@ -1,6 +1,7 @@
 """Let controller 21 of a MIDI keyboard turn the brightness knob, from now on.
 
-Without the number, the next controller that is moved is taken.
+Without the number, the next controller that is moved is taken, and the server sends /midi/learnt
+when it has been.
 """
 
 from pythonosc.osc_message import OscMessage
@@ -9,7 +10,5 @@ from pythonosc.udp_client import UDPClient
 
 server = UDPClient("127.0.0.1", 9000)
 server.send(build_msg("/midi/learn", ["brightness", 21]))
-server.send(build_msg("/midi/map"))
-reply = OscMessage(server.receive(timeout=5))
-for controller, knob in zip(reply.params[::2], reply.params[1::2], strict=True):
-    print(f"controller {controller} turns {knob}")
+knob, controller = OscMessage(server.receive(timeout=5)).params
+print(f"controller {controller} turns {knob}")

@@ -14,7 +14,7 @@ from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.settings import Settings
 from daw_bridge.desk.zones import LOWER, UPPER
 
-SOUND = ("patch", "towards", "embedding", "knobs", "home", "home_knobs", "morph", "wheel")
+SOUND = ("patch", "towards", "embedding", "knobs", "home", "home_knobs", "morph", "wheel", "deep")
 """Of `Settings`: they make one sound together."""
 GROUPS = (
     SOUND,

@@ -27,6 +27,8 @@ AHEAD_S = 0.2
 STEP_S = 0.05
 AT_ONCE = 500
 """Messages that are handed on before others have their turn."""
+RING_S = 4.0
+"""How long released notes may ring."""
 END_S = 1.0
 """How long the piece counts as playing after its last message."""
 
@@ -76,16 +78,24 @@ class Songs:
         return song
 
     def stop(self) -> None:
-        """End the piece, if one plays: its keys and pedals go up, and its settings go back."""
+        """End the piece, if one plays: its keys and pedals go up, and its settings go back.
+
+        A master volume or tuning, such as that of a piece that fades out, ends once its notes have
+        rung out.
+        """
         if self._task:
             self._task.cancel()
+        had_played = self.playing is not None
         self._task = self.playing = None
         time = max(self._fed, self._clock.now())
         for part in sorted(self._parts):
             self._session.inbox.post(Pedal(time, part, SUSTAIN, False))
             self._session.inbox.post(AllNotesOff(time, part))
         self._parts.clear()
+        # First: a setting for an earlier time would make the master's out of date.
         self._changes.take_back(time)
+        if had_played:
+            self._session.desk.reset_master(time + round(RING_S * self._clock.rate))
 
     async def _feed(self, song: Song, messages: list[TimedMessage]) -> None:
         """Hand on the messages as they fall due, until the end or a panic."""

@@ -30,11 +30,13 @@ class Instant:
 
 
 class Tap:
-    """Where the render thread puts blocks. watchers: pages that look at them now; scarce: whether
-    the processor has too much to do, so that pages should be told less."""
+    """Where the render thread puts blocks. watchers: pages that look at them now; metered: whether
+    levels are read; scarce: whether the processor has too much to do, so that pages should be told
+    less."""
 
     def __init__(self) -> None:
         self.watchers = 0
+        self.metered = False
         self.scarce = False
         self.trail = Trail[Instant](KEPT)
 
@@ -45,6 +47,31 @@ class Tap:
         windows: Sequence[Window],
         stems: Mapping[int, Sequence[np.ndarray]],
     ) -> None:
-        """Keep a block if a page watches. Its arrays must not change afterwards."""
-        if self.watchers:
+        """Keep a block if somebody watches. Its arrays must not change afterwards."""
+        if self.watchers or self.metered:
             self.trail.add(Instant(start, sound, windows, stems))
+
+
+class TapMeter:
+    """Peak levels of a tap's blocks, as `daw_bridge.osc.notify.Meter`. One thread uses it."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+        self._seen = 0
+
+    def peaks(self) -> dict[int, float]:
+        """Part -> its peak since the last call, and 0 -> that of the mix. The first call begins."""
+        if not self._tap.metered:
+            self._seen, self._tap.metered = self._tap.trail.count, True
+        instants, lost = self._tap.trail.since(self._seen)
+        self._seen += lost + len(instants)
+        peaks: dict[int, float] = {}
+        for instant in instants:
+            for part, stems in ((0, (instant.sound,)), *instant.stems.items()):
+                loudest = max((float(np.abs(stem).max(initial=0)) for stem in stems), default=0.0)
+                peaks[part] = max(loudest, peaks.get(part, 0.0))
+        return peaks
+
+    def rest(self) -> None:
+        """Nobody looks any more."""
+        self._tap.metered = False

@@ -20,6 +20,7 @@ from synth.bank.bank import Bank
 from synth.engine import Engine
 from synth.instrument import Instrument
 from synth.limiter import Limiter
+from synth.output.pairs import PartPairs
 
 Lookahead = int | Literal["full"]
 """In frames, or the whole piece."""
@@ -37,6 +38,7 @@ def bounce(
     block: int = BLOCK_FRAMES,
     midi_map: Path | None = None,
     limiter: Limiter | None = None,
+    pairs: PartPairs | None = None,
 ) -> Iterator[np.ndarray]:
     """Blocks (samples, 2), float32, of a score's first frames, aligned with the score.
 
@@ -45,10 +47,13 @@ def bounce(
 
     messages: in order of time; patches: part -> patch name; lookahead: in frames, or "full" for
     the whole piece; midi_map: the file of learnt controllers, if any are to be heard; limiter: what
-    the mix goes through. Raises ValueError before the first block.
+    the mix goes through; pairs: what puts each part beside the mix, in blocks (samples, 34) of one
+    frame. Raises ValueError before the first block.
     """
     score = _Score(instrument.bank, messages, patches, midi_map)
-    return _blocks(instrument, score, frames, lookahead, seed, block, limiter)
+    return _blocks(
+        instrument, score, frames, lookahead, seed, 1 if pairs else block, limiter, pairs
+    )
 
 
 class _Score:
@@ -89,6 +94,7 @@ def _blocks(
     seed: int,
     block: int,
     limiter: Limiter | None,
+    pairs: PartPairs | None,
 ) -> Iterator[np.ndarray]:
     whole: list[Window] = []
     if lookahead == "full":
@@ -103,6 +109,8 @@ def _blocks(
         count = min(block, last - start)
         now = [w.span(start, count) for w in whole] if whole else score.frames(start, count)
         sound = engine.render(now, count)
+        if pairs:
+            sound = pairs.block(sound, engine.stems)
         skip = min(early, len(sound))
         early -= skip
         heard = sound[skip : skip + missing]

@@ -27,6 +27,7 @@ from daw_bridge.inbox import Inbox
 from daw_bridge.midi.inputs import midi_inputs
 from daw_bridge.midi.messages import MidiTranslator
 from daw_bridge.midi.port import MidiInput
+from daw_bridge.osc.announce import OSC, OSCQUERY, Announcement, Service, can_announce
 from daw_bridge.osc.holders import Holders
 from daw_bridge.osc.replies import is_this_machine
 from daw_bridge.osc.server import OscServer
@@ -39,7 +40,7 @@ from page.measured import Gauge
 from page.messages import MessageLog
 from page.server import PageServer
 from page.state import About
-from page.tap import Tap
+from page.tap import Tap, TapMeter
 from player.demo import Demo
 from player.flags import LiveFlags
 from player.overload import Overload
@@ -119,6 +120,7 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
                 watch=log.note_osc if bound else None,
                 peers=flags.osc_peers_allowed(),
                 holders=holders,
+                meter=TapMeter(player.tap),
             )
             stack.callback(player.osc.close)
         hear = log.around_midi(player.translator.hear_bytes) if bound else None
@@ -155,6 +157,9 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             if not sink.is_device:
                 notes.append("open it to hear the sound")
             lines["page"] = bound.url + (f" ({'; '.join(notes)})" if notes else "")
+        if services := _services(player.osc, bound):
+            stack.callback(Announcement(services).close)
+            lines["osc"] += " (announced by zeroconf)"
         if bank.own:
             stack.callback(PatchWatch(player.desk).close)
         if desks:
@@ -347,6 +352,19 @@ def _osc_line(osc: OscServer | None) -> str:
     if is_this_machine(osc.host):
         return line
     return f"{line}; warning: other machines can play this one, and change all but files"
+
+
+def _services(osc: OscServer | None, bound: Bound | None) -> list[Service]:
+    """What is announced on the network, if it can be.
+
+    A page that asks for a token is left out: a surface that found it could not speak to it.
+    """
+    if not can_announce():
+        return []
+    services = [Service(OSC, osc.host, osc.port)] if osc else []
+    if bound and not bound.token:
+        services.append(Service(OSCQUERY, bound.host, bound.port))
+    return services
 
 
 def _print_banner(lines: Mapping[str, str], player: Player, midi_map: Path | None) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
 from pathlib import Path
 
-from mido import Message
 from tqdm import tqdm
 
 from common.files import whole_file
-from common.window import HIGHEST_KEY, LOWEST_KEY, PARTS
-from daw_bridge.desk.programs import nearest
-from daw_bridge.midi.file import TimedMessage, read_midi_file, sounding_end
+from common.window import PARTS
+from daw_bridge.midi.file import read_midi_file
 from daw_bridge.midi.sysex import DRUMS
 from player.bounce import bounce
 from player.flags import RenderFlags
+from player.score import frames_of, playable_score
 from player.telemetry import limited
 from synth.bank.bank import Bank, load_bank
 from synth.instrument import make_instrument
@@ -27,27 +25,20 @@ PEAK_DB = -1.0
 """Where a normalized file peaks, dB of full scale."""
 
 
-MOST_HOURS = 24
-"""Of a rendering: a broken MIDI file may ask for a century of silence."""
-
-
 def render(flags: RenderFlags) -> None:
     """Render a MIDI file. ValueError or OSError for bad input, or what cannot be written."""
     bank = load_bank(flags.bank, flags.patches_path())
     out, limiter = _target(flags.out), _limiter(flags)
     chosen = _chosen_patches(flags, bank)
-    messages = _playable(read_midi_file(flags.midi, print), chosen, bank, flags.midi)
-    end = sounding_end(messages)
-    hours = end / 3600
-    if hours > MOST_HOURS:
-        raise ValueError(f"{flags.midi}: expected at most {MOST_HOURS} hours, got {hours:,.0f}")
+    read = read_midi_file(flags.midi, print)
+    score = playable_score(read, chosen, bank, str(flags.midi), print)
     instrument = make_instrument(bank, flags.vocoder, flags.sampler)
     print(f"vocoder  {instrument.reason}")
     rate, hop = bank.analysis.rate, bank.analysis.hop
-    frames = round(end * rate) // hop + instrument.ring_out_frames
+    frames = frames_of(score, instrument)
     played = bounce(
         instrument,
-        messages,
+        score.messages,
         chosen,
         frames,
         flags.lookahead,
@@ -107,52 +98,3 @@ def _chosen_patches(flags: RenderFlags, bank: Bank) -> dict[int, str]:
     for name in chosen.values():
         bank.patch(name)
     return chosen
-
-
-def _playable(
-    messages: list[TimedMessage], chosen: dict[int, str], bank: Bank, path: Path
-) -> list[TimedMessage]:
-    """What is to be played: no programs on parts whose patch was chosen, no drums unless chosen.
-
-    Prints what is left out; ValueError where nothing is left.
-    """
-    playable, unknown, outside = [], set(), 0
-    drums: Counter[int] = Counter()
-    for timed in messages:
-        kind = timed.message.type
-        if kind == "sysex":
-            playable.append(timed)
-            continue
-        part = timed.message.channel + 1
-        if timed.drums and part not in chosen:
-            drums[part] += _strikes(timed.message)
-        elif _strikes(timed.message) and not _has_key(timed.message):
-            outside += 1
-        elif kind != "program_change" or part not in chosen:
-            playable.append(timed)
-            if kind == "program_change" and nearest(timed.message.program, bank.programs) is None:
-                unknown.add(timed.message.program)
-    for part, count in sorted(drums.items()):
-        if count:
-            told = f"{_notes(count)} on channel {part} (drums) left out"
-            print(f"{told}; --part {part}=PATCH plays them")
-    if outside:
-        print(f"{_notes(outside)} outside keys {LOWEST_KEY}..{HIGHEST_KEY} left out")
-    if unknown:
-        programs = ", ".join(map(str, sorted(unknown)))
-        print(f"no patch for programs {programs}: these channels keep the patch they have")
-    if not any(_strikes(timed.message) for timed in playable):
-        raise ValueError(f"{path}: no note to play (of keys {LOWEST_KEY}..{HIGHEST_KEY})")
-    return playable
-
-
-def _strikes(message: Message) -> bool:
-    return bool(message.type == "note_on" and message.velocity)
-
-
-def _has_key(message: Message) -> bool:
-    return bool(LOWEST_KEY <= message.note <= HIGHEST_KEY)
-
-
-def _notes(count: int) -> str:
-    return f"{count} note{'s' * (count != 1)}"

@@ -92,6 +92,11 @@ class Stranger:
         self._at = at
         self._waiting += [bytes.fromhex(message) for message in messages]
 
+    @property
+    def waiting(self) -> bool:
+        """Whether messages have not been sent yet."""
+        return bool(self._waiting)
+
     def connect(self, source: str, target: str) -> None:
         self._client.connect(source, target)
 

@@ -10,16 +10,25 @@ from trainer.commands.bank import BankCommand
 from trainer.commands.fit import FitCommand
 from trainer.commands.guides import GuidesCommand
 from trainer.commands.render import RenderCommand
-from trainer.commands.training import Mel2MelCommand, WaveNetCommand
+from trainer.commands.training import EncoderCommand, Mel2MelCommand, WaveNetCommand
 
 PROGRAM = "python -m trainer"
-Command = RenderCommand | Mel2MelCommand | GuidesCommand | WaveNetCommand | BankCommand | FitCommand
+Command = (
+    RenderCommand
+    | Mel2MelCommand
+    | GuidesCommand
+    | WaveNetCommand
+    | BankCommand
+    | EncoderCommand
+    | FitCommand
+)
 COMMANDS: dict[str, type[Command]] = {
     "render": RenderCommand,
     "mel2mel": Mel2MelCommand,
     "guides": GuidesCommand,
     "wavenet": WaveNetCommand,
     "bank": BankCommand,
+    "encoder": EncoderCommand,
     "fit": FitCommand,
 }
 

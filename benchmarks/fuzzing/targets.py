@@ -18,6 +18,7 @@ from pathlib import Path
 import mido
 
 from common.documents import fit, parsed_yaml
+from common.window import KEYS
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
 from daw_bridge.commands.console import Console
@@ -28,9 +29,10 @@ from daw_bridge.desk.snapshots import Snapshot
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.file import midi_messages
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.stream import whole_messages
+from daw_bridge.midi.stream import Hands, whole_messages
 from daw_bridge.osc.addresses import Addresses
 from daw_bridge.osc.packet import encode, messages
+from daw_bridge.windows import Windows
 from page.app import command_of
 from page.measured import Gauge
 from player.flags import DEFAULT_BANK
@@ -153,6 +155,33 @@ def _midi(folder: Path) -> Target:
     return target
 
 
+def _midi_ports(folder: Path) -> Target:
+    """All that a port delivers until it is unplugged, in pieces that begin with their length: no
+    key may sound after that."""
+    session, _ = _session(folder)
+    bank = load_bank(DEFAULT_BANK, None)
+    translator = MidiTranslator(session.desk, session.inbox.post, lambda line: None)
+    windows, frame = Windows(bank.analysis.hop, bank.point(bank.names[0])), 0
+
+    def target(data: bytes) -> None:
+        nonlocal frame
+        hands, rest = Hands(), data
+        while rest:
+            size = rest[0] + 1
+            piece, rest = list(rest[1:size]), rest[size:]
+            for message in whole_messages(piece):
+                hands.note(message)
+                translator.hear_bytes(message, 0)
+        for message in hands.let_go():
+            translator.hear_bytes(message, 0)
+        windows.frames(session.inbox.take_until((frame + 1) * bank.analysis.hop), frame, 1)
+        frame += 2
+        for window in windows.frames([], frame - 1, 1):
+            assert not window.roll[:, :KEYS].any(), f"a key of part {window.part} sounds on"
+
+    return target
+
+
 def _map(folder: Path) -> Target:
     path = folder / "map.yaml"
 
@@ -211,6 +240,14 @@ def _midi_seeds() -> list[bytes]:
     return kinds
 
 
+def _port_seeds() -> list[bytes]:
+    messages = _midi_seeds()
+    keys = [bytes([0x90 | n % 16, 40 + n % 48, 1 + n % 127]) for n in range(300)]
+    pedals = [bytes([0xB0, number, 127]) for number in (64, 66, 67)]
+    takes = (keys, [*keys[:20], *pedals, *keys[20:40]], [*keys[:30], *messages, *keys[30:60]])
+    return [b"".join(bytes([len(m)]) + m for m in take) for take in takes]
+
+
 def _song_seeds() -> list[bytes]:
     songs = []
     for kind, ticks in ((0, 96), (1, 480), (1, 32_767)):
@@ -247,7 +284,8 @@ def _desk_seeds() -> list[bytes]:
 TARGETS = {
     "osc packets": Fuzzed(lambda _: allowed(messages), _osc_seeds, 0.34, 512),
     "osc commands": Fuzzed(_osc, _osc_seeds, 0.15, 256),
-    "midi messages": Fuzzed(_midi, _midi_seeds, 0.25, 64),
+    "midi messages": Fuzzed(_midi, _midi_seeds, 0.2, 64),
+    "midi ports": Fuzzed(_midi_ports, _port_seeds, 0.05),
     "midi files": Fuzzed(
         lambda _: allowed(lambda data: midi_messages(data, "song.mid")), _song_seeds, 0.1
     ),

@@ -54,7 +54,7 @@ DEFAULT_LOSS = "tanh-log-abs"
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How much is heard: pieces, and seconds of each; of the WaveNet at most so much."""
+    """How much is heard where no flag says it: pieces, seconds of each; the WaveNet has its own."""
 
     lookaheads: tuple[Lookahead, ...]
     pieces: int
@@ -117,7 +117,7 @@ class FidelityTable:
 def measured(options: argparse.Namespace) -> FidelityTable:
     """What `measure` measures; as much as possible is taken from the work file."""
     banks = _banks(options.bank or [DEFAULT_BANK])
-    tasks = list(_tasks(banks, options))
+    tasks = list(tasks_of(banks, options))
     work = WorkFile(options.work)
     code = _code()
     kept = {task: work.get(_settings(task, banks, code)) for task in tasks}
@@ -174,11 +174,10 @@ def _banks(paths: list[Path]) -> dict[Path, Bank]:
     return banks
 
 
-def _tasks(banks: dict[Path, Bank], options: argparse.Namespace) -> Iterator[Task]:
+def tasks_of(banks: dict[Path, Bank], options: argparse.Namespace) -> Iterator[Task]:
     """What is to be measured, in the table's order."""
     mode: Mode = options.mode
     lookaheads = options.lookahead or mode.lookaheads
-    most, seconds = options.pieces or mode.pieces, options.seconds or mode.seconds
     for condition in (c for c in CONDITIONS if c in options.conditions):
         for number, (path, bank) in enumerate(banks.items()):
             if not NETWORKS[condition] and number:
@@ -186,9 +185,10 @@ def _tasks(banks: dict[Path, Bank], options: argparse.Namespace) -> Iterator[Tas
             if "wavenet" in NETWORKS[condition]:
                 if bank.wavenet_config is None:
                     continue
-                pieces, length = min(most, mode.wavenet_pieces), min(seconds, mode.wavenet_seconds)
+                pieces, length = mode.wavenet_pieces, mode.wavenet_seconds
             else:
-                pieces, length = most, seconds
+                pieces, length = mode.pieces, mode.seconds
+            pieces, length = options.pieces or pieces, options.seconds or length
             for lookahead in lookaheads if condition.startswith(NOTES) else (None,):
                 for instrument in instruments(bank, options.data):
                     paths = take_paths(options.data, instrument, pieces)

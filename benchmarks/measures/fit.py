@@ -10,6 +10,9 @@ known point  the bank itself plays, at random points of its space, with random g
              space's diameter. The last row of them is the median.
 unheard      FluidSynth plays General MIDI programs that the bank has not learnt. closer: whether
              the patch is nearer to the sound than the nearest shipped one, by 0.05 dB or more.
+             With --deep distance_db is that of the deep patch, plain_db that of its point alone;
+             elsewhere_db and elsewhere_plain_db are theirs from the seconds that follow in the
+             same piece, which neither was fitted to.
 
 seconds: of processor time for a fit, files and pictures apart.
 """
@@ -37,7 +40,7 @@ from trainer.data.dataset import load_excerpt
 from trainer.data.fluidsynth import FluidSynth
 from trainer.data.manifest import read_manifest
 from trainer.data.plan import SOUNDFONT
-from trainer.fit.fitting import Fit, fit_recording
+from trainer.fit.fitting import Fit, distance_of, fit_recording
 from trainer.fit.recording import Recording
 from trainer.fit.score import Score, make_score
 from trainer.fit.takes import play_score
@@ -60,6 +63,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--points", type=whole(0), default=20, help="random points to find again")
     add("--programs", type=whole(0, 127), nargs="*", default=PROGRAMS, help="to be fitted")
+    add("--deep", action="store_true", help="adapt key templates to the programs")
     add("--soundfont", type=Path, default=SOUNDFONT, help="which plays the programs")
 
 
@@ -78,7 +82,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
     if options.programs:
         synth = FluidSynth(options.soundfont)
         for i, program in enumerate(tqdm(options.programs, desc="fit, programs", unit="fit")):
-            rows.append(_unheard(bank, scores[i % len(scores)], synth, program))
+            events = scores[i % len(scores)]
+            rows.append(_unheard(bank, events, synth, program, options.deep))
     return rows
 
 
@@ -89,7 +94,7 @@ def _scores(bank: Bank, data: Path) -> list[list[Event]]:
     for path in paths_of(data, patches[0]):
         roll = load_excerpt(path, patches).roll.astype(np.float32) / 127
         first = int(roll[:, KEYS:].any(axis=1).argmax())
-        stretch = roll[first : first + round((SECONDS + LATEST_S) * analysis.frame_rate)]
+        stretch = roll[first : first + round((2 * SECONDS + LATEST_S) * analysis.frame_rate)]
         if stretch[:, KEYS:].any():
             scores.append(_events(stretch, analysis))
     if not scores:
@@ -123,17 +128,25 @@ def _known_point(bank: Bank, events: list[Event], random: np.random.Generator, n
     return _row("known point", str(number), bank, found, seconds) | {"error": error}
 
 
-def _unheard(bank: Bank, events: list[Event], synth: FluidSynth, program: int) -> Row:
-    sound = synth.render(events, program, bank.analysis.rate, SECONDS)
-    found, seconds = _fitted(bank, sound, make_score(events, bank.analysis))
-    return _row("unheard", f"program {program}", bank, found, seconds)
+def _unheard(bank: Bank, events: list[Event], synth: FluidSynth, program: int, deep: bool) -> Row:
+    rate, score = bank.analysis.rate, make_score(events, bank.analysis)
+    sound = synth.render(events, program, rate, 2 * SECONDS)
+    count = round(SECONDS * rate)
+    found, seconds = _fitted(bank, sound[:count], score, deep)
+    row = _row("unheard", f"program {program}", bank, found, seconds)
+    if not found.deep:
+        return row
+    rest = Recording(sound[count:].astype(np.float32), rate, rate / 2, "", "", 0.0)
+    lag = found.place.lag + round(SECONDS * bank.analysis.frame_rate)
+    plain, adapted = (distance_of(bank, rest, score, lag, found, one) for one in (False, True))
+    return row | {"elsewhere_plain_db": plain, "elsewhere_db": adapted}
 
 
-def _fitted(bank: Bank, sound: np.ndarray, score: Score) -> tuple[Fit, float]:
+def _fitted(bank: Bank, sound: np.ndarray, score: Score, deep: bool = False) -> tuple[Fit, float]:
     rate = bank.analysis.rate
     recording = Recording(sound.astype(np.float32), rate, rate / 2, "", "", 0.0)
     begun = time.process_time()
-    found = fit_recording(bank, recording, score, placed=False)
+    found = fit_recording(bank, recording, score, False, deep)
     return found, time.process_time() - begun
 
 
@@ -144,6 +157,9 @@ def _row(task: str, sound: str, bank: Bank, found: Fit, seconds: float) -> dict:
         "sound": sound,
         "error": None,
         "distance_db": found.distance,
+        "plain_db": found.plain_distance,
+        "elsewhere_db": None,
+        "elsewhere_plain_db": None,
         "nearest": found.nearest,
         "nearest_db": found.nearest_distance,
         "own_db": found.own_distance,
@@ -156,6 +172,6 @@ def _row(task: str, sound: str, bank: Bank, found: Fit, seconds: float) -> dict:
 def _medians(rows: list[Row]) -> Row:
     """The median of each column of numbers; of yes and no, nothing."""
     first = {"task": rows[0]["task"], "bank": rows[0]["bank"], "sound": "median"}
-    numbers = ("error", "distance_db", "nearest_db", "own_db", "seconds")
+    numbers = ("error", "distance_db", "plain_db", "nearest_db", "own_db", "seconds")
     told = {name: float(np.median([row[name] for row in rows])) for name in numbers}
     return {name: None for name in rows[0]} | first | told

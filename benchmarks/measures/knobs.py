@@ -96,9 +96,8 @@ def _moved(ours: Ours, patch: str, turns: Sequence[tuple[str, float]]) -> np.nda
 
 def _point(bank: Bank, patch: str, knob: str, value: float) -> tuple[float, ...]:
     """Where a patch plays with one knob turned, the others in the middle."""
-    point = np.array(bank.point(patch))
     way = np.array(bank.knobs[knob])
-    point[: len(way)] += (value - 0.5) * way
+    point = np.array(bank.point(patch))[: len(way)] + (value - 0.5) * way
     return tuple(point.tolist())
 
 

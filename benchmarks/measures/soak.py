@@ -23,10 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.cores import usable_cores
 from benchmarks.flags import above, add_bank_flags, add_lookahead_flag, whole
+from benchmarks.report.picture import save_picture
 from benchmarks.rigs.live import LiveServer, osc
 from benchmarks.rigs.stalls import StallWatch, most_stalled_ms
 from benchmarks.rows import Row
@@ -61,6 +63,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--parts", type=whole(1, PARTS[-1]), default=2, help="parts that play at once")
     add("--density", type=above(0), default=8.0, help="notes per second, all parts together")
     add("--core", type=int, help="run the server on this core only, and the player on others")
+    add("--picture", type=Path, help="PNG: memory, load and gaps as time goes on")
     add("--buffer", default="10", help="milliseconds that the renderer may be late")
     add("--seed", type=int, default=0, help="random seed of the notes")
 
@@ -79,6 +82,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
         with on_cores(ours), watch:
             readings = list(_readings(server, packets, seconds))
         server.stop()
+    if options.picture:
+        draw(options.picture, readings)
     return [_row(options, readings, watch.stalls)]
 
 
@@ -147,6 +152,27 @@ def _readings(
             progress.set_postfix_str(f"load {status.load:.2f}, underruns {status.underruns}")
             progress.update(round(at) - progress.n)
             yield Reading(at, status, resident_mb(server.process.pid))
+
+
+def draw(path: Path, readings: Sequence[Reading]) -> None:
+    """Curves over the minutes of a soak, into a PNG."""
+    minutes = [reading.at / 60 for reading in readings]
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    memory, load, gaps = figure.subplots(3, 1, sharex=True)
+    resident = [reading.memory_mb for reading in readings]
+    memory.plot(minutes, resident)
+    memory.set(ylabel="memory, MB", ylim=(0, 1.2 * max(resident)))
+    load.plot(minutes, [reading.status.load for reading in readings], label="lately")
+    load.plot(minutes, [reading.status.peak_load for reading in readings], label="at most so far")
+    load.set(ylabel="render time / block time", ylim=(0, None))
+    gaps.plot(minutes, [reading.status.underruns for reading in readings], label="underruns so far")
+    gaps.plot(
+        minutes, [reading.status.given_up for reading in readings], label="parts given up now"
+    )
+    gaps.set(ylabel="count", ylim=(0, None), xlabel="minutes")
+    for axes in (load, gaps):
+        axes.legend()
+    save_picture(figure, path)
 
 
 def _row(

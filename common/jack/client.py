@@ -249,18 +249,11 @@ class JackClient:
         for ours, speaker in zip(self._names, speakers, strict=False):
             self.connect(ours, speaker)
 
-    def connections(self, port: int) -> int:
-        """How many ports are connected to our MIDI input of this number."""
-        with self._lock:
-            if self._away:
-                return 0
-            number = int(self._table[FIRST_PORT + MOST_CHANNELS + port])
-            return int(self._jack.jack_port_connected(number))
-
     def messages(self) -> list[tuple[int, bytes, float]]:
         """MIDI that has come: port, message, and how many seconds ago. One thread asks.
 
-        A message may belong to a moment of the cycle that has just begun: it then lies ahead.
+        A message may belong to a moment of the cycle that has just begun: it then lies ahead. An
+        empty one says that a sender has left the port.
         """
         told: list[tuple[int, bytes, float]] = []
         with self._lock:

@@ -36,7 +36,6 @@ _FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
     "jack_get_time": (c_uint64, []),
     "jack_port_register": (c_size_t, [c_size_t, c_char_p, c_char_p, c_ulong, c_ulong]),
     "jack_port_by_name": (c_size_t, [c_size_t, c_char_p]),
-    "jack_port_connected": (c_int, [c_size_t]),
     "jack_port_get_latency_range": (None, [c_size_t, c_int, POINTER(c_uint32)]),
     "jack_get_ports": (POINTER(c_char_p), [c_size_t, c_char_p, c_char_p, c_ulong]),
     "jack_connect": (c_int, [c_size_t, c_char_p, c_char_p]),

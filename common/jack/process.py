@@ -3,7 +3,8 @@
 Everything they touch is told in one table of int64. Sound comes out of a ring (`playing.py`). MIDI
 goes into a ring of bytes, one record after the other: 4 bytes length of
 the message, 4 bytes JACK's frame at which it belongs, 1 byte number of the port, then the
-message; little-endian. A byte written to a pipe after each cycle wakes who waits for room.
+message; little-endian. An empty message says that a sender has left the port. A byte written to a
+pipe after each cycle wakes who waits for room.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ SPEAKER = 22
 CHANNELS, MIDI_PORTS, FIRST_PORT = 24, 25, 26
 """How many ports of sound and of MIDI there are; the ports, first those of sound."""
 MOST_CHANNELS, MOST_MIDI = 34, 16
-TABLE = FIRST_PORT + MOST_CHANNELS + MOST_MIDI
+SENDERS = FIRST_PORT + MOST_CHANNELS + MOST_MIDI
+"""How many senders each MIDI port had in the last cycle."""
+TABLE = SENDERS + MOST_MIDI
 
 HEADER = 9
 """Bytes before a MIDI message in its ring."""
@@ -47,6 +50,7 @@ def _external(name: str, result: Any, *arguments: Any) -> Any:
     return types.ExternalFunction(name, result(*arguments))
 
 
+_connected = _external("jack_port_connected", types.int32, types.uintp)
 _get_buffer = _external("jack_port_get_buffer", types.voidptr, types.uintp, types.uint32)
 _event_count = _external("jack_midi_get_event_count", types.uint32, types.voidptr)
 _event_get = _external(
@@ -154,31 +158,44 @@ def _play(frames, table, channels):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _hear(frames, table):
-    """Take in the messages of this cycle, with their frames."""
+    """Take in the messages of this cycle, with their frames, and the leaving of senders."""
     start = np.int64(_last_frame(_pointer(table[CLIENT])))
-    ring = carray(_pointer(table[MIDI_RING]), (table[MIDI_CAPACITY],), np.uint8)
     for n in range(table[MIDI_PORTS]):
         port = table[FIRST_PORT + MOST_CHANNELS + n]
+        # Here, not where messages are read: who comes, plays and leaves between two looks counts.
+        senders = np.int64(_connected(np.uintp(port)))
+        if senders < table[SENDERS + n]:
+            _store(table, n, start, np.int64(0), np.int64(0))
+        table[SENDERS + n] = senders
         buffer = _get_buffer(np.uintp(port), np.uint32(frames))
         for i in range(_event_count(buffer)):
             # jack_midi_event_t: uint32 time, size_t size, pointer to the bytes.
             if _event_get(_pointer(table[EVENT]), buffer, np.uint32(i)):
                 continue
             event = carray(_pointer(table[EVENT]), (3,), np.int64)
-            frame, size = (start + (event[0] & 0xFFFFFFFF)) & 0xFFFFFFFF, event[1]
-            written = table[MIDI_WRITTEN]
-            if written + HEADER + size - table[MIDI_READ] > ring.size:
-                table[MIDI_LOST] += 1
-                continue
-            data = carray(_pointer(event[2]), (size,), np.uint8)
-            for k in range(4):
-                ring[(written + k) % ring.size] = (size >> (8 * k)) & 255
-                ring[(written + 4 + k) % ring.size] = (frame >> (8 * k)) & 255
-            ring[(written + 8) % ring.size] = n
-            for k in range(size):
-                ring[(written + HEADER + k) % ring.size] = data[k]
-            # Last: what is counted is whole.
-            table[MIDI_WRITTEN] = written + HEADER + size
+            if event[1]:
+                frame = (start + (event[0] & 0xFFFFFFFF)) & 0xFFFFFFFF
+                _store(table, n, frame, event[2], event[1])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _store(table, port, frame, address, size):
+    """Append one record to the ring, or count it as lost where there is no room."""
+    ring = carray(_pointer(table[MIDI_RING]), (table[MIDI_CAPACITY],), np.uint8)
+    written = table[MIDI_WRITTEN]
+    if written + HEADER + size - table[MIDI_READ] > ring.size:
+        table[MIDI_LOST] += 1
+        return
+    for k in range(4):
+        ring[(written + k) % ring.size] = (size >> (8 * k)) & 255
+        ring[(written + 4 + k) % ring.size] = (frame >> (8 * k)) & 255
+    ring[(written + 8) % ring.size] = port
+    if size:
+        data = carray(_pointer(address), (size,), np.uint8)
+        for k in range(size):
+            ring[(written + HEADER + k) % ring.size] = data[k]
+    # Last: what is counted is whole.
+    table[MIDI_WRITTEN] = written + HEADER + size
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from common.checks import whole
+from common.checks import brief, number, whole
 from daw_bridge.commands.argument import Value
+from daw_bridge.desk.binding import knobs_of
 from daw_bridge.desk.controllers import Controllers
 from daw_bridge.desk.desk import Desk
-from daw_bridge.desk.learn import Source
+from daw_bridge.desk.sources import NEXT_MOVED, Source, read_wanted
+from daw_bridge.desk.targets import limits
 from daw_bridge.events import NoteOff, NoteOn
 from daw_bridge.inbox import Inbox
 
@@ -147,12 +149,67 @@ def undo_desk(session: Session, time: int) -> Answer:
     return (session.desk.snapshots.undo(),)
 
 
-def learn(session: Session, time: int, knob: str | None, controller: Source | None) -> None:
-    """Let a controller turn a knob: this controller, or the next one that moves."""
-    if knob is None or controller is None:
-        session.desk.learnt.learn(knob)
+def learn(session: Session, time: int, knob: str | None, wanted: Source, part: int) -> Answer:
+    """Let a controller turn a knob: this controller, or the next one that moves.
+
+    Answers the knob and the controller, both "" if no knob waits any more.
+    """
+    channel, source = read_wanted(wanted)
+    learnt = session.desk.learnt
+    if knob is None:
+        learnt.learn(None)
+        return "", ""
+    if source == NEXT_MOVED:
+        learnt.learn(knob, channel, part)
+        return knob, wanted
+    learnt.bind(source, knob, part)
+    return knob, source
+
+
+def forget(session: Session, time: int, source: Source) -> Answer:
+    """Give a controller back its meaning."""
+    session.desk.learnt.forget(source)
+    return (source,)
+
+
+def binding(session: Session, source: Source) -> Answer:
+    """What a controller turns, and how: name value name value ..."""
+    b = session.desk.learnt.binding(source)
+    ends = () if b.ends is None else ("from", b.ends[0], "to", b.ends[1])
+    told = ("knob", b.knob, "part", b.part, *ends, "curve", b.curve, "takeover", int(b.takeover))
+    return source, *told
+
+
+def set_ends(
+    session: Session, time: int, source: Source, start: float | None, end: float | None
+) -> Answer:
+    """Where a controller puts its knob at 0 and at 127; without both, around where that stands."""
+    knob = session.desk.learnt.binding(source).knob
+    if knob not in knobs_of(session.desk.book.knobs, session.desk.book.embedding_size):
+        raise ValueError(f"knob: no {brief(knob)} in this bank")
+    within = limits(session.desk, knob)
+    if within is None:
+        raise ValueError(f"range: {knob} has none")
+    if start is None or end is None:
+        if start is not None:
+            raise ValueError("to: expected a number, got none")
+        session.desk.learnt.change(source, ends=None)
     else:
-        session.desk.learnt.bind(controller, knob)
+        ends = number("from", start, *within), number("to", end, *within)
+        session.desk.learnt.change(source, ends=ends)
+    return binding(session, source)
+
+
+def set_curve(session: Session, time: int, source: Source, curve: float) -> Answer:
+    """How a controller's way is bent."""
+    session.desk.learnt.change(source, curve=curve)
+    return binding(session, source)
+
+
+def set_takeover(session: Session, time: int, source: Source, on: int) -> Answer:
+    """Whether a controller takes hold only where its knob stands."""
+    session.desk.learnt.change(source, takeover=bool(on))
+    return binding(session, source)
 
 
 def vkb_note(session: Session, time: int, channel: int, key: int, velocity: float) -> None:

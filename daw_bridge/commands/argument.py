@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from common.checks import brief, number, whole
-from daw_bridge.desk.learn import knobs_of, read_source
+from daw_bridge.desk.binding import knobs_of
 from daw_bridge.desk.settings import Range
+from daw_bridge.desk.sources import read_source, read_wanted
 
 Value = int | float | str
 """What an argument is once it has been checked."""
@@ -25,7 +26,10 @@ class Kind(Enum):
     NUMBER = "number"
     TEXT = "text"
     SWITCH = "push button"
-    SOURCE = "number 0 to 127, or nrpn/0 to nrpn/16382"
+    SOURCE = (
+        "number 0 to 127, or nrpn/0 to nrpn/16382, on one channel alone with channel/3/ before it"
+    )
+    WANTED = "as in /midi/forget, or next, channel/3/next or channel/next for the one that moves"
 
 
 class FromBank(Enum):
@@ -35,7 +39,7 @@ class FromBank(Enum):
     KNOB = "a knob of the bank"
     TURNABLE = (
         "a knob of the bank, timbre/0, timbre/1 and so on for a coordinate, gain_db, pan, morph, "
-        "patch/next or patch/previous"
+        "mute, solo, patch/next or patch/previous"
     )
     COORDINATE = "a coordinate of the bank's timbre space, counted from 0"
     EMBEDDING = (
@@ -94,7 +98,8 @@ class Argument:
     def check(self, value: object) -> Value:
         """value as this argument: int for WHOLE, float for NUMBER, str for TEXT.
 
-        SOURCE is an int or a text; SWITCH takes anything: False for 0 and false, else True.
+        SOURCE and WANTED are an int or a text; SWITCH takes anything: False for 0 and false,
+        else True.
 
         Raises ValueError, in one line that names the argument, what fits, and the value.
         """
@@ -109,6 +114,10 @@ class Argument:
                 return not (isinstance(value, int | float) and value == 0)
             case Kind.SOURCE:
                 return read_source(value)
+            case Kind.WANTED:
+                _, source = read_wanted(value)
+                # What names a channel is a text, and passes as it is.
+                return value if isinstance(value, str) else source
             case Kind.TEXT:
                 return self._check_text(value)
 

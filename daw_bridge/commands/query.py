@@ -20,8 +20,15 @@ from daw_bridge.commands.table import ALIASES, COMMANDS
 Node = dict[str, Any]
 """One address, as JSON has it."""
 
-TYPES = {Kind.WHOLE: "i", Kind.NUMBER: "f", Kind.TEXT: "s", Kind.SWITCH: "i", Kind.SOURCE: "i"}
-"""OSC's type of each kind. A controller's number may also be a text, nrpn/300."""
+TYPES = {
+    Kind.WHOLE: "i",
+    Kind.NUMBER: "f",
+    Kind.TEXT: "s",
+    Kind.SWITCH: "i",
+    Kind.SOURCE: "s",
+    Kind.WANTED: "s",
+}
+"""OSC's type of each kind. A controller may be sent as a number or as a text."""
 
 READ, WRITE = 1, 2
 """OSCQuery's ACCESS: both are 3."""
@@ -102,8 +109,6 @@ def _range(session: Session, argument: Argument) -> Node:
         return {"MIN": low, "MAX": max(high for _, high in session.desk.reach)}
     if argument.names is not None:
         return {"VALS": list(argument.names)}
-    if argument.kind is Kind.SOURCE:
-        return {"MIN": 0, "MAX": 127}
     if not math.isfinite(argument.low):
         return {}
     return {"MIN": argument.low, "MAX": argument.high}

@@ -25,8 +25,9 @@ that a message came from.
   `/part/1/pan` is answered by `/part/1/pan 0.0`.
 - **Changes** are told to who subscribes: see `/notify`.
 - **OSCQuery.** The page's port answers it over HTTP: `/?HOST_INFO`, `/part/1` and so on as JSON
-  with types, ranges, values and descriptions, `/part/1/pan?VALUE`. It has no LISTEN; `/notify`
-  tells changes.
+  with types, ranges, values and descriptions, `/part/1/pan?VALUE`. A WebSocket there (`ws://.../`)
+  takes `{"COMMAND": "LISTEN", "DATA": "/part/1/pan"}`, and sends each new value as an OSC message;
+  `IGNORE` ends it. With `pip install melstream[zeroconf]` surfaces find the server by themselves.
 - **Push buttons** send 1 when they are pressed and 0 when they are released. `/panic` and the
   questions act when they come without an argument, or with one that is not 0. Any others are
   ignored.

@@ -16,6 +16,7 @@ from daw_bridge.commands.argument import Argument, FromBank, Kind
 from daw_bridge.commands.command import Access, Act, Ask, Command, Files, Group
 from daw_bridge.commands.reference import described
 from daw_bridge.desk.settings import BEND
+from daw_bridge.desk.sources import NEXT_MOVED
 
 
 def find(address: str) -> tuple[Command, list[str]]:
@@ -39,7 +40,7 @@ def _help(session: Session, time: int, address: str | None) -> Answer:
     return command.address, *described(of_bank)
 
 
-def _notify(session: Session, time: int, port: int | None) -> Answer:
+def _notify(session: Session, time: int, port: int | None, levels: int) -> Answer:
     """What a page answers: it is told all changes anyway. The OSC server acts by itself."""
     raise ValueError("only over OSC: the changes go to a port of the sender")
 
@@ -72,6 +73,7 @@ KNOB = Argument("knob", Kind.TEXT, from_bank=FromBank.KNOB)
 INDEX = Argument("coordinate", Kind.WHOLE, from_bank=FromBank.COORDINATE)
 EMBEDDING = Argument("timbre", Kind.NUMBER, clipped=True, from_bank=FromBank.EMBEDDING)
 REACH = Argument("value", Kind.NUMBER, clipped=True, from_bank=FromBank.REACH)
+BINDING_REPLY = "/midi/binding.reply"
 PRESS = Argument("press", Kind.SWITCH, optional=True, default=True)
 """The argument of a push button."""
 
@@ -414,9 +416,14 @@ SERVER = Group(
             "fault. First, everything is told as it stands. It goes to this port of your machine, "
             "or to the one you send from; 0 ends it. It also ends when nothing has come from your "
             "machine for 600 s. At most 16 may be told; each value at most 20 times a second. "
-            "Answers the port and the seconds.",
+            "With levels 1 you are also told, 10 times a second, /part/<channel>/level of those "
+            "that sound and /level of the mix: the peak since the last time, in dB of full scale, "
+            "-120 for silence. Answers the port and the seconds.",
             Access.WRITE,
-            arguments=(replace(_whole("port", 0, 65_535), optional=True),),
+            arguments=(
+                replace(_whole("port", 0, 65_535), optional=True),
+                replace(_whole("levels", 0, 1), optional=True, default=0),
+            ),
             act=_notify,
             reply="/notify.reply",
         ),
@@ -437,22 +444,71 @@ MIDI_LEARN = Group(
     (
         Command(
             "/midi/learn",
-            "Lets a controller turn a knob on every channel, or something else of a part: this "
-            "controller, or the next one that moves. Without a knob, stops waiting for one.",
+            "Lets a controller turn a knob, or something else of a part: this controller, or the "
+            "next one that moves. When that has moved, you are sent /midi/learnt with the "
+            "controller and the knob. part: whose knob; 0 is the part of the controller's "
+            "channel. Without a knob, stops waiting for one. Answers the knob and the controller.",
             Access.WRITE,
             arguments=(
                 Argument("knob", Kind.TEXT, optional=True, from_bank=FromBank.TURNABLE),
-                replace(SOURCE, optional=True),
+                Argument("controller", Kind.WANTED, optional=True, default=NEXT_MOVED),
+                Argument("part", Kind.WHOLE, 0, PARTS[-1], optional=True, default=0),
             ),
             act=actions.learn,
+            reply="/midi/learn.reply",
             files=Files.CHANGE,
+        ),
+        Command(
+            "/midi/range",
+            "Lets a learnt controller turn its knob between two values in the knob's own unit, "
+            "the first at 0, the second at 127; the first may be the greater. Without them, 64 is "
+            "where the patch has it, and the ends are those of the knob.",
+            Access.WRITE,
+            arguments=(
+                SOURCE,
+                Argument("from", Kind.NUMBER, optional=True),
+                Argument("to", Kind.NUMBER, optional=True),
+            ),
+            act=actions.set_ends,
+            reply=BINDING_REPLY,
+            files=Files.CHANGE,
+        ),
+        Command(
+            "/midi/curve",
+            "Bends the way of a learnt controller: 0 is straight, 1 slow at first, -1 fast at "
+            "first.",
+            Access.WRITE,
+            arguments=(SOURCE, _number("curve", -1, 1)),
+            act=actions.set_curve,
+            reply=BINDING_REPLY,
+            files=Files.CHANGE,
+        ),
+        Command(
+            "/midi/takeover",
+            "Soft takeover: with 1, a learnt controller turns its knob only once it has reached "
+            "or passed the place where that stands, and again whenever something else has moved "
+            "it. With 0, the knob jumps to the controller.",
+            Access.WRITE,
+            arguments=(SOURCE, _whole("takeover", 0, 1)),
+            act=actions.set_takeover,
+            reply=BINDING_REPLY,
+            files=Files.CHANGE,
+        ),
+        Command(
+            "/midi/binding",
+            "Answers what a controller turns, and how, as name value name value ...",
+            Access.WRITE,
+            arguments=(SOURCE,),
+            act=lambda s, time, source: actions.binding(s, source),
+            reply=BINDING_REPLY,
         ),
         Command(
             "/midi/forget",
             "Gives a controller back its meaning in MIDI.",
             Access.WRITE,
             arguments=(SOURCE,),
-            act=lambda s, time, controller: s.desk.learnt.forget(controller),
+            act=actions.forget,
+            reply="/midi/forget.reply",
             files=Files.CHANGE,
         ),
         _question(

@@ -11,16 +11,14 @@
 - 100 and 101 choose a registered parameter, 6 and 38 set it: 0 the range of the pitch wheel in
   semitones (6) and cents (38), which counts at once; 1 tuning by cents, 2 by semitones; 6 on
   channel 1 or 16 the number of members of an MPE zone (zones.py). 98 and 99 choose one that a maker
-  has of its own, which can be learnt.
+  has of its own, which can be learnt. 96 and 97 move it up and down by a step: a semitone, for 1 a
+  cent, for what has been learnt 1 of 127.
 - 120, all sound off. 123 to 127, all notes off: a pedal still holds them. 126 makes the part play
   one key at a time, 127 ends that.
 - 121, reset: pedals up, expression full, wheels at rest, no parameter chosen.
 - Pressure turns the knob "movement" upwards, or "brightness" where the bank has no such knob.
 
-A controller that has learnt something (learn.py) does that instead. It turns a knob or a coordinate
-in the same way. The gain goes from -36 dB over that of the patch (64) to +12 dB, pan as controller
-10, a morph as the mod wheel. The next and the previous patch are taken at each value of 64 or more,
-as buttons send it when they are pressed.
+A controller that has learnt something (learn.py) does that instead (targets.py).
 """
 
 from __future__ import annotations
@@ -28,23 +26,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from common.window import PARTS
 from daw_bridge import events
-from daw_bridge.desk import settings
+from daw_bridge.desk import settings, targets
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.halves import Halves
-from daw_bridge.desk.learn import (
-    COORDINATE_KNOB,
-    GAIN,
-    MORPH,
-    NEXT,
-    NRPN,
-    PAN,
-    PREVIOUS,
-    Source,
-)
-from daw_bridge.desk.settings import CENTRE, NO_PARAMETER, OWN_PARAMETERS, Settings, around
+from daw_bridge.desk.settings import CENTRE, NO_PARAMETER, OWN_PARAMETERS, Settings
+from daw_bridge.desk.sources import NRPN, Source
 from daw_bridge.desk.zones import LOWER, MOST_MEMBERS, UPPER
 from daw_bridge.events import Event, Pedal
 
@@ -54,9 +44,7 @@ BRIGHTNESS = "brightness"
 PRESSED = ("movement", BRIGHTNESS)
 """Knobs that pressure turns: the first that the bank has."""
 
-
-GAIN_DOWN_DB, GAIN_UP_DB = 36.0, 12.0
-"""How far a learnt controller turns the gain, below and above the patch's."""
+Number = TypeVar("Number", int, float)
 
 
 class Controllers:
@@ -71,6 +59,8 @@ class Controllers:
         self._post = post
         self.mono: set[int] = set()
         self._halves = Halves()
+        self._stood: dict[tuple[int, Source], float] = {}
+        """Part and source -> where a controller that has learnt something stood last."""
 
     def control(self, part: int, controller: int, value: float, time: int) -> bool:
         """Act on a controller 0..127 at a value 0..127. False if it has no meaning here."""
@@ -82,7 +72,7 @@ class Controllers:
             case 7:
                 self._desk.turn(part, time, lambda s: replace(s, volume=round(value)))
             case 10:
-                self._desk.pan(part, _panned(value), time)
+                self._desk.pan(part, targets.panned(value), time)
             case 11:
                 self._desk.turn(part, time, lambda s: replace(s, expression=round(value)))
             case events.SUSTAIN | events.SOSTENUTO | events.SOFT:
@@ -90,6 +80,8 @@ class Controllers:
                     self._post(Pedal(time, each, controller, value >= 64))
             case 6 | 38:
                 return self._enter(part, controller, round(value), time)
+            case 96 | 97:
+                return self._step(part, 1 if controller == 96 else -1, time)
             case 98 | 99:
                 msb = controller == 99
                 self._choose(part, msb, round(value), time, own=True)
@@ -140,6 +132,7 @@ class Controllers:
             self.mono.discard(part)
             if self._desk.zones.manager(part) is None:
                 self._desk.turn(part, time, fresh, alone=True)
+        self._desk.reset_master(time)
 
     def _choose(self, part: int, msb: bool, value: int, time: int, own: bool = False) -> None:
         """Choose the parameter that data entry sets."""
@@ -191,6 +184,32 @@ class Controllers:
                 return False
         return True
 
+    def _step(self, part: int, by: int, time: int) -> bool:
+        """Data increment or decrement; False if the parameter that was chosen has no steps here."""
+        zone = self._desk.zones.manager(part)
+        match self._desk.settings(part).parameter:
+            case settings.BEND_RANGE:
+                for each in (part,) if zone is None else self._desk.zones.members(zone):
+                    self._desk.bend_by(each, partial(_with_wider_range, by=by), time)
+            case settings.FINE_TUNING:
+                self._desk.turn(part, time, lambda s: replace(s, cents=_within(s.cents + by, 100)))
+            case settings.COARSE_TUNING:
+                self._desk.turn(
+                    part, time, lambda s: replace(s, semitones=_within(s.semitones + by, 64))
+                )
+            case _:
+                return self._step_learnt(part, by, time)
+        return True
+
+    def _step_learnt(self, part: int, by: int, time: int) -> bool:
+        """A step of a maker's own parameter that has learnt something: 1 of 127."""
+        parameter = self._own_parameter(part)
+        source = f"{NRPN}{parameter}"
+        if parameter is None or not self._desk.learnt.has(part, source):
+            return False
+        value = min(max(self._stood.get((part, source), CENTRE) + by, 0), 127)
+        return self._turn_source(part, source, value, value, False, time)
+
     def _turn_timbre(self, part: int, controller: int, value: float, time: int) -> bool:
         """Controllers 71 and 74. False if the embedding has no such coordinate."""
         bright = BRIGHTNESS in self._desk.book.knobs
@@ -208,51 +227,29 @@ class Controllers:
         source: Source = controller
         upper, parameter = self._halves.upper_of(part, controller), self._own_parameter(part)
         lower = controller == 38
+        learnt = self._desk.learnt
         if controller in (6, 38) and parameter is not None:
             source = f"{NRPN}{parameter}"
-        elif upper is not None and controller not in self._desk.learnt.bound:
+        elif upper is not None and not learnt.has(part, controller):
             source, lower = upper, True
         both = self._halves.take(part, source, value, lower)
-        knob = self._desk.learnt.knob_for(source, value, lower)
-        if knob is not None:
-            self._turn_learnt(part, knob, both, time)
-        return knob is not None
+        return self._turn_source(part, source, value, both, lower, time)
+
+    def _turn_source(
+        self, part: int, source: Source, value: float, both: float, lower: bool, time: int
+    ) -> bool:
+        """Do what a source has learnt; both: its value with both halves. False if nothing."""
+        binding = self._desk.learnt.binding_for(part, source, value, lower)
+        if binding is None:
+            return False
+        before, self._stood[part, source] = self._stood.get((part, source)), both
+        targets.act(self._desk, part, binding, before, both, time)
+        return True
 
     def _own_parameter(self, part: int) -> int | None:
         """The number of the maker's own parameter that is chosen, None if none is."""
         number = self._desk.settings(part).parameter - OWN_PARAMETERS
         return number if 0 <= number < NO_PARAMETER else None
-
-    def _turn_learnt(self, part: int, knob: str, value: float, time: int) -> None:
-        if knob in self._desk.book.knobs:
-            self._turn_knob(part, knob, value, time)
-        elif knob == GAIN:
-            self._turn_gain(part, value, time)
-        elif knob == PAN:
-            self._desk.pan(part, _panned(value), time)
-        elif knob == MORPH:
-            self._morph(part, value / 127, time)
-        elif knob in (NEXT, PREVIOUS):
-            if value >= 64:
-                self._desk.step(part, 1 if knob == NEXT else -1, time)
-        else:
-            self._turn_coordinate(part, int(knob.removeprefix(COORDINATE_KNOB)), value, time)
-
-    def _turn_gain(self, part: int, value: float, time: int) -> None:
-        def turned(s: Settings) -> Settings:
-            home = self._desk.fresh(s.patch).gain_db
-            return replace(s, gain_db=around(home - GAIN_DOWN_DB, home, home + GAIN_UP_DB, value))
-
-        self._desk.turn(part, time, turned)
-
-    def _morph(self, part: int, amount: float, time: int) -> None:
-        """Morph between the two patches of a part, as its mod wheel would."""
-
-        def morphed(s: Settings) -> Settings:
-            start, end = self._desk.fresh(s.patch), self._desk.fresh(s.towards)
-            return s.between(start, end, amount)
-
-        self._desk.turn(part, time, morphed)
 
     def _turn_knob(self, part: int, knob: str, value: float, time: int) -> None:
         self._desk.turn(part, time, lambda s: s.with_knob_turned(knob, value))
@@ -262,12 +259,13 @@ class Controllers:
         self._desk.turn(part, time, lambda s: s.with_coordinate_turned(i, value, ends))
 
 
-def _panned(value: float) -> float:
-    """The place that a controller at 0..127 means.
+def _with_wider_range(s: Settings, by: int) -> Settings:
+    """With so many semitones more or less in the range of the pitch wheel."""
+    return s.with_bend_range(min(max(s.bend_range + by, 0.0), 127.0))
 
-    As MIDI defines it: 0 and 1 are both hard left, so that 64 is the middle.
-    """
-    return max(value - 1, 0) / 63 - 1
+
+def _within(value: Number, most: Number) -> Number:
+    return min(max(value, -most), most)
 
 
 def _with_range(s: Settings, upper: bool, value: int) -> Settings:

@@ -23,10 +23,11 @@ from types import MappingProxyType
 from common.checks import brief, listed
 from common.patch import ALL_KEYS
 from common.window import PARTS
-from daw_bridge.desk.learn import MidiMap, knobs_of
+from daw_bridge.desk.binding import knobs_of
+from daw_bridge.desk.learn import MidiMap
 from daw_bridge.desk.patch_book import PatchBook
 from daw_bridge.desk.programs import family_of, nearest
-from daw_bridge.desk.settings import Embedding, Range, Settings
+from daw_bridge.desk.settings import BEND, Embedding, Range, Settings, Tuning, decibels
 from daw_bridge.desk.snapshots import KeptPart, Snapshots
 from daw_bridge.desk.zones import MANAGER_BEND, MEMBER_BEND, Zones
 from daw_bridge.events import Bend, Event, Level, Timbre
@@ -74,6 +75,9 @@ class Desk:
         self._settings = {part: first for part in PARTS}
         self._replaced: set[int] = set()
         """Programs that another patch has been taken for."""
+        self._master_db = 0.0
+        self._tuning = Tuning()
+        """What MIDI's master messages say of all parts."""
         self._soloing = False
         """Whether any part is soloed: then the others are silent."""
         self._serial = 0
@@ -94,7 +98,8 @@ class Desk:
     def recall(self, parts: Mapping[int, KeptPart], time: int | None = None) -> None:
         """Let parts stand as in a snapshot. A patch that is gone is called by the first one's name.
 
-        ValueError if a part has not as many coordinates as the bank; then nothing has changed.
+        ValueError if a part has not as many coordinates as the bank, or what it holds of a deep
+        patch is none; then nothing has changed.
         """
         size = self.book.embedding_size
         for part, kept in parts.items():
@@ -103,6 +108,10 @@ class Desk:
                     f"snapshot: part {part}: embedding: expected {size} numbers, "
                     f"got {len(kept.embedding)}"
                 )
+            try:
+                self.book.amounts(kept.deep, ())
+            except ValueError as error:
+                raise ValueError(f"snapshot: part {part}: deep: {error}") from None
         for part, kept in parts.items():
             stood = replace(kept, embedding=self._within(kept.embedding))
             self.turn(part, time, stood.over, post_all=True, alone=True)
@@ -110,7 +119,7 @@ class Desk:
 
     def effective(self, part: int) -> Embedding:
         """The embedding that the part plays: its base, moved by its knobs, within reach."""
-        return self._played(self.settings(part))
+        return self._moved(self.settings(part))
 
     def keys(self, part: int) -> tuple[int, int]:
         """The lowest and the highest key that sound on a part: those of its patch, or after a morph
@@ -131,7 +140,9 @@ class Desk:
         following = names[(names.index(name) + 1) % len(names)]
         knobs = MappingProxyType({knob: patch.knobs.get(knob, 0.5) for knob in self.book.knobs})
         base = self._within(patch.embedding)
-        return Settings(name, following, base, knobs, patch.gain_db, patch.pan, base, knobs)
+        deep = {patch.deep: 1.0} if patch.deep else {}
+        gain_db, pan = patch.gain_db, patch.pan
+        return Settings(name, following, base, knobs, gain_db, pan, base, knobs, deep=deep)
 
     def announce(self, time: int | None = None) -> None:
         """Post the timbre, level and bend of every part, e.g. to an engine that has just started.
@@ -249,6 +260,33 @@ class Desk:
         for part in now:
             self.turn(part, time, joined, post_all=True, alone=True)
 
+    def master_volume(self, amount: float, time: int | None = None) -> float:
+        """Set the level of all parts, 0..1, on the curve of controller 7; the decibels it is."""
+        with self._turning:
+            self._master_db = decibels(amount)
+            for part, s in self._settings.items():
+                self._serial += 1
+                level = Level(
+                    self._at(time), part, self._heard_db(s), s.pan, self._serial, s.chosen
+                )
+                self._post(level)
+            return self._master_db
+
+    def master_tuning(self, change: Callable[[Tuning], Tuning], time: int | None = None) -> None:
+        """Tune all parts."""
+        with self._turning:
+            old, self._tuning = self._tuning, change(self._tuning)
+            if self._tuning != old:
+                for part, s in self._settings.items():
+                    self._serial += 1
+                    self._post(Bend(self._at(time), part, self._bent(s), self._serial))
+
+    def reset_master(self, time: int | None = None) -> None:
+        """All parts as loud as they are, and in tune."""
+        if self._master_db:
+            self.master_volume(1.0, time)
+        self.master_tuning(lambda _: Tuning(), time)
+
     def reached(self, part: int) -> tuple[int, ...]:
         """The parts that a change of this part reaches: itself, and the members of its zone."""
         return (part, *self.zones.members(part))
@@ -268,6 +306,7 @@ class Desk:
                 gain_db=s.gain_db,
                 pan=s.pan,
                 keys=self.keys(part),
+                deep=s.deep,
                 overwrite=overwrite,
             )
         fresh = self.fresh(saved.name)
@@ -279,6 +318,7 @@ class Desk:
                 towards=fresh.towards,
                 home=fresh.home,
                 home_knobs=fresh.home_knobs,
+                deep=fresh.deep,
                 morph=None,
                 wheel=0,
             )
@@ -328,18 +368,25 @@ class Desk:
         Changes are applied one at a time. change must be quick and must not turn knobs itself.
         """
         with self._turning:
-            time = self._now() if time is None else time
+            time = self._at(time)
             for each in (part,) if alone else self.reached(part):
-                self._turn(each, time, change, post_all)
+                # A member of a zone is turned for one note, unless its manager is.
+                held = each == part and self.zones.manager(part) is not None
+                self._turn(each, time, change, post_all, held)
 
     def _turn(
-        self, part: int, time: int, change: Callable[[Settings], Settings], post_all: bool
+        self,
+        part: int,
+        time: int,
+        change: Callable[[Settings], Settings],
+        post_all: bool,
+        held: bool,
     ) -> None:
         old = self._settings[part]
         new = self._settings[part] = change(old)
         self._serial += 1
-        if post_all or (old.embedding, old.knobs) != (new.embedding, new.knobs):
-            self._post(Timbre(time, part, self._played(new), self._serial, new.chosen))
+        if post_all or (old.embedding, old.knobs, old.deep) != (new.embedding, new.knobs, new.deep):
+            self._post(Timbre(time, part, self._played(new), self._serial, new.chosen, held))
         was, soloing = self._heard_db(old), self._soloing
         if old.soloed != new.soloed:
             self._soloing = any(s.soloed for s in self._settings.values())
@@ -349,8 +396,10 @@ class Desk:
         if self._soloing != soloing:
             self._post_others(part, time)
         # An engine that has just started is not bent.
-        if old.bent != new.bent or (post_all and new.bent):
-            self._post(Bend(time, part, new.bent, self._serial))
+        bent = self._bent(new)
+        if bent != self._bent(old) or (post_all and bent):
+            held = held and old.zone_bend == new.zone_bend
+            self._post(Bend(time, part, bent, self._serial, held))
 
     def _post_others(self, part: int, time: int) -> None:
         """Post the levels of all other parts, after the first solo has begun or the last ended."""
@@ -360,9 +409,16 @@ class Desk:
                 self._post(Level(time, other, self._heard_db(s), s.pan, self._serial, s.chosen))
 
     def _heard_db(self, settings: Settings) -> float:
-        """The level of a part, with mute and solo: -inf..24 dB."""
+        """The level of a part, with mute, solo and master volume: -inf..24 dB."""
         silent = settings.muted or (self._soloing and not settings.soloed)
-        return -math.inf if silent else settings.level_db
+        return -math.inf if silent else settings.level_db + self._master_db
+
+    def _bent(self, settings: Settings) -> float:
+        """How far a part is bent, with the tuning of all parts: -48..48 semitones."""
+        return _clipped(settings.bent + self._tuning.together, (-BEND, BEND))
+
+    def _at(self, time: int | None) -> int:
+        return self._now() if time is None else time
 
     def _settle(self, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Let no part stand on a patch that is gone: it takes the first one's name, or the new one.
@@ -386,8 +442,13 @@ class Desk:
         size = len(self.reach)
         return (*map(_clipped, embedding[:size], self.reach), *embedding[size:])
 
-    def _played(self, settings: Settings) -> Embedding:
+    def _moved(self, settings: Settings) -> Embedding:
         return self._within(settings.effective(self.book.knobs))
+
+    def _played(self, settings: Settings) -> Embedding:
+        """The network's input: the embedding that is played, knobs and deep patches behind it."""
+        others = {deep for s in self._settings.values() for deep in s.deep}
+        return self._moved(settings) + self.book.amounts(settings.deep, others)
 
     def _log_if_beyond(self, name: str) -> None:
         patch = self.book.patch(name).embedding

@@ -76,8 +76,15 @@ class PatchBook(Protocol):
         pan: float,
         overwrite: bool,
         keys: tuple[int, int],
+        deep: Mapping[str, float],
     ) -> Patch:
-        """Save a patch. ValueError for a bad name, or a taken one unless overwrite is true."""
+        """Save a patch, made of deep ones by their amounts. ValueError for a bad name, or a taken
+        one unless overwrite is true."""
+        ...
+
+    def amounts(self, deep: Mapping[str, float], others: Collection[str]) -> Embedding:
+        """What stands behind embedding and knobs to play deep patches, `Patch.deep` -> amount;
+        others: those that are played elsewhere."""
         ...
 
     def duplicate(self, name: str, new: str) -> None:

@@ -43,7 +43,8 @@ class Settings:
     that data entry sets, see `OWN_PARAMETERS`; muted, soloed: switches of the mixer, which patches
     leave alone; way: -1..1, where the pitch wheel stands, 0 if the bend was set otherwise; cents,
     semitones: tuning; zone_bend: semitones that the manager of the part's MPE zone bends it by;
-    chosen: how often the part has been given a patch.
+    chosen: how often the part has been given a patch; deep: what the patch, or both of a morph, add
+    to the bank's key templates, as `Patch` has it -> amount 0..1.
     """
 
     patch: str
@@ -68,6 +69,7 @@ class Settings:
     semitones: int = 0
     zone_bend: float = 0.0
     chosen: int = field(default=0, compare=False)
+    deep: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def level_db(self) -> float:
@@ -75,7 +77,7 @@ class Settings:
 
         Volume 100, where MIDI devices start, and expression 127 count as 0 dB; 0 is -inf.
         """
-        level = self.gain_db + _decibels(self.volume / 100) + _decibels(self.expression / 127)
+        level = self.gain_db + decibels(self.volume / 100) + decibels(self.expression / 127)
         return min(level, GAIN_DB[1])
 
     @property
@@ -107,6 +109,7 @@ class Settings:
             morph=other.morph,
             wheel=other.wheel,
             chosen=self.chosen + 1,
+            deep=other.deep,
         )
 
     def unbent(self, bend_range: float) -> Settings:
@@ -138,16 +141,27 @@ class Settings:
 
     def with_knob_turned(self, name: str, value: float) -> Settings:
         """With one knob where a controller at a value 0..127 puts it."""
-        turned = around(0.0, self.home_knobs[name], 1.0, value)
-        return replace(self, knobs=_with(self.knobs, name, turned))
+        return self.with_knob_at(name, around(0.0, self.home_knobs[name], 1.0, value))
+
+    def with_knob_at(self, name: str, value: float) -> Settings:
+        """With one knob at a new value, but at home where it was."""
+        return replace(self, knobs=_with(self.knobs, name, value))
 
     def with_coordinate_turned(self, i: int, value: float, ends: Range) -> Settings:
-        """With coordinate i where a controller at a value 0..127 puts it, between the ends.
+        """With coordinate i where a controller at a value 0..127 puts it, between the ends."""
+        return self.with_coordinate_at(i, self.turned_coordinate(i, value, ends))
+
+    def turned_coordinate(self, i: int, value: float, ends: Range) -> float:
+        """Where a controller at a value 0..127 puts coordinate i, between the ends.
 
         An end beyond which home lies moves there.
         """
         home = self.home[i]
-        moved = self._moved(i, around(min(ends[0], home), home, max(ends[1], home), value))
+        return around(min(ends[0], home), home, max(ends[1], home), value)
+
+    def with_coordinate_at(self, i: int, value: float) -> Settings:
+        """With another coordinate i of the base, but at home where it was."""
+        moved = self._moved(i, value)
         return self if moved == self.embedding else replace(self, embedding=moved, morph=None)
 
     def with_parameter(self, msb: bool, value: int, own: bool = False) -> Settings:
@@ -172,6 +186,7 @@ class Settings:
 
         embedding = tuple(map(mix, a.embedding, b.embedding))
         knobs = MappingProxyType({name: mix(a.knobs[name], b.knobs[name]) for name in a.knobs})
+        deep = {one: mix(a.deep.get(one, 0.0), b.deep.get(one, 0.0)) for one in a.deep | b.deep}
         return replace(
             self,
             patch=a.patch,
@@ -182,11 +197,25 @@ class Settings:
             knobs=knobs,
             home_knobs=knobs,
             gain_db=mix(a.gain_db, b.gain_db),
+            deep=deep,
         )
 
     def _moved(self, i: int, value: float) -> Embedding:
         """The base with another coordinate i."""
         return (*self.embedding[:i], value, *self.embedding[i + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How all parts are tuned: cents, -100..100, and semitones, -64..63."""
+
+    cents: float = 0.0
+    semitones: int = 0
+
+    @property
+    def together(self) -> float:
+        """In semitones."""
+        return self.semitones + self.cents / 100
 
 
 def around(low: float, home: float, high: float, value: float) -> float:
@@ -210,6 +239,6 @@ def _with(knobs: Mapping[str, float], name: str, value: float) -> Mapping[str, f
     return MappingProxyType({**knobs, name: value})
 
 
-def _decibels(ratio: float) -> float:
+def decibels(ratio: float) -> float:
     """Level of a controller: twice the value is four times the amplitude, as MIDI recommends."""
     return 40 * math.log10(ratio) if ratio else -math.inf

@@ -22,13 +22,13 @@ from types import MappingProxyType
 from typing import Annotated
 
 import yaml
-from annotated_types import Interval
+from annotated_types import Interval, Len
 from pydantic import ConfigDict, Strict, with_config
 
 from common.checks import brief, listed
 from common.documents import MOST_BYTES, read_document
 from common.files import read_file, write_whole
-from common.patch import COORDINATE, GAIN_DB, check_name
+from common.patch import COORDINATE, GAIN_DB, LONGEST_DEEP, check_name
 from common.window import PARTS
 from daw_bridge.desk.settings import Settings
 
@@ -41,6 +41,7 @@ LOOK_S = 5.0
 
 Coordinate = Annotated[float, Strict(), Interval(ge=-COORDINATE, le=COORDINATE)]
 Turn = Annotated[float, Strict(), Interval(ge=0, le=1)]
+Deep = Annotated[str, Strict(), Len(max_length=LONGEST_DEEP)]
 Controller = Annotated[int, Strict(), Interval(ge=0, le=127)]
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class KeptPart:
     bend_range: Annotated[float, Strict(), Interval(ge=0, le=127.99)] = 2.0
     muted: Annotated[bool, Strict()] = False
     soloed: Annotated[bool, Strict()] = False
+    deep: Annotated[dict[Deep, Turn], Len(max_length=2)] = field(default_factory=dict)
 
     def over(self, now: Settings) -> Settings:
         """The settings that a part of these settings takes; knobs that now lacks are left out."""
@@ -83,6 +85,7 @@ class KeptPart:
             muted=self.muted,
             soloed=self.soloed,
             chosen=now.chosen,
+            deep=self.deep,
         )
 
 
@@ -269,5 +272,7 @@ def _kept(settings: Settings) -> dict[str, object]:
         bend_range=settings.bend_range,
         muted=settings.muted,
         soloed=settings.soloed,
+        deep={text: round(amount, 6) for text, amount in settings.deep.items()},
     )
-    return {**asdict(part), "embedding": list(part.embedding)}
+    told = {**asdict(part), "embedding": list(part.embedding)}
+    return told if settings.deep else {k: v for k, v in told.items() if k != "deep"}

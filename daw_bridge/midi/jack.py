@@ -10,6 +10,7 @@ import time
 from collections import deque
 
 from common.jack.client import NAME, JackClient
+from daw_bridge.midi.port import LEFT
 
 CLIENT = f"{NAME}-midi"
 """What the client is called."""
@@ -46,11 +47,14 @@ class JackMidi:
 
     def joined(self, client: JackClient) -> None:
         client.find_speakers()
-        self._queues, self._free = {0: deque()}, []
+        # Whoever played on the server before is gone, whether or not that has been read yet.
+        self._queues, self._free = {0: deque([(LEFT, 0.0)])}, []
         self._client = client
 
     def left(self, why: str) -> None:
         self._client = None
+        if self._queues:
+            self._queues[0].append((LEFT, 0.0))
 
     def names(self) -> list[str]:
         client = self._client
@@ -101,10 +105,6 @@ class JackMidi:
         client = self._client
         return client.midi_lost if client else 0
 
-    def connections(self, number: int) -> int:
-        client = self._client
-        return client.connections(number) if client else 0
-
     def uses(self, client: JackClient) -> bool:
         """Whether a port that was opened on a client is still of use."""
         return client is self._client
@@ -119,19 +119,10 @@ class JackPort:
 
     def __init__(self, midi: JackMidi, number: int, client: JackClient | None) -> None:
         self._midi, self._number, self._client = midi, number, client
-        self._connected = 0
-        self._breaks = 0
 
     @property
     def lost(self) -> int:
         return self._midi.lost
-
-    @property
-    def breaks(self) -> int:
-        connected = self._midi.connections(self._number)
-        self._breaks += connected < self._connected
-        self._connected = connected
-        return self._breaks
 
     @property
     def gone(self) -> bool:

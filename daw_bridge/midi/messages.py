@@ -2,8 +2,8 @@
 
 Messages without effect are counted: aftertouch of single keys, bank select and other controllers
 without a meaning here, programs that the bank has no patch for. Those that an ear would miss are
-also told, once. Of system messages, resets are heard; the others (clock, other sysex) are skipped
-and not counted. docs/midi.md lists them all.
+also told, once. Of system messages, resets and the master's volume and tuning are heard; the others
+(clock, other sysex) are skipped and not counted. docs/midi.md lists them all.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from mido import Message
 
@@ -19,7 +20,7 @@ from daw_bridge.desk.controllers import Controllers
 from daw_bridge.desk.desk import Desk
 from daw_bridge.events import ALL_SOUND_OFF, RESET_CONTROLLERS, Event, NoteOff, NoteOn
 from daw_bridge.midi.mono import OneKey
-from daw_bridge.midi.sysex import Reset, missed, read_sysex
+from daw_bridge.midi.sysex import MasterTuning, MasterVolume, Reset, missed, read_sysex
 
 MISSED = {
     2: "breath",
@@ -31,10 +32,15 @@ MISSED = {
     93: "chorus",
     94: "detune",
     95: "phaser",
-    96: "steps up of a parameter",
-    97: "steps down of a parameter",
 }
 """Controllers without a meaning here that an ear would miss."""
+
+MISSED_PARAMETERS = {
+    3: "a tuning program (RPN 3 and 4)",
+    4: "a tuning program (RPN 3 and 4)",
+    5: "the depth of the wheel (RPN 5)",
+}
+"""Likewise registered parameters."""
 
 
 class MidiTranslator:
@@ -97,10 +103,21 @@ class MidiTranslator:
             case "polytouch":
                 self._miss("aftertouch of single keys", message.value)
             case "sysex":
-                if isinstance(read_sysex(message.data), Reset):
-                    self._controllers.reset_device(time)
-                elif what := missed(message.data):
-                    self._miss(what)
+                self._hear_sysex(message.data, time)
+
+    def _hear_sysex(self, data: Sequence[int], time: int) -> None:
+        match read_sysex(data):
+            case Reset():
+                self._controllers.reset_device(time)
+            case MasterVolume(amount):
+                level = self._desk.master_volume(amount, time)
+                if level < 0:
+                    self._tell(f"a sysex message turns all parts down, now by {-level:.0f} dB")
+            case MasterTuning(cents=cents, semitones=semitones):
+                changed = {"cents": cents} if semitones is None else {"semitones": semitones}
+                self._desk.master_tuning(lambda tuning: replace(tuning, **changed), time)
+            case None if what := missed(data):
+                self._miss(what)
 
     def _lacks(self, part: int, key: int) -> bool:
         """Whether a key does not sound on a part."""
@@ -128,8 +145,9 @@ class MidiTranslator:
                 self._one_key.pop(part, None)
         elif controller in MISSED:
             self._miss(f"controller {controller} ({MISSED[controller]})", value)
-        elif controller in (6, 38):
-            self._miss("a parameter (RPN or NRPN) that is not known")
+        elif controller in (6, 38, 96, 97):
+            parameter = self._desk.settings(part).parameter
+            self._miss(MISSED_PARAMETERS.get(parameter, "a parameter (RPN or NRPN) not known"))
         else:
             self.ignored += 1
 

@@ -32,6 +32,9 @@ LOOK_S = 0.2
 QUEUE = 65_536
 """Messages that a port holds while nobody looks: as many as the inbox takes."""
 
+LEFT = b""
+"""In place of a message: who sent the ones before has gone."""
+
 LOG_EVERY_S = 10.0
 """A fault may come with every message: they are all counted, and logged so often."""
 
@@ -45,20 +48,18 @@ _log = logging.getLogger(__name__)
 
 
 class Port(Protocol):
-    """An open input. lost: how often it had no room for messages, so that some are missing;
-    breaks: how often a sender has left it; gone: whether it will never give any more."""
+    """An open input. lost: how often it had no room for messages, so that some are missing; gone:
+    whether it will never give any more."""
 
     @property
     def lost(self) -> int: ...
 
     @property
-    def breaks(self) -> int: ...
-
-    @property
     def gone(self) -> bool: ...
 
     def read(self) -> tuple[Sequence[int], float] | None:
-        """The oldest message, and how many seconds it lies ahead; None if none waits."""
+        """The oldest message, and how many seconds it lies ahead; None if none waits. `LEFT`
+        among the messages stands for a sender that has left the port."""
 
     def close(self) -> None:
         """Give it back."""
@@ -96,7 +97,6 @@ class _Open:
     name: str | None
     hands: Hands = field(default_factory=Hands)
     lost: int = 0
-    breaks: int = 0
 
 
 class MidiInput:
@@ -240,15 +240,15 @@ class MidiInput:
         """Hear all that waits at a port; let its keys go if something is missing."""
         while (received := one.port.read()) is not None:
             message, ahead_s = received
+            if message == LEFT:
+                self._let_go(one)
+                continue
             for whole in whole_messages(message):
                 one.hands.note(whole)
                 self._guarded(whole, ahead_s)
         lost, one.lost = one.lost, one.port.lost
         if one.lost > lost:
             self.lost += one.lost - lost
-            self._let_go(one)
-        if one.port.breaks != one.breaks:
-            one.breaks = one.port.breaks
             self._let_go(one)
 
     def _let_go(self, one: _Open) -> None:

@@ -1,4 +1,5 @@
-"""System exclusive messages that an ear would hear: resets, and which channels are drums.
+"""System exclusive messages that an ear would hear: resets, volume and tuning of all channels, and
+which channels are drums.
 
 From General MIDI 1 and 2 (universal, 7E), Roland's GS (41) and Yamaha's XG (43). Bytes here are
 those between F0 and F7.
@@ -34,9 +35,37 @@ class DrumSwitch:
     drums: bool
 
 
-def read_sysex(data: Sequence[int]) -> Reset | DrumSwitch | None:
+@dataclass(frozen=True, slots=True)
+class MasterVolume:
+    """The level of all channels, 0..1."""
+
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class MasterTuning:
+    """The tuning of all channels: either cents, -100..100, or semitones, -64..63."""
+
+    cents: float | None = None
+    semitones: int | None = None
+
+
+Meaning = Reset | DrumSwitch | MasterVolume | MasterTuning
+
+
+def read_sysex(data: Sequence[int]) -> Meaning | None:
     """What a message says, None if it is none of these. Checksums are not looked at."""
     match tuple(data):
+        case (0x7F, _, 0x04, 0x01, lower, upper):
+            return MasterVolume((128 * upper + lower) / 16_383)
+        case (0x7F, _, 0x04, 0x03, lower, upper):
+            return MasterTuning(cents=(128 * upper + lower - 8192) / 8192 * 100)
+        case (0x7F, _, 0x04, 0x04, _, upper):
+            return MasterTuning(semitones=upper - 64)
+        case (0x41, _, 0x42, 0x12, 0x40, 0x00, 0x04, volume, *_):
+            return MasterVolume(volume / 127)
+        case (0x43, device, 0x4C, 0x00, 0x00, 0x04, volume) if device >> 4 == 1:
+            return MasterVolume(volume / 127)
         case (0x7E, _, 0x09, 0x01):
             return Reset.GM
         case (0x7E, _, 0x09, 0x03):
@@ -57,10 +86,6 @@ def read_sysex(data: Sequence[int]) -> Reset | DrumSwitch | None:
 def missed(data: Sequence[int]) -> str:
     """What a universal message would do that an ear would miss here; "" if it is another one."""
     match tuple(data):
-        case (0x7F, _, 0x04, 0x01, *_):
-            return "master volume (sysex)"
-        case (0x7F, _, 0x04, 0x03 | 0x04, *_):
-            return "master tuning (sysex)"
         case (0x7E | 0x7F, _, 0x08, *_):
             return "tuning of single keys (MTS)"
     return ""

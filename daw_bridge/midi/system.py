@@ -86,7 +86,6 @@ class SystemMidi:
 class SystemPort:
     """An open input of rtmidi."""
 
-    breaks = 0
     gone = False
 
     def __init__(self, port: Any) -> None:

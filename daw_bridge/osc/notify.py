@@ -2,78 +2,92 @@
 
 A thread looks every `LOOK_S` at what has changed, whoever changed it, and tells the last value of
 each address: automation at any rate becomes so many messages a second. A new subscriber is told
-everything once. Nobody is told anything for longer than `LASTS_S` without a sign of life, and only
-machines that have subscribed themselves are, within the limits of answers (replies.py).
+everything once. Peak levels are told to those who ask for them, half as often. Nobody is told
+anything for longer than `LASTS_S` without a sign of life, and only machines that have subscribed
+themselves are, within the limits of answers (replies.py).
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 from daw_bridge.commands.actions import Answer, Session
-from daw_bridge.commands.query import addresses
-from daw_bridge.commands.table import SOUND
-from daw_bridge.desk.settings import Settings
+from daw_bridge.osc.changes import Changes, Told
 from daw_bridge.osc.packet import encode
 
 LOOK_S = 0.05
+LEVEL_LOOKS = 2
+"""Every how many looks levels are told."""
+SILENCE_DB = -120.0
 LASTS_S = 600.0
 MOST = 16
 """Subscribers at once."""
 
-COUNTERS = ("underruns", "late", "dropped", "fault")
-"""Of the status, what a player must know of."""
-
 PACKET_BYTES = 1_400
 """A bundle of so many fits a packet of any network."""
-
-Told = dict[str, Answer]
-"""Address -> values."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Subscriber:
-    """until: when it is forgotten, by a monotonic clock; is_new: it has been told nothing yet."""
+    """until: when it is forgotten, by a monotonic clock; levels: whether it is told those, too;
+    is_new: it has been told nothing yet."""
 
     until: float
+    levels: bool
     is_new: bool = True
+
+
+class Meter(Protocol):
+    """Peak levels of what is played, for somebody who looks now and then."""
+
+    def peaks(self) -> Mapping[int, float]:
+        """Part -> its peak since the last call, and 0 -> that of the mix; parts that cost nothing
+        are left out. The first call begins."""
+
+    def rest(self) -> None:
+        """Nobody looks any more."""
 
 
 class Notifier:
     """Tells subscribers what changes, from the first `subscribe` to `close`.
 
-    send: takes a socket address and a packet, in the notifier's thread; must not raise. clock:
-    seconds from a monotonic clock.
+    send: takes a socket address and a packet, in the notifier's thread; must not raise. meter: the
+    levels, None where there are none. clock: seconds from a monotonic clock.
     """
 
     def __init__(
         self,
         session: Session,
         send: Callable[[tuple, bytes], object],
+        meter: Meter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._session, self._send, self._clock = session, send, clock
+        self._send, self._meter, self._clock = send, meter, clock
         self._subscribers: dict[tuple, _Subscriber] = {}
         self._changing = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._settings: dict[int, Settings] = {}
-        self._told: Told = {}
+        self._changes = Changes(session)
+        self._looks = 0
+        self._shown: dict[int, float] = {}
+        """Part -> the level in dB that was told last."""
 
-    def subscribe(self, address: tuple) -> None:
+    def subscribe(self, address: tuple, levels: bool = False) -> None:
         """Tell a socket address what changes, from now on. ValueError if there are too many."""
         with self._changing:
             self._forget_late()
             if address not in self._subscribers and len(self._subscribers) == MOST:
                 raise ValueError(f"there are {MOST} subscribers already")
-            self._subscribers[address] = _Subscriber(self._clock() + LASTS_S)
+            self._subscribers[address] = _Subscriber(self._clock() + LASTS_S, levels)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
                 self._thread.start()
@@ -97,6 +111,8 @@ class Notifier:
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
+        if self._meter is not None:
+            self._meter.rest()
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_S):
@@ -112,59 +128,43 @@ class Notifier:
             known = [a for a, s in self._subscribers.items() if not s.is_new]
             for address in new:
                 self._subscribers[address].is_new = False
-        if not new and not known:
-            return
-        changes = {a: v for a, v in self._stands().items() if self._told.get(a) != v}
-        self._told |= changes
-        for receivers, content in ((known, changes), (new, self._told)):
-            if receivers and content:
-                for packet in bundles(content):
-                    for address in receivers:
-                        self._send(address, packet)
+            levels = [a for a, s in self._subscribers.items() if s.levels]
+        if new or known:
+            changes = self._changes.look()
+            self._tell(known, changes)
+            self._tell(new, self._changes.told)
+        self._looks += 1
+        if self._meter is not None and self._looks % LEVEL_LOOKS == 0:
+            if levels:
+                self._tell(levels, self._levels(self._meter))
+            else:
+                self._meter.rest()
+                self._shown.clear()
+
+    def _tell(self, receivers: list[tuple], content: Told) -> None:
+        if receivers and content:
+            for packet in bundles(content):
+                for address in receivers:
+                    self._send(address, packet)
+
+    def _levels(self, meter: Meter) -> Told:
+        """The levels that have changed; a part that is silent now is told so once."""
+        peaks = meter.peaks()
+        now = {part: _decibels(peaks.get(part, 0.0)) for part in {*peaks, *self._shown}}
+        was = self._shown
+        changed = {part: x for part, x in now.items() if x != was.get(part, SILENCE_DB)}
+        self._shown = {part: level for part, level in now.items() if level > SILENCE_DB}
+        return {f"/part/{p}/level" if p else "/level": (level,) for p, level in changed.items()}
 
     def _forget_late(self) -> None:
         now = self._clock()
         for address in [a for a, s in self._subscribers.items() if s.until < now]:
             del self._subscribers[address]
 
-    def _stands(self) -> Told:
-        """How everything stands that may have changed since the last time."""
-        desk = self._session.desk
-        told: Told = {}
-        for part, settings in desk.parts().items():
-            if self._settings.get(part) is not settings:
-                self._settings[part] = settings
-                now = dict(self._of_part(part))
-                # What a part has no value of any more, such as its morph, is told to nobody.
-                for gone in [a for a in self._told if a.startswith(f"/part/{part}/")]:
-                    if gone not in now:
-                        del self._told[gone]
-                told |= now
-        status = self._session.status()
-        told |= {f"/status/{name}": (status[name],) for name in COUNTERS if name in status}
-        learnt = [str(x) for pair in desk.learnt.bound.items() for x in pair]
-        told["/midi/map.reply"] = tuple(learnt)
-        told["/midi/learn"] = (desk.learnt.waiting or "",)
-        told["/patch/list.reply"] = tuple(desk.names)
-        return told
 
-    def _of_part(self, part: int) -> Iterator[tuple[str, Answer]]:
-        """Every address of a part that has a value now, with it."""
-        book = self._session.desk.book
-        for command in SOUND.commands:
-            if command.ask is None:
-                continue
-            of_bank = command.for_bank(list(book.knobs), self._session.desk.reach)
-            of_part = replace(
-                of_bank,
-                address=of_bank.address.replace("<channel>", str(part)),
-                place=of_bank.place[1:],
-            )
-            for address, place in addresses(of_part):
-                try:
-                    yield address, command.ask(self._session, part, *place)
-                except ValueError:
-                    continue  # such as the morph of a part that is on none
+def _decibels(peak: float) -> float:
+    """Of full scale, in tenths."""
+    return round(max(20 * math.log10(peak), SILENCE_DB), 1) if peak else SILENCE_DB
 
 
 def bundles(content: Told) -> Iterator[bytes]:

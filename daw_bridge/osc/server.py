@@ -27,11 +27,12 @@ from daw_bridge.commands.argument import check_all
 from daw_bridge.commands.command import Files
 from daw_bridge.commands.table import ALIASES, COMMANDS, NOTES, find
 from daw_bridge.desk.desk import Desk
+from daw_bridge.desk.sources import Source
 from daw_bridge.events import Event
 from daw_bridge.inbox import Inbox
 from daw_bridge.osc.addresses import Addresses
 from daw_bridge.osc.holders import Holders, Sender
-from daw_bridge.osc.notify import LASTS_S, Notifier
+from daw_bridge.osc.notify import LASTS_S, Meter, Notifier
 from daw_bridge.osc.packet import MAX_PACKET, Message, encode, messages
 from daw_bridge.osc.replies import Replies, is_this_machine
 
@@ -52,8 +53,8 @@ _REPLY_BYTES = 60_000
 _MOST_WAITING = 1_024
 """Messages that wait for files."""
 
-NOTIFY = "/notify"
-"""The one command that is about its sender."""
+NOTIFY, LEARN = "/notify", "/midi/learn"
+"""Commands that are about their sender: it is told changes, or what has been learnt."""
 
 _GO_AHEAD = {command.address for command in (*NOTES.commands, *ALIASES.commands)}
 _USE_FILES = {command.address for command in COMMANDS if command.files is not Files.NONE}
@@ -79,7 +80,8 @@ class OscServer:
     other machines, by their numeric addresses, that may change files as this one may. OSError, in
     one line, if it cannot listen there. malformed: packets dropped; refused: messages answered by
     /error; withheld: answers not sent because they were too many; let_go: keys and pedals released
-    because their sender was gone, as holders tells. The counters only grow.
+    because their sender was gone, as holders tells. The counters only grow. meter: levels for those
+    who ask for them.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class OscServer:
         watch: Callable[[Message, str, str], object] | None = None,
         peers: Collection[str] = (),
         holders: Holders | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.malformed = 0
         self.refused = 0
@@ -111,7 +114,10 @@ class OscServer:
         """Of each sender: how many messages wait in that queue."""
         session = Session(desk, inbox, status, version)
         self._addresses = Addresses(session, clock)
-        self._notifier = Notifier(session, self._send_to)
+        self._notifier = Notifier(session, self._send_to, meter)
+        self._learner: Sender | None = None
+        """Who let a knob wait for a controller."""
+        desk.learnt.watch = self._tell_learner
         self._socket = _bound(host, port)
         self.host, self.port = self._socket.getsockname()[:2]
         self._closing = threading.Event()
@@ -225,6 +231,8 @@ class OscServer:
             self._check_sender(message, packet.sender[0])
             if message.address == NOTIFY:
                 reply = self._subscribe(message, packet.sender)
+            elif message.address == LEARN:
+                reply = self._learn(message, packet)
             else:
                 reply = self._addresses.act(message, packet.arrival)
             if reply is not None:
@@ -237,16 +245,36 @@ class OscServer:
         """Tell a sender what changes, at the port in its message, or no longer."""
         if message.problem:
             raise ValueError(message.problem)
-        (told,) = check_all(find(NOTIFY)[0].arguments, message.args)
+        told, levels = check_all(find(NOTIFY)[0].arguments, message.args)
         port = sender[1] if told is None else told
         if port:
-            self._notifier.subscribe((sender[0], port, *sender[2:]))
+            self._notifier.subscribe((sender[0], port, *sender[2:]), bool(levels))
         else:
             self._notifier.end(sender[0])
         return f"{NOTIFY}.reply", (port, LASTS_S if port else 0.0)
 
+    def _learn(self, message: Message, packet: _Packet) -> tuple[str, Answer] | None:
+        """Let a knob wait for a controller; the sender will be told which one it was."""
+        # Beforehand: it may move at once.
+        before, self._learner = self._learner, packet.sender
+        try:
+            return self._addresses.act(message, packet.arrival)
+        except ValueError:
+            self._learner = before
+            raise
+
+    def _tell_learner(self, knob: str, source: Source, problem: str) -> None:
+        """Tell who let a knob wait what turns it now."""
+        learner, self._learner = self._learner, None
+        if learner is None:
+            return
+        if problem:
+            self._send_to(learner, encode("/error", LEARN, problem[:1000]))
+        else:
+            self._send_to(learner, encode("/midi/learnt", source, knob))
+
     def _send_to(self, address: tuple, content: bytes) -> None:
-        """Tell a subscriber something; what cannot be sent is left out."""
+        """Tell somebody who is not waiting for it; what cannot be sent is left out."""
         with self._answering:
             if not self._replies.allow(address[0], len(content), 0, False):
                 return

@@ -43,7 +43,7 @@ function ask(name) {
 }
 
 function free(name) {
-  for (const controller of boundTo(name)) link.send("/midi/forget", controller.startsWith("nrpn/") ? controller : Number(controller));
+  for (const controller of boundTo(name)) link.send("/midi/forget", controller);
 }
 
 function boundTo(name) {
@@ -51,7 +51,9 @@ function boundTo(name) {
 }
 
 function sourceName(controller) {
-  return controller.startsWith("nrpn/") ? controller.replace("nrpn/", "NRPN ") : `CC ${controller}`;
+  const [, channel, name] = controller.match(/^(?:channel\/(\d+)\/)?(.*)$/);
+  const named = name.startsWith("nrpn/") ? name.replace("nrpn/", "NRPN ") : `CC ${name}`;
+  return channel ? `${named}, channel ${channel}` : named;
 }
 
 function choose(on) {

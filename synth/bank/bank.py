@@ -14,12 +14,14 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from common.checks import brief, listed
 from common.names import VocoderName
 from common.patch import ALL_KEYS, Patch, check_name
 from synth.bank.bank_file import read_bank_file
+from synth.bank.deep_slots import DeepSlots
 from synth.bank.own_patches import OwnPatches
 from synth.bank.patch_file import (
     as_saved,
@@ -30,11 +32,13 @@ from synth.bank.patch_file import (
 )
 from synth.bank.weights_file import filled, read_weights
 from synth.mel import Analysis
+from synth.mel2mel.deep import blended
 from synth.mel2mel.knobs import with_knobs
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 
 NO_FAVOURITES: frozenset[str] = frozenset()
+NOTHING_DEEP: Mapping[str, float] = MappingProxyType({})
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +71,7 @@ class Bank:
     _edition: tuple[Mapping[str, Patch], Collection[str]] = ({}, ())
     _ordered: tuple[Mapping[str, Patch], list[str]] = field(default_factory=lambda: ({}, []))
     """The patches that were put in order last, and their names."""
+    _deep: DeepSlots = field(default_factory=DeepSlots)
 
     @property
     def analysis(self) -> Analysis:
@@ -125,9 +130,11 @@ class Bank:
         pan: float,
         overwrite: bool,
         keys: tuple[int, int] = ALL_KEYS,
+        deep: Mapping[str, float] = NOTHING_DEEP,
     ) -> Patch:
         """Save a patch, to the disk first, and return it as it would be read again.
 
+        deep: what deep patches it is made of -> amount; the new one has all of that in one.
         ValueError for a bad name, a taken one unless overwrite, or what does not fit the bank.
         """
         check_name(name)
@@ -145,6 +152,7 @@ class Bank:
                 known.tags if known else (),
                 datetime.date.today().isoformat(),
                 keys,
+                deep=blended(deep),
             )
             patch = as_saved(patch, self.embedding_size, self.knobs)
             self._check_new(name)
@@ -266,7 +274,14 @@ class Bank:
 
     def point(self, name: str) -> tuple[float, ...]:
         """The network's input for a patch, all knobs in the middle; ValueError if there is none."""
-        return self.patch(name).embedding + (0.0,) * self.more
+        patch = self.patch(name)
+        deep = {patch.deep: 1.0} if patch.deep else {}
+        return patch.embedding + (0.0,) * self.more + self.amounts(deep)
+
+    def amounts(self, deep: Mapping[str, float], others: Collection[str] = ()) -> tuple[float, ...]:
+        """What stands in the network's input behind embedding and knobs: `DeepSlots.amounts`, or
+        nothing where there are no templates."""
+        return self._deep.amounts(deep, others) if self.mel2mel_config.timbre_features else ()
 
     @property
     def span(self) -> tuple[tuple[float, float], ...]:
@@ -286,7 +301,9 @@ class Bank:
     def mel2mel(self) -> Mel2Mel:
         """The network, for playing. Raises ValueError when the weights do not fit."""
         network = filled(lambda: Mel2Mel(self.mel2mel_config), self.path / "mel2mel.safetensors")
-        return with_knobs(network, self.more) if self.more else network
+        network = with_knobs(network, self.more) if self.more else network
+        self._deep.lend(network)
+        return network
 
     def wavenet(self) -> WaveNet:
         """The vocoder's network. Raises ValueError when there is none, or it does not fit."""

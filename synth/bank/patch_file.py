@@ -10,6 +10,7 @@ tags: [warm, pad]
 date: 2026-11-26
 keys: [21, 96]    # the lowest and the highest that sound
 fitted: {recording: cello.wav, ...}  # of a patch that was fitted to a recording, see `FittedFile`
+deep: q6urKq...   # what it adds to the bank's key templates (synth/mel2mel/deep.py)
 """
 
 from __future__ import annotations
@@ -27,7 +28,17 @@ from pydantic import ConfigDict, Strict, StringConstraints, with_config
 from common.checks import brief
 from common.documents import fit, parsed_yaml, read_yaml
 from common.files import write_whole
-from common.patch import ALL_KEYS, COORDINATE, GAIN_DB, PROGRAMS, Fitted, Patch, check_name
+from common.patch import (
+    ALL_KEYS,
+    COORDINATE,
+    GAIN_DB,
+    LONGEST_DEEP,
+    PROGRAMS,
+    Fitted,
+    Patch,
+    check_name,
+)
+from synth.mel2mel.deep import curves_of
 
 Coordinate = Annotated[float, Strict(), Interval(ge=-COORDINATE, le=COORDINATE)]
 MOST_TAGS = 16
@@ -73,6 +84,7 @@ class PatchFile:
     date: datetime.date | None = None
     keys: tuple[Key, Key] = ALL_KEYS
     fitted: FittedFile | None = None
+    deep: Annotated[str, Strict(), Len(max_length=LONGEST_DEEP)] = ""
 
 
 def load_patch(path: Path, embedding_size: int, knobs: Collection[str]) -> Patch:
@@ -144,6 +156,11 @@ def _fitted(
         raise ValueError(
             f"{where}: keys: expected the lowest before the highest, got {low}, {high}"
         )
+    if file.deep:
+        try:
+            curves_of(file.deep)
+        except ValueError as error:
+            raise ValueError(f"{where}: deep: {error}") from None
     date = file.date.isoformat() if file.date else ""
     return Patch(
         name,
@@ -157,6 +174,7 @@ def _fitted(
         date,
         file.keys,
         Fitted(**asdict(file.fitted)) if file.fitted else None,
+        file.deep,
     )
 
 
@@ -173,6 +191,7 @@ def _content(patch: Patch) -> dict[str, Any]:
         "date": datetime.date.fromisoformat(patch.date) if patch.date else None,
         "keys": list(patch.keys) if patch.keys != ALL_KEYS else None,
         "fitted": _stated(patch.fitted) if patch.fitted else None,
+        "deep": patch.deep or None,
     }
     return {k: v for k, v in content.items() if v is not None}
 

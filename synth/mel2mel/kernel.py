@@ -133,7 +133,7 @@ def hear(
         _modulate(w.film_out, w.film_out_bias, embedding[b, slot], hidden[b])
         for i in range(features.shape[1]):
             total = w.timbre_bias[i]
-            for m in range(embedding.shape[2]):
+            for m in range(w.timbre.shape[1]):
                 total += w.timbre[i, m] * embedding[b, slot, m]
             features[b, i] = total if w.blend else np.tanh(total)
         if w.blend:
@@ -197,7 +197,8 @@ def _modulate(film, bias, embedding, x):
     size = x.size
     for i in range(size):
         gamma, beta = bias[i], bias[size + i]
-        for m in range(embedding.size):
+        # Behind the embedding may stand what only templates heed.
+        for m in range(film.shape[1]):
             gamma += film[i, m] * embedding[m]
             beta += film[size + i, m] * embedding[m]
         x[i] = x[i] * gamma + beta

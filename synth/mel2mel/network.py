@@ -180,11 +180,13 @@ class Mel2Mel(nn.Module):
         """Spectra of whole rolls.
 
         roll (batch, frames, 176); embedding (batch, 1, n), one timbre for each sequence, or
-        (batch, frames, n), which the templates take only without gradients; lookahead in
-        frames, or None for the whole sequence, of all rows or of each; keys: what `play_keys`
-        made of the roll, if it is already known; late (batch, frames, 88): of its onsets, as
+        (batch, frames, n), which the templates take only without gradients, and behind it, where
+        the templates have tables of deep patches, maybe their amounts; lookahead in frames, or
+        None for the whole sequence, of all rows or of each; keys: what `play_keys` made of the
+        roll, if it is already known; late (batch, frames, 88): of its onsets, as
         `play_keys` takes it.
         """
+        embedding, amounts = self._parted(embedding)
         silence = self.film_in(self.entry(torch.zeros_like(roll[:, :1])), embedding[:, -1:])
         x = self.film_in(self.entry(roll), embedding)
         hidden = self.film_out(self.lstm(x, lookahead, silence), embedding)
@@ -199,6 +201,8 @@ class Mel2Mel(nn.Module):
             # Whole ages are cheaper, and the same.
             keys = keys if late is not None else replace(keys, late=None)
         features = self.timbre(embedding)
+        if amounts is not None:
+            features = torch.cat([features, amounts], -1)
         spread = None
         if embedding.shape[1] == 1:
             turns = turns_of_keys(self.config, embedding[:, 0])
@@ -215,12 +219,26 @@ class Mel2Mel(nn.Module):
         memory = self.templates.memory_frames(features).expand(-1, keys.age.shape[1])
         return replace(spectra, spread=spread * amount[..., None], memory=memory)
 
+    def _parted(self, embedding: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Points (..., n) and the amounts (..., slots) of deep patches behind them, 0..1; None
+        where all are 0."""
+        if embedding.shape[-1] == self.config.embedding:
+            return embedding, None
+        point, amounts = embedding.tensor_split([self.config.embedding], -1)
+        if not amounts.any():
+            return point.contiguous(), None
+        return point.contiguous(), amounts.clamp(0, 1)
+
     def _mix_frames(
         self, templates: KeyTemplates, keys: KeyTracks, timbre: Tensor, turns: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """The templates' magnitudes, and spreads if they move, where the timbre (batch, frames, n)
         and the turns (batch, frames, 2) change from frame to frame."""
         weights = pack_templates(templates)
+        # Tables of deep patches, and their amounts where any is not 0.
+        slots = len(weights.deep.power)
+        missing = len(templates.by_timbre) + slots - timbre.shape[-1]
+        timbre = nn.functional.pad(timbre, (0, missing))
         caches = [initial_cache(weights) for _ in timbre]
         late = torch.zeros_like(keys.velocity) if keys.late is None else keys.late
         score = (keys.velocity, keys.age, keys.rest, late, timbre, turns)
@@ -246,8 +264,16 @@ class Mel2Mel(nn.Module):
         correction = self.fine(hidden) if self.fine is not None else None
         if start is None or correction is None:
             return Spectra(mel, correction)
+        bands, fine = self.corrected(start, correction, mel)
+        return Spectra(bands, fine, correction)
+
+    def corrected(
+        self, start: Tensor, correction: Tensor, mel_correction: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Log mel bands (..., mels) and fine bands (..., bands) of what templates ask for, linear,
+        and what the heads add to it in the log."""
         fine = (start + self.config.start_floor).log() + correction
         # The exponential of a wild correction would blow the mel bands up: +2 is 17 dB over
         # full scale, more than any part reaches.
         bands = (fine.clamp(max=2.0).exp() @ self.filters + FLOOR).log()
-        return Spectra(bands + mel, fine, correction)
+        return bands + mel_correction, fine

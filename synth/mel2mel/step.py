@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from common.threads import MOST_CORES, Helpers
 from common.window import KEYS, ROLL_CHANNELS
@@ -69,8 +70,10 @@ class Mel2MelStep:
         self._hearing = _pack_hearing(net)
         self._heads = _pack_heads(net)
         self._templates: TemplateWeights | None = None
+        self._slots = 0
         if net.templates is not None:
             self._templates = pack_templates(net.templates)
+            self._slots = len(self._templates.deep.power)
         self._places = [place_of(net.config, knob) for knob in ("attack", "decay", "movement")]
         self._helpers = Helpers(MOST_CORES)
         self._memory = Memory(net.templates) if net.templates and net.config.movement else None
@@ -83,7 +86,7 @@ class Mel2MelStep:
             torch.zeros(batch, dtype=torch.long),
             torch.zeros(batch, queue, ROLL_CHANNELS),
             torch.zeros(batch, queue, KEYS),
-            torch.zeros(batch, queue, self._config.embedding),
+            torch.zeros(batch, queue, self._config.embedding + self._slots),
             torch.zeros(batch, queue, 4 * hidden),
             torch.zeros(batch, queue, 4 * hidden),
             torch.zeros(batch, hidden),
@@ -102,12 +105,14 @@ class Mel2MelStep:
     ) -> Spectra:
         """Spectra `lookahead` frames behind the input; `state` is moved on in place.
 
-        roll (batch, n, 176), embedding (batch, n, size), late (batch, n, 88) of its onsets as
-        `KeyTracks` has it, None for none, float32. A stream's first `lookahead`
+        roll (batch, n, 176), embedding (batch, n, size), behind which the amounts of deep patches
+        stand, or nothing where all are 0; late (batch, n, 88) of its onsets as `KeyTracks` has it,
+        None for none, float32. A stream's first `lookahead`
         frames come out as silence: they belong to the time before it began.
         """
         batch, n, _ = roll.shape
-        config, heads = self._config, self._heads
+        config, heads, size = self._config, self._heads, self._config.embedding
+        embedding = pad(embedding, (0, size + self._slots - embedding.shape[2]))
         rolls, embeddings = roll.contiguous().numpy(), embedding.contiguous().numpy()
         mel = np.empty((n, batch, len(heads.mel)), np.float32)
         fine = np.empty((n, batch, len(heads.fine)), np.float32)
@@ -135,6 +140,7 @@ class Mel2MelStep:
             keys: Moment = velocity, since, rest, struck
             hidden = np.empty((count, 2 * config.hidden), np.float32)
             features = np.empty((count, told.shape[2]), np.float32)
+            timbre = np.empty((count, told.shape[2] + self._slots), np.float32)
             due = np.empty((count, 1, ROLL_CHANNELS), np.float32)
             due_late = np.empty((count, 1, KEYS), np.float32)
             lag = np.empty((count, 1), np.float32)
@@ -149,11 +155,13 @@ class Mel2MelStep:
                     play(due, due_late, *keys, *(x[:, None] for x in now))
                     follow(due, due_late, lag_now[rows], lag)
                     hold_back(hidden, held_back[rows], lag[:, 0], mine == self.lookahead + 1)
+                    point = ringing[2][np.arange(count), mine % (self.lookahead + 1)]
                     if config.knobs:
-                        point = ringing[2][np.arange(count), mine % (self.lookahead + 1)]
                         turns, amount[t, rows, 0] = self._turns(point)
+                    timbre[:, : features.shape[1]] = features
+                    timbre[:, features.shape[1] :] = point[:, size:].clip(0, 1)
                     moving = spread[t, rows]
-                    start = mix_frame(self._templates, now, before, features, turns, caches, moving)
+                    start = mix_frame(self._templates, now, before, timbre, turns, caches, moving)
                     told[t, rows] = features
                 speak(heads, hidden, start, mine, self.lookahead, mel[t, rows], fine[t, rows])
 

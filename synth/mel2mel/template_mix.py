@@ -2,6 +2,9 @@
 
 Spectra of the keys played last are kept, so that a held timbre is not computed again. When it
 moves, only those of the two moments between which a key stands are.
+
+Behind the features of a timbre stand the amounts of the deep patches (deep.py). Their tables are
+not copied: what is put into a slot that nobody plays is there when it is played.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from common.window import KEYS
 from synth.copying import copy
 from synth.exponential import exp
 from synth.mel import FLOOR
+from synth.mel2mel.deep import Deltas, empty_deltas
 from synth.mel2mel.templates import (
     ARRIVAL,
     DECAY_TIMES,
@@ -36,6 +40,7 @@ from synth.mel2mel.templates import (
     SLOWEST_ATTACK_S,
     SOFTEST,
     KeyTemplates,
+    highest,
 )
 
 f32 = np.float32
@@ -50,7 +55,7 @@ class TemplateWeights(NamedTuple):
     features, decay bands), of no decay bands where there are none; level (88, features, moments),
     of no moments where there are none; spread (88, features, decay bands), of no decay bands where
     there are none. shares, falls, widths, edges and single as in `KeyTemplates`; frame_s in
-    seconds.
+    seconds. highest (88, moments): of the levels; deep: tables of deep patches.
     """
 
     base: np.ndarray
@@ -77,13 +82,16 @@ class TemplateWeights(NamedTuple):
     edges: np.ndarray
     single: int
     frame_s: float
+    highest: np.ndarray
+    deep: Deltas
 
 
 @dataclass(slots=True)
 class TemplateCache:
     """Of one stream. spectra (88, moments + 1, bands), powers, each key's tilt behind its
     spectra, anything where none stands; made (88, moments + 1) bool: which of them stand;
-    made_for (88, features): for which timbre."""
+    made_for (88, features + slots + 1): for which timbre, amounts behind its features, and for
+    which edition of the tables of deep patches."""
 
     spectra: np.ndarray
     made: np.ndarray
@@ -123,17 +131,22 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     copies = (a.detach().float().clone(memory_format=torch.contiguous_format) for a in arrays)
     edges = np.array(templates.decay_edges)
     packed = [*(copy.numpy() for copy in copies), edges, templates.single, templates.frame_s]
-    return TemplateWeights._make(packed)
+    level, deep = templates.level, templates.deep or empty_deltas(templates, 0)
+    ceiling = np.zeros((KEYS, 0), np.float32)
+    if level is not None:
+        ceiling = highest(level).detach().float().view(KEYS, -1).numpy()
+    return TemplateWeights._make([*packed, ceiling, Deltas(*(table.numpy() for table in deep))])
 
 
 def initial_cache(weights: TemplateWeights) -> TemplateCache:
     """A cache that holds nothing yet, and takes no memory until it does."""
     features, bands = weights.tilt_by_timbre.shape
+    width = features + len(weights.deep.power) + 1
     slots = (KEYS, weights.base.shape[1] + 1)
     return TemplateCache(
         np.empty((*slots, bands), np.float32),
         np.zeros(slots, bool),
-        np.zeros((KEYS, features), np.float32),
+        np.zeros((KEYS, width), np.float32),
     )
 
 
@@ -175,7 +188,8 @@ def mix_frame(
     """`KeyTemplates.forward` for one frame: (batch, bands). Updates each row's cache in place.
 
     now: the keys in this frame, before: in the one before,
-    features (batch, n) and turns (batch, 2) float32 of this frame, all contiguous. spreads (batch,
+    features (batch, n + slots), amounts of deep patches behind those of the timbre, and turns
+    (batch, 2), float32, of this frame, all contiguous. spreads (batch,
     bands), to be filled with `KeyTemplates.spreads`, or of no bands.
     """
     magnitudes = np.empty((len(features), weights.floor_bias.size), np.float32)
@@ -206,7 +220,7 @@ def _mix_all(w, now, before, features, turns, places, power, spread):
     for b in range(len(power)):
         spectra = numba.carray(_pointer(places[b, 0]), (keys, moments + 1, bands), np.float32)
         made = numba.carray(_pointer(places[b, 1]), (keys, moments + 1), np.bool_)
-        made_for = numba.carray(_pointer(places[b, 2]), (keys, features.shape[1]), np.float32)
+        made_for = numba.carray(_pointer(places[b, 2]), (keys, features.shape[1] + 1), np.float32)
         _mix(
             *(w, velocity[b], age[b], rest[b], late[b]),
             *(velocity_before[b], age_before[b], rest_before[b], late_before[b]),
@@ -235,17 +249,26 @@ def _mix(
 ):
     spread[:] = 0
     tone, powers = np.empty(power.size, np.float32), w.powers_bias.copy()
-    _start_noise(w, features, power)
-    for m in range(features.size):
+    count, edition = len(w.powers), f32(w.deep.edition[0])
+    own, amounts = features[:count], features[count:]
+    used = _used(amounts)
+    timbre = own, amounts, used
+    _start_noise(w, own, power)
+    for m in range(own.size):
         for i in range(powers.size):
-            powers[i] += features[m] * w.powers[m, i]
+            powers[i] += own[m] * w.powers[m, i]
+    for s in used:
+        powers[0] += amounts[s] * w.deep.power[s, 0]
     for k in range(velocity.size):
         if velocity[k] <= 0:
             continue
+        stale = used.size > 0 and made_for[k, features.size] != edition
         for m in range(features.size):
-            if made_for[k, m] != features[m]:
-                made[k] = False
-                copy(features, made_for[k])
+            stale |= made_for[k, m] != features[m]
+        if stale:
+            made[k] = False
+            copy(features, made_for[k])
+            made_for[k, features.size] = edition
         cache = (spectra[k], made[k])
         since, come = f32(age[k]) - late[k], f32(1)
         if since < 0:
@@ -254,10 +277,10 @@ def _mix(
             rung = int(rest_before[k]) + 1 if rest_before[k] > 0 else 0
             went_on = f32(age_before[k] + 1) - late_before[k]
             tone_before = (velocity_before[k], went_on, rung, f32(1) - come)
-            _add_tone(w, k, tone_before, features, powers, turn, cache, tone, power, spread)
+            _add_tone(w, k, tone_before, timbre, powers, turn, cache, tone, power, spread)
             since = f32(0)
         struck = (velocity[k], since, int(rest[k]), come)
-        _add_tone(w, k, struck, features, powers, turn, cache, tone, power, spread)
+        _add_tone(w, k, struck, timbre, powers, turn, cache, tone, power, spread)
     for f in range(spread.size):
         spread[f] /= power[f]
     for f in range(power.size):
@@ -265,24 +288,26 @@ def _mix(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _add_tone(w, k, struck, features, powers, turn, cache, tone, power, spread):
+def _add_tone(w, k, struck, timbre, powers, turn, cache, tone, power, spread):
     """Add a key's tone to power and spread.
 
     struck: velocity, age, frames since it stopped sounding, and the share of its power that
-    counts; cache: the key's spectra, and which are made; tone: room for one."""
+    counts; timbre: its features, amounts of deep patches, and which of these are used; cache: the
+    key's spectra, and which are made; tone: room for one."""
     velocity, age, rest, come = struck
+    features = timbre[0]
     spectra, made = cache
     moments = w.base.shape[1]
     if velocity <= 0:
         return
-    left = _left(w, k, rest, features)
+    left = _left(w, k, rest, timbre)
     if left <= INAUDIBLE:
         return
     plain, hard = _strengths(w, k, velocity, age, features, powers)
     if come != 1:
         left *= np.sqrt(come)
     if turn[0] != 0:
-        left *= _spoken(w, k, age, features, turn[0])
+        left *= _spoken(w, k, age, timbre, turn[0])
     if turn[1] != 0:
         age = _slowed(w, age, turn[1])
     tone[:] = 0
@@ -293,16 +318,21 @@ def _add_tone(w, k, struck, features, powers, turn, cache, tone, power, spread):
             if not made[j]:
                 made[j] = True
                 _shape(w.base[k, j], w.by_timbre[k, j], features, row)
+                for s in timbre[2]:
+                    for f in range(row.size):
+                        row[f] += timbre[1][s] * w.deep.spectra[s, k, j, f]
+                _square(row)
                 if w.level_bias.shape[1]:
-                    _bring_to_level(w, k, j, features, row)
+                    _bring_to_level(w, k, j, timbre, row)
             for f in range(tone.size):
                 tone[f] += share * row[f]
     row = spectra[moments]
     if not made[moments]:
         made[moments] = True
         _shape(w.tilt[k], w.tilt_by_timbre, features, row)
+        _square(row)
     for band in range(len(w.edges) - 1):
-        kept = left * _undecayed(w, k, age, band, features)
+        kept = left * _undecayed(w, k, age, band, timbre)
         usual, extra = (plain * kept) ** 2, (hard * kept) ** 2
         for f in range(w.edges[band], w.edges[band + 1]):
             power[f] += tone[f] * (usual + extra * row[f])
@@ -335,15 +365,18 @@ def _start_noise(w, features, power):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _left(w, key, rest, features):
+def _left(w, key, rest, timbre):
     """What is left of a key's tone after its release: 1 while it sounds."""
     if rest == 0:
         return f32(1)
     loudest, total, left = f32(-1e9), f32(0), f32(0)
+    features, amounts, used = timbre
     shares = w.release_bias[key].copy()
     for i in range(shares.size):
         for m in range(features.size):
             shares[i] += features[m] * w.release[key, m, i]
+        for s in used:
+            shares[i] += amounts[s] * w.deep.release[s, key, i]
         loudest = max(loudest, shares[i])
     for i in range(shares.size):
         share = exp(shares[i] - loudest)
@@ -353,27 +386,28 @@ def _left(w, key, rest, features):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _undecayed(w, key, age, band, features):
+def _undecayed(w, key, age, band, timbre):
     """What share of its magnitude a key has kept in a decay band: 1 where there are none."""
     if w.decay_bias.shape[1] == 0:
         return f32(1)
+    features, amounts, used = timbre
     logit = w.decay_bias[key, band]
     for m in range(features.size):
         logit += features[m] * w.decay[key, m, band]
+    for s in used:
+        logit += amounts[s] * w.deep.decay[s, key, band]
     rate = f32(FASTEST_DECAY) / (f32(1) + exp(-logit))
     return exp(-rate * f32(age * w.frame_s))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _spoken(w, key, age, features, attack):
+def _spoken(w, key, age, timbre, attack):
     """By what factor a key is louder for an attack."""
     if attack > 0:
         return f32(1) - exp(-f32(age + 1) * f32(w.frame_s) / (attack * f32(SLOWEST_ATTACK_S)))
     most, now, full = f32(-1e9), f32(0), f32(0)
     for j in range(w.level_bias.shape[1] - 1, -1, -1):
-        level = w.level_bias[key, j]
-        for m in range(features.size):
-            level += features[m] * w.level[key, m, j]
+        level = _level(w, key, j, timbre)
         most = max(most, level) if j < EARLY - 1 else level
         share = _share(w, age, j)
         now += share * exp(f32(2) * level)
@@ -427,11 +461,23 @@ def _fill(w, key, age, features):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _bring_to_level(w, key, moment, features, row):
-    """Scale a row of powers so that together they have their level."""
-    level, total = w.level_bias[key, moment], f32(0)
+def _level(w, key, moment, timbre):
+    """Natural log of a level: `KeyTemplates` lets deep patches raise none above the highest."""
+    features, amounts, used = timbre
+    level = w.level_bias[key, moment]
     for m in range(features.size):
         level += features[m] * w.level[key, m, moment]
+    if used.size == 0:
+        return level
+    for s in used:
+        level += amounts[s] * w.deep.level[s, key, moment]
+    return min(level, w.highest[key, moment])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _bring_to_level(w, key, moment, timbre, row):
+    """Scale a row of powers so that together they have their level."""
+    level, total = _level(w, key, moment, timbre), f32(0)
     for f in range(row.size):
         total += w.widths[f] * row[f]
     gain = exp(f32(2) * level) / total
@@ -441,10 +487,26 @@ def _bring_to_level(w, key, moment, features, row):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _shape(base, slopes, features, out):
-    """out = exp(base + features . slopes), squared"""
+    """out = base + features . slopes"""
     copy(base, out)
     for m in range(features.size):
         for f in range(base.size):
             out[f] += features[m] * slopes[m, f]
-    for f in range(base.size):
-        out[f] = exp(f32(2) * out[f])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _square(row):
+    """row = exp(row), squared"""
+    for f in range(row.size):
+        row[f] = exp(f32(2) * row[f])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _used(amounts):
+    """The slots whose amounts are not 0."""
+    used, count = np.empty(amounts.size, np.int64), 0
+    for s in range(amounts.size):
+        if amounts[s] != 0:
+            used[count] = s
+            count += 1
+    return used[:count]

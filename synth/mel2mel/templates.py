@@ -34,11 +34,15 @@ With movement, each key has a spread in each decay band, the standard deviation 
 natural log, and a timbre has a memory, after which the level has forgotten where it was. The spread
 grows during a key's first moments. A band's spread is the mean of its keys', weighted by their
 power there. Wide bands hold so many bins that their levels stand still.
+
+Deep patches (deep.py) stand behind the features: what they add is linear in their amounts, too.
+With them no level rises above the highest that any feature has.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -47,6 +51,9 @@ from torch import Tensor, nn
 from common.window import KEYS, LOWEST_KEY
 from synth.mel import FLOOR, Analysis, band_centres, band_widths, fold
 from synth.mel2mel.keys import KeyTracks
+
+if TYPE_CHECKING:
+    from synth.mel2mel.deep import Deltas
 
 MOMENTS_S = (0.0, 0.016, 0.032, 0.056, 0.096, 0.192, 0.384, 0.768, 1.536, 4.0)
 """Seconds after its onset at which a key has a spectrum of its own; the last one holds."""
@@ -94,6 +101,8 @@ POWERS, EXTRA_POWERS = (0.2, 4.0), (0.1, 4.0)
 """Of the velocity, whatever the timbre."""
 SOFTEST = 1e-3
 """A velocity below this has the strength of this one."""
+Table = Literal["spectra", "level", "decay", "release", "power"]
+"""Of `Deltas`."""
 
 
 class KeyTemplates(nn.Module):
@@ -102,7 +111,8 @@ class KeyTemplates(nn.Module):
 
     features (rows, features): what the timbre embedding has been expanded to. decay_bands: how
     many there are, 0 for none; levels: whether shapes have levels of their own; moving: whether
-    there are spreads and memories, which takes decay bands.
+    there are spreads and memories, which takes decay bands. deep: tables of deep patches, if any;
+    then the amount of each, 0..1, may stand behind the features: (rows, features + slots).
     """
 
     shares: Tensor
@@ -118,6 +128,8 @@ class KeyTemplates(nn.Module):
         moving: bool = False,
     ) -> None:
         super().__init__()
+        self.analysis = analysis
+        self.deep: Deltas | None = None
         self.moments_s = (*MOMENTS_S, LATER_S) if decay_bands else MOMENTS_S
         moments = len(self.moments_s)
         self.base = nn.Parameter(_combs(analysis)[:, None].repeat(1, moments, 1))
@@ -157,7 +169,7 @@ class KeyTemplates(nn.Module):
         """How far bands move, (rows, frames, bands), natural log; arguments as in `forward`."""
         if self.spread is None:
             raise ValueError("these templates know no movement")
-        told = self.spread(features).float().view(len(features), KEYS, -1)
+        told = self.spread(self._own(features)).float().view(len(features), KEYS, -1)
         weights = told.clamp(0, LARGEST_SPREAD)
         moved = self._power(keys, features, turns, weights) / self._power(keys, features, turns)
         moved[..., self.single :] = 0
@@ -167,7 +179,7 @@ class KeyTemplates(nn.Module):
         """After how many frames the movement has forgotten: (...,) of features (..., n)."""
         if self.memory is None:
             raise ValueError("these templates know no movement")
-        told = self.memory(features)[..., 0].float().clamp(*MEMORIES)
+        told = self.memory(self._own(features))[..., 0].float().clamp(*MEMORIES)
         return told.exp() / (1000 * self.frame_s)
 
     def _power(
@@ -180,9 +192,11 @@ class KeyTemplates(nn.Module):
         """Powers (rows, frames, bands) of keys and noise, or of keys alone, each of which counts
         in its decay bands by its weights (rows, 88, decay bands), once it has grown."""
         rows = len(features)
-        spectra = torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
+        own = self._own(features)
+        spectra = torch.addmm(self.base.flatten()[None], own, self.by_timbre.flatten(1))
+        spectra = self._deepened(spectra, features, "spectra")
         spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
-        tilt = self.tilt + (features @ self.tilt_by_timbre)[:, None]
+        tilt = self.tilt + (own @ self.tilt_by_timbre)[:, None]
         tables = [spectra, tilt, *self._levels_and_rates(features)]
         if weights is not None:
             tables.append(weights)
@@ -222,11 +236,32 @@ class KeyTemplates(nn.Module):
     def _levels_and_rates(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Levels of all spectra (rows, 88, moments) and nepers a second that keys lose (rows, 88,
         decay bands); nothing of what these templates do not have."""
-        told = []
-        for layer in (self.level, self.decay):
-            values = features.new_zeros(len(features), 0) if layer is None else layer(features)
-            told.append(values.float().view(len(features), KEYS, -1))
-        return told[0], FASTEST_DECAY * told[1].sigmoid()
+        nothing = features.new_zeros(len(features), KEYS, 0)
+        levels = nothing if self.level is None else self._levels(self.level, features)
+        if self.decay is None:
+            return levels, nothing
+        logits = self._deepened(self.decay(self._own(features)), features, "decay")
+        return levels, FASTEST_DECAY * logits.float().view(len(features), KEYS, -1).sigmoid()
+
+    def _levels(self, layer: nn.Linear, features: Tensor) -> Tensor:
+        """Natural logs of the levels of all spectra (rows, 88, moments)."""
+        told = layer(self._own(features))
+        if features.shape[-1] > len(self.by_timbre):
+            told = torch.minimum(self._deepened(told, features, "level"), highest(layer))
+        return told.float().view(len(features), KEYS, -1)
+
+    def _own(self, features: Tensor) -> Tensor:
+        """The features of the timbre, without amounts of deep patches behind them."""
+        count = len(self.by_timbre)
+        return features if features.shape[-1] == count else features[..., :count].contiguous()
+
+    def _deepened(self, told: Tensor, features: Tensor, table: Table) -> Tensor:
+        """What features say of something, and what deep patches add to it: both (rows, values)."""
+        amounts = features[..., len(self.by_timbre) :]
+        if self.deep is None or not amounts.shape[-1]:
+            return told
+        used = (amounts != 0).any(0).nonzero()[:, 0]
+        return told + amounts[:, used] @ getattr(self.deep, table)[used].flatten(1)
 
     def _mixed(
         self,
@@ -292,7 +327,7 @@ class KeyTemplates(nn.Module):
         spoken = 1 - (-(age + 1) * self.frame_s / late.clamp(min=1e-6)).exp()
         if self.level is None:
             return spoken
-        level = self.level(features).float().view(len(features), KEYS, -1)
+        level = self._levels(self.level, features)
         early, late = level[..., :EARLY], level[..., EARLY:]
         risen = torch.cat([early.flip(-1).cummax(-1).values.flip(-1), late], -1)
         share = self.share(age)
@@ -310,17 +345,19 @@ class KeyTemplates(nn.Module):
 
         Arguments as in `forward`; a velocity of 0 stays 0.
         """
-        power = self.power(features).float().clamp(*POWERS)[:, None]
-        extra = self.extra_power(features).float().clamp(*EXTRA_POWERS)[:, None]
+        own = self._own(features)
+        power = self._deepened(self.power(own), features, "power").float().clamp(*POWERS)[:, None]
+        extra = self.extra_power(own).float().clamp(*EXTRA_POWERS)[:, None]
         level = keys.velocity.clamp(min=SOFTEST).log()
-        fill = self.fill(features).float().view(-1, KEYS, FILL_FRAMES)
+        fill = self.fill(own).float().view(-1, KEYS, FILL_FRAMES)
         fill = nn.functional.pad(fill, (0, 1)).exp().transpose(1, 2)
         age = keys.since.clamp(0, FILL_FRAMES)
         filled = fill.gather(1, age.long())
         if age.is_floating_point():
             following = fill.gather(1, (age.long() + 1).clamp(max=FILL_FRAMES))
             filled = torch.lerp(filled, following, age - age.long())
-        mixture = self.release(features).float().view(-1, 1, KEYS, len(RELEASES_S)).softmax(-1)
+        release = self._deepened(self.release(own), features, "release").float()
+        mixture = release.view(-1, 1, KEYS, len(RELEASES_S)).softmax(-1)
         left = ((keys.rest[..., None] * self.falls).exp() * mixture).sum(-1)
         left = left * ((left > INAUDIBLE) & (keys.velocity > 0))
         plain = (level * power).exp() * filled * left
@@ -329,7 +366,12 @@ class KeyTemplates(nn.Module):
     def noise(self, features: Tensor) -> Tensor:
         """Powers (rows, bands) of the noise floor, at least that of `FLOOR`: their square roots
         have slopes."""
-        return (2 * self.floor(features).float().clamp(max=0)).exp() + FLOOR**2
+        return (2 * self.floor(self._own(features)).float().clamp(max=0)).exp() + FLOOR**2
+
+
+def highest(level: nn.Linear) -> Tensor:
+    """The highest of each level that a timbre can have, its features being shares: (outputs,)."""
+    return level.bias + level.weight.amax(1)
 
 
 def arrived(since: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ def test_sound_midi_and_latency_go_through_a_client_called_melstream(server):
         stranger.connect("melstream:left", "stranger:in_1")
         stranger.connect("melstream:right", "stranger:in_2")
         stranger.connect("stranger:out", "melstream:midi")
-        wait_for(lambda: client.connections(0) == 1)
+        wait_for(stranger.connected)
         stranger.take()
         wait_for(lambda: sum(map(len, stranger.heard)) > 4_000)
         heard = stranger.take()
@@ -112,7 +112,7 @@ def test_a_ring_of_midi_that_nobody_reads_overflows_and_counts(server):
     stranger = Stranger()
     try:
         stranger.connect("stranger:out", "melstream:midi")
-        wait_for(lambda: client.connections(0))
+        wait_for(stranger.connected)
         size = 4_000
         while not client.midi_lost:
             stranger.send("f0" + "01" * size + "f7")

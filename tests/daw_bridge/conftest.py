@@ -43,14 +43,19 @@ class MemoryBook:
         """As if its file had been there from the start."""
         self._patches[patch.name] = patch
 
-    def save(self, name, *, embedding, knobs, gain_db, pan, keys, overwrite) -> Patch:
+    def save(self, name, *, embedding, knobs, gain_db, pan, keys, deep, overwrite) -> Patch:
         if not name.replace("-", "").isalnum():
             raise ValueError(f"patch name {name!r}: letters, digits and '-' only")
         if name in self._patches and not overwrite:
             raise ValueError(f"patch name {name!r}: taken; pass overwrite to replace it")
         self._before = dict(self._patches)
-        self._patches[name] = Patch(name, embedding, dict(knobs), gain_db, pan, keys=keys)
-        return self._patches[name]
+        told = "+".join(f"{amount:g} {one}" for one, amount in deep.items())
+        new = Patch(name, embedding, dict(knobs), gain_db, pan, keys=keys, deep=told)
+        self._patches[name] = new
+        return new
+
+    def amounts(self, deep, others) -> tuple[float, ...]:
+        return tuple(deep.values())
 
     edition = None
     favourites: frozenset[str] = frozenset()

@@ -77,6 +77,21 @@ def test_a_drifting_device_is_followed():
     )
 
 
+@pytest.mark.parametrize("drift", [-2e-4, 2e-4])
+def test_a_device_that_drifts_for_an_hour_keeps_every_timetag_within_a_millisecond(drift):
+    """Twice as far off as real crystals are, which is 0.7 s in the hour."""
+    draw = random.Random(3)
+    clock = AudioClock(RATE)
+    worst = 0.0
+    for k in range(int(3600 / PERIOD)):
+        due = k * PERIOD * (1 + drift)
+        clock.tick(k * BLOCK, due + draw.uniform(0, 0.05) * PERIOD)
+        if k % 500 == 499:
+            off = clock.samples_at(due + PERIOD / 2) / BLOCK - (k + 1.5)
+            worst = max(worst, abs(off) * PERIOD)
+    assert worst < 0.001
+
+
 def test_after_a_stall_the_line_starts_anew():
     clock = AudioClock(RATE)
     *_, (samples, wall) = ticking(clock, 50)

@@ -150,7 +150,7 @@ def test_the_morph_and_the_next_patch_are_learnt(tabs: Tabs, server: PagedServer
     server.send("/part/1/cc", 23, 127)
     expect(tab.locator("#title")).to_have_text("electric piano")
     for controller in (22, 23):
-        server.send("/midi/forget", controller)
+        server.ask("/midi/forget", controller)
 
 
 def test_the_map_is_coloured_by_what_is_measured(tabs: Tabs, server: PagedServer) -> None:

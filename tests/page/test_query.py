@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from pythonosc.osc_message import OscMessage
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
 
 from daw_bridge.commands.argument import check_all
 from daw_bridge.commands.query import find_node, tree
 from daw_bridge.commands.table import find
-from page.query import Query
-from tests.page.test_server import Instrument
+from page.query import MOST_LISTENERS, Query
+from tests.page.test_server import PATIENCE_S, Instrument
 from tests.toy_bank import make_toy_bank
 
 
@@ -62,10 +66,71 @@ def test_what_is_not_there_is_told(instrument):
 def test_the_host_says_where_osc_goes(instrument):
     info = asked(instrument, "/?HOST_INFO")
     assert info["NAME"] == "melstream" and info["EXTENSIONS"]["VALUE"] is True
-    assert info["EXTENSIONS"]["LISTEN"] is False and "OSC_PORT" not in info
+    assert info["EXTENSIONS"]["LISTEN"] is True and "OSC_PORT" not in info
     query = Query(instrument.application._session, ("127.0.0.1", 9000), Path("index.html"))
     told = query._host_info()
     assert (told["OSC_IP"], told["OSC_PORT"], told["OSC_TRANSPORT"]) == ("127.0.0.1", 9000, "UDP")
+
+
+def heard(socket: ClientConnection, wait_s: float = PATIENCE_S) -> tuple[str, list]:
+    """The next OSC message that a surface is sent."""
+    content = socket.recv(wait_s)
+    assert isinstance(content, bytes)
+    message = OscMessage(content)
+    return message.address, message.params
+
+
+def say(socket: ClientConnection, command: str, address: object) -> None:
+    socket.send(json.dumps({"COMMAND": command, "DATA": address}))
+
+
+def test_a_surface_follows_what_it_listens_to(instrument):
+    desk = instrument.desk
+    with instrument.socket("") as surface:
+        say(surface, "LISTEN", "/part/4/pan")
+        say(surface, "LISTEN", "/part/4/knob/brightness")
+        say(surface, "LISTEN", "/part/4/morph")  # which it is not on yet
+        assert {heard(surface)[0] for _ in range(2)} == {"/part/4/pan", "/part/4/knob/brightness"}
+        desk.pan(4, -0.5)
+        assert heard(surface) == ("/part/4/pan", [-0.5])
+        desk.pan(5, 1.0)
+        desk.morph(4, desk.names[0], desk.names[1], 0.25)
+        # A morph turns knobs, too.
+        told = dict(heard(surface) for _ in range(2))
+        assert told["/part/4/morph"] == [*desk.names[:2], 0.25]
+        say(surface, "IGNORE", "/part/4/pan")
+        for nonsense in ("{", "[]", '{"COMMAND": "LISTEN"}', '{"COMMAND": 1, "DATA": []}'):
+            surface.send(nonsense)
+        desk.gain_db(4, -3.0)
+        say(surface, "LISTEN", "/part/4/gain_db")
+        while heard(surface) != ("/part/4/gain_db", [-3.0]):
+            pass  # as it stood before
+        desk.pan(4, 0.5)
+        desk.gain_db(4, 0.0)
+        assert heard(surface) == ("/part/4/gain_db", [0.0])
+
+
+def test_too_many_listeners_are_told_to_come_later(instrument):
+    with ExitStack() as stack:
+        for _ in range(MOST_LISTENERS):
+            surface = stack.enter_context(instrument.socket(""))
+            say(surface, "LISTEN", "/part/1/pan")
+            assert heard(surface)[0] == "/part/1/pan"
+        with pytest.raises(InvalidStatus, match="403"):
+            instrument.socket("")
+    while True:  # those that have gone are counted out within moments
+        try:
+            with instrument.socket("") as surface:
+                say(surface, "LISTEN", "/part/1/pan")
+                assert heard(surface)[0] == "/part/1/pan"
+                return
+        except InvalidStatus:
+            continue
+
+
+def test_a_page_of_another_site_may_not_listen(instrument):
+    with pytest.raises(InvalidStatus, match="403"):
+        instrument.socket("", origin="http://example.org")
 
 
 def test_a_browser_still_gets_the_page(instrument):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import socket
 import threading
 import time
@@ -23,7 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
 from daw_bridge.desk.desk import Desk
-from daw_bridge.events import SETTINGS, AllSoundOff, Event, NoteOff, NoteOn, Pedal
+from daw_bridge.events import SETTINGS, AllSoundOff, Event, Level, NoteOff, NoteOn, Pedal
 from daw_bridge.inbox import Inbox
 from page.address import HttpAddress, listen
 from page.app import MOST_PAGES, Application
@@ -287,6 +288,28 @@ def test_the_desk_stands_as_before_when_a_song_has_ended(instrument: Instrument)
             assert desk.settings(1).volume == (99 if ends else 100)
             desk.turn(1, None, lambda s: replace(s, volume=100), alone=True)
             assert desk.parts() == before and not desk.zones.members(1)
+
+
+def test_a_song_that_fades_out_leaves_no_part_silent(instrument: Instrument) -> None:
+    track = mido.MidiTrack(
+        [
+            mido.Message("note_on", note=60, velocity=64),
+            mido.Message("sysex", data=bytes.fromhex("7f7f04010000")),
+            mido.Message("note_off", note=60, time=480),
+        ]
+    )
+    written = io.BytesIO()
+    mido.MidiFile(tracks=[track]).save(file=written)
+    with instrument.socket() as socket:
+        told(socket, "hello")
+        instrument.go_on()
+        instrument.send("POST", "/song?name=fade.mid", written.getvalue())
+        told(socket, "song")
+        while instrument.go_on(socket) is not None:
+            pass
+    levels = [e for e in instrument.inbox.take_until(2**40) if isinstance(e, Level)]
+    levels = [event.gain_db for event in levels if event.part == 1]
+    assert levels[0] == -math.inf and levels[-1] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
-"""`trainer mel2mel` and `trainer wavenet`."""
+"""`trainer mel2mel`, `trainer wavenet` and `trainer encoder`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.encoder.settings import EncoderSettings
 from trainer.mel2mel.settings import Mel2MelSettings
 from trainer.run.plan import TrainingPlan
 from trainer.wavenet.settings import WaveNetSettings
 
 MEL2MEL = TrainingPlan(run=Path("runs/mel2mel"), batch=20, frames=256, halve_every=40_000)
 WAVENET = TrainingPlan(run=Path("runs/wavenet"), batch=5, frames=64, halve_every=100_000)
+ENCODER = TrainingPlan(
+    run=Path("runs/encoder"), batch=64, frames=128, iterations=6_000, halve_every=2_000
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +58,23 @@ class WaveNetCommand:
         from trainer.wavenet.training import train
 
         train(self.training, self.wavenet)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderCommand:
+    """Train the network that guesses a patch from a recording; go on with a stopped run.
+
+    Of the data only the scores are used. Copy RUN/best.safetensors to BANK/encoder.safetensors,
+    and `fit` begins with its guesses.
+    """
+
+    training: TrainingPlan = ENCODER
+    """As for every network."""
+    encoder: EncoderSettings = EncoderSettings()
+    """For this one."""
+
+    def run(self) -> None:
+        """Train until the plan's end, its time limit or a signal."""
+        from trainer.encoder.training import train
+
+        train(self.training, self.encoder)

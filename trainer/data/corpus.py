@@ -21,7 +21,6 @@ from daw_bridge.midi.file import read_midi_file
 COLUMNS = ("path", "seconds", "split")
 """What a corpus's manifest.csv must state for each piece."""
 SPLITS = ("train", "val", "test")
-SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 LONGEST_S = 24 * 3600.0
 """A file that claims to last longer has a broken time stamp."""
 
@@ -60,17 +59,6 @@ def read_corpus(midi: Path) -> dict[str, list[tuple[str, float]]]:
                 raise ValueError(f"{where}: {midi / (path or '')}: no such file")
             splits[split].append((path, _seconds(where, row["seconds"])))
     return splits
-
-
-def find_files(midi: Path) -> list[str]:
-    """All MIDI files below a folder, in order. Raises ValueError when there is none."""
-    if not midi.is_dir():
-        raise ValueError(f"{midi}: no such folder")
-    found = (p for p in midi.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    paths = sorted(path.relative_to(midi).as_posix() for path in found)
-    if not paths:
-        raise ValueError(f"{midi}: no MIDI files ({', '.join(SUFFIXES)}) in it or below")
-    return paths
 
 
 def measure(midi: Path, path: str, before: Piece | None) -> Piece:

@@ -20,6 +20,7 @@ import yaml
 from tqdm import tqdm
 
 from common.files import remove_partials, write_whole
+from daw_bridge.midi.folder import find_files
 from trainer.data import corpus
 from trainer.data.corpus import SPLITS, Piece
 from trainer.data.fluidsynth import FluidSynth
@@ -82,13 +83,13 @@ def _listed(plan: RenderPlan) -> Surveyed | None:
     """A corpus with a manifest; None for one whose files must be read first."""
     if _has_manifest(plan):
         return corpus.read_corpus(plan.midi), corpus.corpus_digest(plan.midi, None), b""
-    corpus.find_files(plan.midi)
+    find_files(plan.midi)
     return None
 
 
 def _read_files(plan: RenderPlan, pool: ProcessPoolExecutor) -> Surveyed:
     """A corpus without a manifest; its broken files are reported."""
-    midi, paths = plan.midi, corpus.find_files(plan.midi)
+    midi, paths = plan.midi, find_files(plan.midi)
     known = corpus.read_pieces(plan.out / "pieces.csv")
     read = pool.map(corpus.measure, repeat(midi), paths, map(known.get, paths), chunksize=4)
     found = corpus.without_copies(midi, tqdm(read, "read", len(paths), unit="file"))

@@ -18,13 +18,10 @@ from torch import Tensor
 
 from common.window import KEYS
 from synth.mel import Analysis, band_centres
+from trainer.encoder.levels import BELOW_DB, DB
 from trainer.fit.recording import Recording
 from trainer.fit.score import Score
 
-BELOW_DB = 50.0
-"""Below the loudest band: what is softer than that hardly counts."""
-DB = 20 / math.log(10)
-"""Decibels of natural log magnitudes."""
 FILLED = 0.9
 """Of half a file's rate: from there on its sound may be filtered away."""
 STILL_FRAMES = 12

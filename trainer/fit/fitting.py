@@ -11,14 +11,17 @@ from torch import Tensor
 
 from synth.bank.bank import Bank
 from synth.instrument import Instrument
-from synth.mel import log_mel
+from synth.mel import log_magnitudes, log_mel
+from synth.mel2mel.deep import Expander, curves_of, text_of
 from synth.mel2mel.network import Mel2Mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
+from trainer.encoder.guess import guess_of, load_encoder
+from trainer.fit.deepening import learn_curves
 from trainer.fit.distance import DB, Ear, listen, with_noise
 from trainer.fit.excerpts import CONTEXT, FRAMES, Excerpts, choose_excerpts, cut_excerpts
 from trainer.fit.recording import Recording
 from trainer.fit.score import Place, Score, find_place
-from trainer.fit.search import Guess, Search
+from trainer.fit.search import WORTH, Guess, Search
 from trainer.fit.takes import play_score
 
 NOTED, PLACED, FOUND, POLISHED, FITTED = 0.2, 0.25, 0.5, 0.8, 0.85
@@ -65,6 +68,8 @@ class Fit:
     start: int
     original: np.ndarray
     ours: np.ndarray
+    deep: str
+    plain_distance: float
 
     @property
     def outside(self) -> bool:
@@ -77,19 +82,23 @@ def fit_recording(
     recording: Recording,
     score: Score,
     placed: bool,
+    deep: bool = False,
     tell: Tell = lambda share: None,
 ) -> Fit:
     """Fit a patch of a bank to a recording of a score.
 
-    placed: whether the score begins where the recording does; else its place is found. tell: is
-    told which share of the work is done.
+    placed: whether the score begins where the recording does; else its place is found; deep:
+    whether key templates are adapted, too, if that helps. tell: is told which share of the work is
+    done.
     """
     analysis, instrument = bank.analysis, Instrument(bank, SpectralVocoder(bank.analysis))
     net = _still(bank.mel2mel())
     heard = log_mel(torch.from_numpy(recording.audio), analysis)
     ear = listen(heard, recording, analysis)
     place = Place(0, 1.0, float("inf")) if placed else None
-    place, search = _begun(bank, net, ear, score, heard, place)
+    encoder = load_encoder(bank)
+    guess = None if encoder is None else guess_of(encoder, heard)
+    place, search = _begun(bank, net, ear, score, heard, guess, place)
     tell(PLACED)
     found = search.find()
     tell(FOUND)
@@ -102,14 +111,21 @@ def fit_recording(
     # What fits the busiest part best need not fit the rest as well.
     begun = search.tried(found.embedding[None], {}, stretch)[0]
     begun = min(begun, patch, key=lambda guess: guess.distance)
-    plain, turned = wide.polished(begun.embedding)
+    polished = wide.polished(begun.embedding)
     tell(POLISHED)
-    again = [wide.tried(g.embedding[None], g.knobs, stretch)[0] for g in (plain, turned)]
+    again = [wide.tried(g.embedding[None], g.knobs, stretch)[0] for g in polished]
     best = min([begun, *again], key=lambda guess: guess.distance)
+    plain = best
 
+    curves = ""
+    if deep:
+        fine = log_magnitudes(torch.from_numpy(recording.audio), analysis)
+        told = cut_excerpts(score, place.lag, fine, starts).shifted(best.shifts)
+        best, curves = _deepened(search, net, best, stretch, told)
     first, frames = starts[0] + CONTEXT, len(starts) * (FRAMES - CONTEXT)
     frames = min(frames, len(heard) - first)
     point = tuple(search.inputs(best.embedding[None], best.knobs)[0].tolist())
+    point += bank.amounts({curves: 1.0} if curves else {})
     lag = first + place.lag - round(float(best.shifts.float().mean()))
     sound = play_score(instrument, score, lag, frames, point)
     own = _own_distance(search, bank, score, sound, lag, best)
@@ -129,11 +145,49 @@ def fit_recording(
         first,
         original,
         sound[: len(original)] * np.float32(10 ** (best.gain_db / 20)),
+        curves,
+        plain.distance,
     )
 
 
+def _deepened(
+    search: Search, net: Mel2Mel, best: Guess, stretch: Excerpts, fine: Tensor
+) -> tuple[Guess, str]:
+    """A guess with curves of its own, and these as a patch holds them; as it was, and "", where
+    they do not help. The network keeps their tables."""
+    point = search.inputs(best.embedding[None], best.knobs)[0]
+    mel = stretch.shifted(best.shifts)
+    curves = text_of(learn_curves(net, search.ear, point, stretch, mel, fine, best.gain_db))
+    assert net.templates is not None
+    with torch.no_grad():
+        net.templates.deep = Expander(net.templates)(torch.from_numpy(curves_of(curves)))
+    (deep,) = search.tried(best.embedding[None], best.knobs, stretch, (1.0,))
+    return (deep, curves) if deep.distance < (1 - WORTH) * best.distance else (best, "")
+
+
+def distance_of(
+    bank: Bank, recording: Recording, score: Score, lag: int, found: Fit, deep: bool
+) -> float:
+    """How far a fit is from another recording of the same instrument, which frame lag of a score
+    begins; gain and shifts fitted. deep: with its curves."""
+    net, heard = _still(bank.mel2mel()), log_mel(torch.from_numpy(recording.audio), bank.analysis)
+    ear = with_noise(listen(heard, recording, bank.analysis), heard, score, lag)
+    starts = _judged(0, len(heard), len(heard))
+    search = Search(bank, net, ear, cut_excerpts(score, lag, heard, starts))
+    amounts = bank.amounts({found.deep: 1.0} if deep else {})
+    point = torch.tensor([found.embedding])
+    (guess,) = search.tried(point, found.knobs, search.excerpts, amounts)
+    return guess.distance
+
+
 def _begun(
-    bank: Bank, net: Mel2Mel, ear: Ear, score: Score, heard: Tensor, known: Place | None
+    bank: Bank,
+    net: Mel2Mel,
+    ear: Ear,
+    score: Score,
+    heard: Tensor,
+    guess: Tensor | None,
+    known: Place | None,
 ) -> tuple[Place, Search]:
     """The score's place, and a search on the excerpts there.
 
@@ -149,7 +203,8 @@ def _begun(
             place = replace(again, clear=place.clear) if place else again
         assert place is not None
         knows = with_noise(ear, heard, score, place.lag)
-        search = Search(bank, net, knows, choose_excerpts(score, place.lag, heard, SEARCHED))
+        excerpts = choose_excerpts(score, place.lag, heard, SEARCHED)
+        search = Search(bank, net, knows, excerpts, guess)
         if known or last:
             break
         guesses = search.tried(search.patches(), {}, search.excerpts.first(1))
@@ -195,6 +250,7 @@ def _own_distance(
     heard = log_mel(torch.from_numpy(sound), bank.analysis) + guess.gain_db / DB
     starts = _judged(0, len(heard), len(heard))
     (own,) = search.tried(
-        guess.embedding[None], guess.knobs, cut_excerpts(score, lag, heard, starts)
+        *(guess.embedding[None], guess.knobs),
+        *(cut_excerpts(score, lag, heard, starts), guess.amounts),
     )
     return own.distance

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-BANK = Path(__file__).resolve().parents[2] / "patches" / "gm10-48k"
-"""The bank that `run_server.py` plays by default."""
+from trainer.encoder.settings import BANK
+
 Voices = Literal["one", "several"]
 
 
@@ -37,5 +37,9 @@ class FitPlan:
     report: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/fit")
     """Folder of NAME.wav (the recording, then the patch), NAME.png, and NAME.mid if notes were
     transcribed."""
+    instant: Annotated[bool, FlagCreatePairsOff] = False
+    """Let the bank's encoder guess, and nothing more: in a second, without notes, not as near."""
+    deep: Annotated[bool, FlagCreatePairsOff] = False
+    """Adapt the bank's key templates, too, for a timbre that lies outside the bank."""
     overwrite: Annotated[bool, FlagCreatePairsOff] = False
     """Replace a patch that has this name already."""

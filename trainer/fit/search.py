@@ -1,7 +1,8 @@
 """The point of a timbre space that sounds most like a recording: tried, then descended to.
 
 Mel2Mel stays as it is; only its input moves. Every shipped patch, their centre and points spread
-evenly over the space (a Sobol sequence) are tried on one excerpt. Descents begin at the best few;
+evenly over the space (a Sobol sequence), and what the bank's encoder guesses if it has one, are
+tried on one excerpt. Descents begin at the best few;
 the best of them goes on with all excerpts. A point stays inside the span of the instruments that
 the network has learnt.
 
@@ -26,8 +27,8 @@ from synth.mel2mel.network import Mel2Mel
 from trainer.fit.distance import DB, Ear, mean_distance, sounding
 from trainer.fit.excerpts import CONTEXT, SHIFTS, Excerpts
 
-SPREAD = 24
-"""Points tried beside the patches and their centre."""
+SPREAD, SPREAD_BESIDE_GUESS = 24, 8
+"""Points tried beside the patches and their centre; fewer where an encoder has guessed one."""
 BEST, APART = 3, 0.05
 """Descents, and how far apart they begin at least, as a share of the space's diameter."""
 STEPS, LAST_STEPS = 6, 5
@@ -55,22 +56,33 @@ TURNED = ("brightness", "attack", "decay", "body", "air")
 class Guess:
     """A point and how it fits. embedding (size,); knobs: name -> 0..1, those that may have moved;
     gain_db: brings it to the recording's level; shifts (excerpts,): frames, by which the recording
-    is late in each; distance: dB."""
+    is late in each; distance: dB; amounts: of the deep patches that the network has tables of."""
 
     embedding: Tensor
     knobs: Mapping[str, float]
     gain_db: float
     shifts: Tensor
     distance: float
+    amounts: tuple[float, ...] = ()
 
 
 class Search:
-    """A bank's network and excerpts of one recording. diameter: of the space, from the least to the
-    greatest value of all coordinates."""
+    """A bank's network and excerpts of one recording.
 
-    def __init__(self, bank: Bank, net: Mel2Mel, ear: Ear, excerpts: Excerpts) -> None:
+    guess (size,): a point to try, too. diameter: of the space, from the least to the greatest
+    value of all coordinates.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        net: Mel2Mel,
+        ear: Ear,
+        excerpts: Excerpts,
+        guess: Tensor | None = None,
+    ) -> None:
         self.ear, self.excerpts = ear, excerpts
-        self._bank, self._net = bank, net
+        self._bank, self._net, self._guess = bank, net, guess
         ends = torch.tensor(bank.span)
         self.low, self.high = ends[:, 0], ends[:, 1]
         self._span = (self.high - self.low).clamp(min=1e-6)
@@ -90,9 +102,11 @@ class Search:
     def starts(self) -> Tensor:
         """Points (n, size) that are tried, patches first."""
         patches = self.patches()
-        sobol = torch.quasirandom.SobolEngine(len(self.low)).draw(SPREAD)
+        count = SPREAD if self._guess is None else SPREAD_BESIDE_GUESS
+        sobol = torch.quasirandom.SobolEngine(len(self.low)).draw(count)
         spread = self.low + (self.high - self.low) * sobol
-        return torch.cat([patches, patches.mean(0, keepdim=True), spread])
+        guess = [] if self._guess is None else [self._guess[None]]
+        return torch.cat([patches, patches.mean(0, keepdim=True), spread, *guess])
 
     def find(self) -> Guess:
         """The best point, knobs as patches have them."""
@@ -118,12 +132,19 @@ class Search:
         return plain, turned if helped else plain
 
     def tried(
-        self, embeddings: Tensor, knobs: Mapping[str, float], excerpts: Excerpts
+        self,
+        embeddings: Tensor,
+        knobs: Mapping[str, float],
+        excerpts: Excerpts,
+        amounts: tuple[float, ...] = (),
     ) -> list[Guess]:
-        """A guess at each of these points (n, size), all with the same knobs, with the gain and the
-        shifts that fit best."""
-        mels = self._hear(self.inputs(embeddings, knobs), excerpts)
-        return [self._settled(e, knobs, m, excerpts) for e, m in zip(embeddings, mels, strict=True)]
+        """A guess at each of these points (n, size), all with the same knobs and amounts, with the
+        gain and the shifts that fit best."""
+        mels = self._hear(self.inputs(embeddings, knobs, amounts), excerpts)
+        guesses = [
+            self._settled(e, knobs, m, excerpts) for e, m in zip(embeddings, mels, strict=True)
+        ]
+        return [replace(guess, amounts=amounts) for guess in guesses]
 
     def descended(self, guess: Guess, excerpts: Excerpts, steps: int) -> Guess:
         """The best point on the way down from a guess; its knobs move, too."""
@@ -169,13 +190,19 @@ class Search:
         embedding = self.low + self._span * at[:size]
         return Guess(embedding, knobs, float(gain), guess.shifts, float(distance))
 
-    def inputs(self, embeddings: Tensor, knobs: Mapping[str, Tensor | float]) -> Tensor:
-        """The network's inputs (n, inputs) at embeddings (n, size) and knobs, each (n,) or one."""
+    def inputs(
+        self,
+        embeddings: Tensor,
+        knobs: Mapping[str, Tensor | float],
+        amounts: tuple[float, ...] = (),
+    ) -> Tensor:
+        """The network's inputs (n, inputs) at embeddings (n, size) and knobs, each (n,) or one,
+        amounts of deep patches behind them."""
         inputs = torch.nn.functional.pad(embeddings, (0, self._bank.more))
         for name, values in knobs.items():
             turned = torch.as_tensor(values).reshape(-1, 1) - 0.5
             inputs = inputs + turned * torch.tensor(self._bank.knobs[name])
-        return inputs
+        return torch.cat([inputs, torch.tensor([amounts] * len(inputs))], 1) if amounts else inputs
 
     @torch.inference_mode()
     def _hear(self, inputs: Tensor, excerpts: Excerpts) -> Tensor:

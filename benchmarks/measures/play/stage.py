@@ -77,10 +77,11 @@ class Ours:
         # All sound off ends at once what is heard, which runs behind the score by a delay.
         stride = count + self._lookahead + self.instrument.vocoder.lookahead + 1
         score: list[Event] = []
+        plain = self.bank.amounts({})
         for i, point in enumerate(points):
             start = i * stride * hop
             # Nothing of the take before may sound, nor the networks remember it.
-            score += [AllSoundOff(start, PART), Timbre(start, PART, point)]
+            score += [AllSoundOff(start, PART), Timbre(start, PART, point + plain)]
             score.append(Level(start, PART, -headroom_db, -1.0))
             score += events(strikes, self.rate, LEAD_IN_S + start / self.rate)
         # What is turned down reaches no limiter; turned hard left, it is all in one channel.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -18,9 +19,10 @@ from benchmarks.measures.conditions import (
     MEL_GRIFFIN_LIM,
     MU_LAW,
     NOTES_SPECTRAL,
+    NOTES_WAVENET,
     play,
 )
-from benchmarks.measures.fidelity import Task, measure_task
+from benchmarks.measures.fidelity import QUICK, Task, add_flags, measure_task, tasks_of
 from benchmarks.measures.published import BY_INSTRUMENT, BY_LOSS, published
 from benchmarks.measures.takes import instruments, load_takes, take_paths
 from benchmarks.measures.work_file import WorkFile
@@ -172,6 +174,15 @@ def test_more_of_a_piece_and_more_pieces_are_heard_when_asked_for(toy_bank, data
     task = Task(MU_LAW, toy_bank, None, "organ", paths, 2.0)
     assert measure_task(task)["seconds"] == 4.0
     assert take_paths(data, "organ", 1) == [paths[0]] and take_paths(data, "organ", 9) == [*paths]
+
+
+def test_of_the_wavenet_as_much_is_heard_as_flags_ask_for(toy_bank, data):
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    banks = {toy_bank: load_bank(toy_bank)}
+    for flags, length in (([], QUICK.wavenet_seconds), (["--seconds", "60"], 60.0)):
+        options = parser.parse_args([*flags, "--data", str(data), "--conditions", NOTES_WAVENET])
+        assert {task.seconds for task in tasks_of(banks, options)} == {length}
 
 
 def test_a_patch_whose_name_ends_in_anothers_keeps_its_own_pieces(toy_bank, tmp_path):

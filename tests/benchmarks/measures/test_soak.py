@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from pythonosc.osc_message import OscMessage
 
 from benchmarks.__main__ import main
@@ -38,13 +39,14 @@ def test_a_take_is_its_seed():
 def test_it_plays_on_and_says_how(toy_bank, tmp_path):
     kept = tmp_path / "rows.json"
     flags = ["--bank", str(toy_bank), "--minutes", "0.05", "--density", "30", "--parts", "2"]
-    flags += ["--buffer", "25"]
+    flags += ["--buffer", "25", "--picture", str(tmp_path / "soak.png")]
     assert main(["soak", *flags, "--json", str(kept)]) == 0
     (row,) = json.loads(kept.read_text())
     assert (row["parts"], row["minutes"]) == (2, 0.05)
     assert (row["dropped"], row["malformed"], row["refused"]) == (0, 0, 0)
     assert row["load"] > 0 and row["peak_load"] > 0
     assert row["buffer_ms"] == 25 and (row["stalls"] is None) == (row["most_stalled_ms"] is None)
+    assert imread(tmp_path / "soak.png").shape[0] > 500
     assert row["memory_start_mb"] > 0 and row["memory_end_mb"] > 0
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from daw_bridge.commands.argument import Argument, FromBank, Kind, check_all
-from daw_bridge.desk.learn import OTHERS
+from daw_bridge.desk.binding import OTHERS
 
 KEY = Argument("key", Kind.WHOLE, 0, 127)
 PAN = Argument("pan", Kind.NUMBER, -1, 1)

@@ -93,16 +93,54 @@ def test_patches_are_renamed_deleted_and_brought_back(say):
 
 def test_controllers_are_learnt_and_forgotten(say):
     assert say("/midi/map") == ("/midi/map.reply", ())
-    assert say("/midi/learn", "breath") is None
+    assert say("/midi/learn", "breath") == ("/midi/learn.reply", ("breath", "next"))
     for value in (64, 65):
         assert say("/part/1/cc", 21, value) is None
-    assert say("/midi/learn", "timbre/1", 22.0) is None
+    assert say("/midi/learn", "timbre/1", 22.0) == ("/midi/learn.reply", ("timbre/1", 22))
     assert say("/midi/map") == ("/midi/map.reply", (21, "breath", 22, "timbre/1"))
-    assert say("/midi/forget", 21) is None
-    assert say("/midi/learn", "breath") is say("/midi/learn") is None
+    assert say("/midi/forget", 21) == ("/midi/forget.reply", (21,))
+    say("/midi/learn", "breath")
+    assert say("/midi/learn") == ("/midi/learn.reply", ("", ""))
     for value in (64, 65):
         say("/part/1/cc", 23, value)
     assert say("/midi/map") == ("/midi/map.reply", (22, "timbre/1"))
+
+
+def test_a_controller_of_one_channel_turns_a_knob_of_another_part_in_its_own_way(say):
+    learn = say("/midi/learn", "gain_db", "channel/3/21", 5)
+    assert learn == ("/midi/learn.reply", ("gain_db", "channel/3/21"))
+    say("/midi/range", "channel/3/21", 0, -24)
+    say("/midi/curve", "channel/3/21", 1)
+    told = say("/midi/takeover", "channel/3/21", 1)
+    ends = ("from", 0.0, "to", -24.0)
+    way = ("curve", 1.0, "takeover", 1)
+    binding = ("channel/3/21", "knob", "gain_db", "part", 5, *ends, *way)
+    assert told == say("/midi/binding", "channel/3/21") == ("/midi/binding.reply", binding)
+    say("/part/3/cc", 21, 0)
+    say("/part/3/cc", 21, 127)
+    say("/part/2/cc", 21, 0)
+    assert say("/part/5/gain_db")[1] == (-24.0,)
+    assert say("/part/3/gain_db")[1] == (0.0,)
+    assert say("/midi/range", "channel/3/21")[1][4:6] == (5, "curve")
+
+
+@pytest.mark.parametrize(
+    ("knob", "args", "message"),
+    [
+        ("breath", (0, 1.5), "to: expected a number from 0 to 1, got 1.5"),
+        ("gain_db", (-200, 0), "from: expected a number from -120 to 24"),
+        ("timbre/0", (0, 13), "to: expected a number from -12 to 12"),
+        ("pan", (0,), "to: expected a number, got none"),
+        ("mute", (0, 1), "range: mute has none"),
+        ("patch/next", (), "range: patch/next has none"),
+    ],
+)
+def test_ranges_lie_within_what_the_knob_has(say, knob, args, message):
+    say("/midi/learn", knob, 21)
+    before = say("/midi/binding", 21)
+    with pytest.raises(ValueError, match=message):
+        say("/midi/range", 21, *args)
+    assert say("/midi/binding", 21) == before
 
 
 def test_patches_are_copied_described_sent_and_liked(say, book):

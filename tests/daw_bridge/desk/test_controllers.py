@@ -138,6 +138,34 @@ def test_a_part_is_tuned_by_cents_and_semitones(controllers, desk, posted, turns
         assert posted[-1] == Bend(0, 3, pytest.approx(semitones))
 
 
+@pytest.mark.parametrize(
+    ("parameter", "steps", "stands"),
+    [
+        (0, (96, 96, 97, 96), lambda s: s.bend_range == 4.0),
+        (0, (97,) * 5, lambda s: s.bend_range == 0.0),
+        (1, (96, 96, 97), lambda s: s.cents == 1.0),
+        (1, (97,) * 120, lambda s: s.cents == -100.0),
+        (2, (96, 96), lambda s: s.semitones == 2),
+        (2, (97,) * 80, lambda s: s.semitones == -64),
+    ],
+)
+def test_parameters_go_up_and_down_by_steps(controllers, desk, parameter, steps, stands):
+    turns = [(101, 0), (100, parameter), *((step, 0) for step in steps)]
+    assert all(dial(controllers, 3, *turns))
+    assert stands(desk.settings(3))
+
+
+def test_a_makers_own_parameter_goes_by_steps_where_it_has_learnt_something(controllers, desk):
+    dial(controllers, 3, (99, 2), (98, 44))
+    assert dial(controllers, 3, (96, 0)) == [False]
+    desk.learnt.bind("nrpn/300", "breath")
+    dial(controllers, 3, *[(96, 0)] * 63)
+    assert desk.settings(3).knobs["breath"] == 1.0
+    dial(controllers, 3, (6, 0), (96, 0), (96, 0))
+    assert desk.settings(3).knobs["breath"] == pytest.approx(2 / 128)
+    assert dial(controllers, 3, (101, 127), (100, 127), (96, 0))[-1] is False
+
+
 def test_tuning_and_wheel_add_up_and_only_the_wheel_is_reset(controllers, desk, posted):
     dial(controllers, 1, (101, 0), (100, 2), (6, 67))
     controllers.pitch_wheel(1, 4096, 0)

@@ -267,3 +267,27 @@ def test_while_parts_are_soloed_only_they_are_heard(desk, posted):
     assert heard() == {*PARTS} - {4}
     serials = [event.serial for event in posted]
     assert serials == sorted(serials)
+
+
+def test_deep_patches_play_and_morph_by_their_amounts(desk, book, posted):
+    book.add(Patch("flute", (0.0, 0.0), {}, deep="F"))
+    book.add(Patch("oboe", (1.0, 0.0), {}, deep="O"))
+    desk.patch(1, "flute", 10)
+    assert posted[0] == Timbre(10, 1, (0.0, 0.0, 1.0)) and desk.effective(1) == (0.0, 0.0)
+    desk.morph(1, "flute", "oboe", 0.25)
+    assert desk.settings(1).deep == {"F": 0.75, "O": 0.25}
+    # The knobs of its point may be turned, and it stays what it is.
+    desk.timbre(1, (3.0, 0.0), 20)
+    assert posted[-1] == Timbre(20, 1, (3.0, 0.0, 0.75, 0.25))
+    desk.save(1, "both")
+    assert book.patch("both").deep == "0.75 F+0.25 O"
+    assert desk.settings(1).deep == {"0.75 F+0.25 O": 1.0}
+    desk.patch(1, "organ")
+    assert desk.settings(1).deep == {}
+
+
+def test_a_deep_patch_that_is_deleted_plays_on(desk, book):
+    book.add(Patch("flute", (0.0, 0.0), {}, deep="F"))
+    desk.patch(1, "flute")
+    desk.delete("flute")
+    assert desk.settings(1).patch == "piano" and desk.settings(1).deep == {"F": 1.0}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from mido import Message
 
+from daw_bridge.desk.binding import Binding
 from daw_bridge.desk.desk import Desk
-from daw_bridge.desk.learn import TAKEN, MidiMap, read_source
+from daw_bridge.desk.learn import MidiMap
+from daw_bridge.desk.sources import TAKEN, read_source
 from daw_bridge.events import Level, Timbre
 from daw_bridge.midi.messages import MidiTranslator
 
@@ -216,6 +218,14 @@ def test_mistakes_are_named_and_change_nothing(learning, file, change, message):
         ("200: breath", "controller: expected a whole number from 0 to 127, got 200"),
         ("64: breath", "controller: 64 keeps its meaning"),
         ("21: 3", "21: expected a knob's name, got 3"),
+        ("21: {part: 3}", "21: knob: expected a name, got None"),
+        ("21: {knob: pan, form: 1}", "21: no field 'form'; there are knob, part, from, to"),
+        ("21: {knob: pan, from: 1}", "21: from and to: expected both or neither"),
+        ("21: {knob: pan, from: a, to: 1}", "21: from: expected a number"),
+        ("21: {knob: pan, curve: 2}", "21: curve: expected a number from -1 to 1, got 2"),
+        ("21: {knob: pan, part: 17}", "21: part: expected a whole number from 0 to 16"),
+        ("21: {knob: pan, takeover: 1}", "21: takeover: expected true or false, got 1"),
+        ("channel/17/21: pan", "controller: expected channel/1/... to channel/16/..., got"),
     ],
 )
 def test_a_file_that_is_no_map_is_refused_in_one_line(tmp_path, text, message):
@@ -238,7 +248,7 @@ def test_what_cannot_be_kept_is_told_and_not_bound(tmp_path):
     learnt = MidiMap(folder / "map.yaml", lambda knob: True, said.append)
     learnt.learn("breath")
     folder.write_text("in the way")
-    assert [learnt.knob_for(21, value) for value in (1, 2)] == [None, None]
+    assert [learnt.binding_for(1, 21, value) for value in (1, 2)] == [None, None]
     assert len(said) == 1 and "controller 21 was not learnt" in said[0] and str(folder) in said[0]
     assert learnt.bound == {}
 
@@ -249,7 +259,7 @@ def test_a_terminal_that_is_gone_stops_nobody(desk):
 
     learnt = MidiMap(None, lambda knob: True, gone)
     learnt.learn("breath")
-    assert [learnt.knob_for(21, value) for value in (1, 2)] == [None, "breath"]
+    assert [learnt.binding_for(1, 21, value) for value in (1, 2)] == [None, Binding("breath")]
 
 
 def test_gain_pan_and_morph_are_learnt_like_knobs(learning):
@@ -275,3 +285,147 @@ def test_buttons_step_through_the_patches_when_they_are_pressed(learning):
             move(learning, controller, value, channel=1)
             seen.append(learning.settings(2).patch)
     assert seen == ["organ", "organ", "harp", "harp", "piano", "piano", "harp", "harp"]
+
+
+def test_a_controller_is_learnt_for_one_channel_which_comes_first(learning, file):
+    learning.learnt.bind(21, "breath")
+    learning.learnt.learn("brightness", channel=3)
+    for channel in (1, 3):  # MIDI's channel 2 is part 3
+        for value in (0, 127):
+            move(learning, 22, value, channel - 1)
+    learning.learnt.learn("brightness", channel=None)
+    for value in (64, 0):
+        move(learning, 21, value, channel=4)
+    assert learning.learnt.bound == {
+        21: "breath",
+        "channel/3/22": "brightness",
+        "channel/5/21": "brightness",
+    }
+    assert "channel/5/21: brightness\n" in file.read_text()
+    move(learning, 21, 0, channel=6)
+    assert learning.settings(5).knobs == {"brightness": 0.0, "breath": 0.5}
+    assert learning.settings(7).knobs == {"brightness": 0.5, "breath": 0.0}
+
+
+def test_controllers_that_stand_differently_on_two_channels_have_not_moved(learning):
+    learning.learnt.learn("breath")
+    for channel in range(16):
+        move(learning, 7, 100 - channel, channel)
+    assert not learning.learnt.bound
+
+
+def test_one_channels_controllers_turn_knobs_of_many_parts(learning):
+    for part in range(1, 17):
+        learning.learnt.bind(70 + part, "gain_db", part)
+        move(learning, 70 + part, 127)
+    assert {learning.settings(part).gain_db for part in range(1, 17)} == {12.0}
+
+
+@pytest.mark.parametrize(
+    ("knob", "ends", "value", "stands"),
+    [
+        ("breath", (0.2, 0.6), 0, lambda s: s.knobs["breath"] == 0.2),
+        ("breath", (0.6, 0.2), 127, lambda s: s.knobs["breath"] == pytest.approx(0.2)),
+        ("timbre/1", (-4.0, 4.0), 127, lambda s: s.embedding[1] == 4.0),
+        ("gain_db", (-24.0, 0.0), 127, lambda s: s.gain_db == 0.0),
+        ("pan", (1.0, -1.0), 0, lambda s: s.pan == 1.0),
+        ("morph", (0.0, 0.5), 127, lambda s: s.morph == 0.5),
+    ],
+)
+def test_a_range_is_in_the_knobs_own_unit_and_may_be_upside_down(
+    learning, knob, ends, value, stands
+):
+    learning.learnt.bind(21, knob)
+    learning.learnt.change(21, ends=ends)
+    learning.patch(1, "organ")
+    move(learning, 21, value)
+    assert stands(learning.settings(1))
+
+
+def test_a_range_in_a_file_that_a_knob_has_not_stops_at_its_ends(book, posted, file):
+    file.parent.mkdir()
+    file.write_text("21: {knob: breath, from: -5, to: 9}\n22: {knob: timbre/0, from: 0, to: 99}")
+    desk = Desk(book, posted.append, lambda: 777, file)
+    move(desk, 21, 127)
+    move(desk, 22, 127)
+    assert desk.settings(1).knobs["breath"] == 1.0
+    assert desk.settings(1).embedding[0] == desk.reach[0][1]
+
+
+def test_a_curve_bends_the_way_but_not_its_ends(learning):
+    learning.learnt.bind(21, "breath")
+    learning.learnt.change(21, ends=(0.0, 1.0))
+    heard = {}
+    for curve in (-1.0, 0.0, 1.0):
+        learning.learnt.change(21, curve=curve)
+        heard[curve] = []
+        for value in (0, 32, 64, 96, 127):
+            move(learning, 21, value)
+            heard[curve].append(learning.settings(1).knobs["breath"])
+    for way in heard.values():
+        assert (way[0], way[-1]) == (0.0, 1.0) and way == sorted(way)
+    assert all(a > b > c for a, b, c in zip(*(way[1:4] for way in heard.values()), strict=True))
+
+
+def test_switches_follow_a_controller(learning):
+    learning.learnt.bind(20, "mute")
+    learning.learnt.bind(21, "solo")
+    for value, on in ((127, True), (0, False), (64, True), (63, False)):
+        move(learning, 20, value)
+        move(learning, 21, value)
+        assert (learning.settings(1).muted, learning.settings(1).soloed) == (on, on)
+
+
+def sweep(desk: Desk, translator: MidiTranslator, *values: int) -> list[float]:
+    """Where a knob stands after each value of controller 21."""
+    stood = []
+    for value in values:
+        translator.hear(Message("control_change", control=21, value=value), 40)
+        stood.append(round(desk.settings(1).knobs["breath"], 3))
+    return stood
+
+
+def test_soft_takeover_waits_until_the_controller_passes_where_the_knob_stands(learning):
+    translator = MidiTranslator(learning, print)
+    learning.learnt.bind(21, "breath")
+    learning.learnt.change(21, takeover=True, ends=(0.0, 1.0))
+    learning.knob(1, "breath", 0.5)
+    # From below, over it in one leap, and then wherever it goes.
+    assert sweep(learning, translator, 0, 30, 50, 80, 20) == [0.5, 0.5, 0.5, 0.63, 0.157]
+    # Something else has moved it: it waits again, from above.
+    learning.knob(1, "breath", 0.1)
+    assert sweep(learning, translator, 100, 21, 13, 12) == [0.1, 0.1, 0.1, 0.094]
+    assert translator.ignored == 0
+
+
+def test_a_controller_that_stands_where_its_knob_does_takes_hold_at_once(learning):
+    translator = MidiTranslator(learning, print)
+    learning.learnt.bind(21, "breath")
+    learning.learnt.change(21, takeover=True)
+    assert sweep(learning, translator, 64, 65, 127) == [0.5, 0.508, 1.0]
+    # The patch that is chosen has it elsewhere.
+    learning.patch(1, "organ")
+    learning.patch(1, "piano")
+    assert sweep(learning, translator, 126, 100, 64, 63) == [0.5, 0.5, 0.5, 0.492]
+
+
+def test_bindings_are_kept_whole(learning, book, posted, file):
+    file.parent.mkdir()
+    file.write_text("22: brightness\n")  # as it was written before there was more
+    learning.learnt.bind("channel/3/nrpn/300", "gain_db", part=5)
+    learning.learnt.change("channel/3/nrpn/300", ends=(0.0, -24.0), curve=0.5, takeover=True)
+    again = Desk(book, posted.append, lambda: 777, file)
+    assert again.learnt.bindings == learning.learnt.bindings
+    assert again.learnt.bindings == {
+        22: Binding("brightness"),
+        "channel/3/nrpn/300": Binding("gain_db", 5, (0.0, -24.0), 0.5, True),
+    }
+
+
+def test_a_part_that_a_controller_of_14_bits_of_one_channel_turns(learning):
+    learning.learnt.learn("brightness", channel=2)
+    send(learning, (20, 64), (52, 0), (52, 1), channel=1)
+    assert learning.learnt.bound == {"channel/2/20": "brightness"}
+    learning.learnt.bind("channel/2/52", "breath")
+    send(learning, (20, 64), (52, 127), channel=1)
+    assert learning.settings(2).knobs["breath"] == 1.0

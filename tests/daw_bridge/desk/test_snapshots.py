@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common.patch import Patch
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.snapshots import Keeper
 from daw_bridge.events import Level
@@ -26,6 +27,8 @@ def _busy(desk: Desk) -> None:
     desk.pan(5, -1)
     desk.mute(6, True)
     desk.solo(2, True)
+    desk.book.add(Patch("flute", (0.5, 0.5), {}, deep="F"))
+    desk.patch(8, "flute")
     desk.turn(7, 0, lambda s: replace(s, volume=64, expression=20, bend_range=12.0))
 
 

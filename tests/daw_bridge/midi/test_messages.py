@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
@@ -61,7 +62,7 @@ def test_a_program_change_loads_a_patch_whatever_the_bank(translator, desk, post
     assert translator.ignored == 2  # the two bank selects
 
 
-@pytest.mark.parametrize("data", ["a0 3c 40", "c0 7f", "b0 5b 40", "b0 06 01"])
+@pytest.mark.parametrize("data", ["a0 3c 40", "c0 7f", "b0 5b 40", "b0 06 01", "b0 60 00"])
 def test_what_the_roll_cannot_say_is_counted(translator, posted, data):
     translator.hear(mido.Message.from_hex(data), 40)
     assert posted == []
@@ -81,18 +82,65 @@ def test_what_an_ear_would_miss_is_told_once(desk, posted):
     for data in (
         *["a0 3c 00", "a0 3c 40", "a3 3c 41", "b0 5b 00", "b0 5b 28", "b0 41 7f", "b0 70 01"],
         *["b0 65 00", "b0 64 05", "b0 06 01", "b0 26 01", "f0 7f 7f 08 02 00 01 3c 3c 00 00 f7"],
-        *["f0 7f 7f 04 01 00 10 f7", "f0 43 10 f7"],
+        *["b0 64 03", "b0 06 01", "b0 64 04", "b0 26 01", "b0 64 09", "b0 60 00", "f0 43 10 f7"],
     ):
         translator.hear(mido.Message.from_hex(data), 40)
     assert said == [
         "MIDI: aftertouch of single keys has no effect here",
         "MIDI: controller 91 (reverb) has no effect here",
         "MIDI: controller 65 (portamento) has no effect here",
-        "MIDI: a parameter (RPN or NRPN) that is not known has no effect here",
+        "MIDI: the depth of the wheel (RPN 5) has no effect here",
         "MIDI: tuning of single keys (MTS) has no effect here",
-        "MIDI: master volume (sysex) has no effect here",
+        "MIDI: a tuning program (RPN 3 and 4) has no effect here",
+        "MIDI: a parameter (RPN or NRPN) not known has no effect here",
     ]
-    assert translator.ignored == 11 and posted == []
+    assert translator.ignored == 13 and posted == []
+
+
+@pytest.mark.parametrize(
+    ("data", "level_db"),
+    [
+        ("7f 7f 04 01 7f 7f", 0.0),
+        ("7f 00 04 01 00 40", -12.04),
+        ("7f 7f 04 01 00 00", -math.inf),
+        ("41 10 42 12 40 00 04 40 7c", -11.9),
+        ("43 10 4c 00 00 04 40", -11.9),
+    ],
+    ids=["full", "half", "silence", "GS", "XG"],
+)
+def test_master_volume_turns_all_parts_down_and_is_told_once(desk, posted, data, level_db):
+    said: list[str] = []
+    translator = MidiTranslator(desk, posted.append, said.append)
+    desk.gain_db(2, -3.0)
+    translator.hear(mido.Message.from_hex("b4 07 00"), 40)  # it is silent anyway
+    posted.clear()
+    for _ in range(2):
+        translator.hear(mido.Message.from_hex(f"f0 {data} f7"), 50)
+    levels = {e.part: e.gain_db for e in posted[:16] if isinstance(e, Level) and e.time == 50}
+    assert levels == {part: pytest.approx(level_db, abs=0.01) for part in PARTS} | {
+        2: pytest.approx(level_db - 3, abs=0.01),
+        5: -math.inf,
+    }
+    assert len(said) == (level_db < 0)
+    # What is turned now is as much softer, until a reset.
+    desk.gain_db(1, 6.0)
+    assert posted[-1].gain_db == pytest.approx(level_db + 6, abs=0.01)
+    translator.hear(mido.Message.from_hex("f0 7e 7f 09 01 f7"), 60)
+    desk.gain_db(1, 0.0)
+    assert posted[-1].gain_db == 0.0
+
+
+def test_master_tuning_bends_all_parts_within_what_can_be_bent(translator, desk, posted):
+    for data in ("b0 65 00", "b0 64 02", "b0 06 7f", "f0 7f 7f 04 03 00 60 f7"):
+        translator.hear(mido.Message.from_hex(data), 40)
+    bends = {e.part: e.semitones for e in posted if isinstance(e, Bend) and e.time == 40}
+    assert bends == dict.fromkeys(PARTS, 0.5) | {1: 48.0}
+    translator.hear(mido.Message.from_hex("f0 7f 7f 04 04 00 3d f7"), 41)
+    assert posted[-1] == Bend(41, 16, -2.5)
+    translator.hear(mido.Message.from_hex("e1 7f 7f"), 42)
+    assert posted[-1] == Bend(42, 2, pytest.approx(-0.5, abs=0.001))
+    translator.hear(mido.Message.from_hex("f0 7e 7f 09 01 f7"), 43)
+    assert [e.semitones for e in posted if isinstance(e, Bend)][-16:] == [0.0] * 16
 
 
 def test_aftertouch_without_a_knob_is_told(desk, book, posted):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import mido
+import numpy as np
 import pytest
 
-from common.window import PARTS
+from common.window import PARTS, Window
 from daw_bridge.desk.zones import Zones
 from daw_bridge.events import AllSoundOff, Bend, Level, NoteOn, Pedal, Timbre
 from daw_bridge.midi.messages import MidiTranslator
@@ -120,3 +121,51 @@ def test_a_zone_costs_what_sounds(translator, desk, posted):
     events = sorted(posted, key=lambda event: event.time)
     assert [w.part for w in windows.frames(events, 0, 2)] == [2, 3]
     assert len([e for e in posted if isinstance(e, NoteOn)]) == 2
+
+
+def frames_of(events: list) -> dict[tuple[int, int], Window]:
+    """Part and voice -> the windows of ten frames, from the first in which it plays."""
+    windows, found = Windows(128, (0.0, 1.0)), {}
+    for frame in range(10):
+        now = [event for event in events if event.time // 128 == frame]
+        for window in windows.frames(now, frame, 1):
+            found.setdefault((window.part, window.voice), []).append(window)
+    return found
+
+
+def at(translator: MidiTranslator, frame: int, *messages: str) -> None:
+    for data in messages:
+        translator.hear(mido.Message.from_hex(data), frame * 128)
+
+
+def test_a_note_that_rings_out_does_not_bend_with_the_next_one(translator, posted):
+    open_zone(translator, 1, 2)
+    at(translator, 0, "e1 00 60", "b1 4a 7f", "91 3c 64")
+    at(translator, 2, "e1 00 68")  # while it is held it follows
+    at(translator, 3, "81 3c 00", "e1 00 40")  # the wheel springs back
+    at(translator, 4, "b1 4a 00", "e1 00 20", "91 40 64")
+    at(translator, 6, "e1 00 10")
+    first, second = (frames_of(posted)[2, voice] for voice in (0, 1))
+    assert [float(w.bend[0]) for w in first] == [24.0, 24.0, *[30.0] * 8]
+    assert len({w.embedding[0, 0] for w in first}) == 1
+    assert [float(w.bend[0]) for w in second] == [-24.0, -24.0, *[-36.0] * 4]
+    assert second[0].embedding[0, 0] < first[0].embedding[0, 0]
+    assert [np.flatnonzero(w.roll[0, :88]).tolist() for w in first][2:5] == [[39], [], []]
+
+
+def test_a_note_that_rings_out_follows_the_wheel_of_the_manager(translator, posted):
+    open_zone(translator, 1, 2)
+    at(translator, 0, "e1 00 60", "91 3c 64")
+    at(translator, 1, "81 3c 00")
+    at(translator, 2, "e1 00 20", "91 40 64")
+    at(translator, 4, "e0 00 60")
+    first, second = (frames_of(posted)[2, voice] for voice in (0, 1))
+    assert [float(w.bend[0]) for w in first] == [*[24.0] * 4, *[25.0] * 6]
+    assert [float(w.bend[0]) for w in second] == [-24.0, -24.0, *[-23.0] * 6]
+
+
+def test_outside_of_a_zone_the_wheel_bends_what_rings_out(translator, posted):
+    at(translator, 0, "90 3c 64")
+    at(translator, 1, "80 3c 00", "e0 00 60")
+    (voice,) = frames_of(posted).values()
+    assert [float(w.bend[0]) for w in voice] == [0.0, *[1.0] * 9]

@@ -24,7 +24,7 @@ from daw_bridge.events import NoteOff, NoteOn
 from daw_bridge.midi.inputs import midi_inputs
 from daw_bridge.midi.jack import JackMidi
 from daw_bridge.midi.messages import MidiTranslator
-from daw_bridge.midi.port import QUEUE, Hear, MidiInput
+from daw_bridge.midi.port import LEFT, QUEUE, Hear, MidiInput
 from daw_bridge.midi.system import SystemMidi, SystemPort
 from tests.jack_server import ENVIRONMENT, JackServer, Stranger, jack_server
 
@@ -153,6 +153,25 @@ def test_a_player_that_leaves_our_port_lets_its_keys_go(server, heard):
             wait_for(heard, 1)
         ((released),) = wait_for(heard, 1)
         assert released.bytes() == [0x80, 60, 0]
+
+
+def test_a_player_that_leaves_before_anybody_has_looked_lets_its_keys_go(server):
+    """Whoever reads may be late by seconds, on a busy machine."""
+    link, jack = JackLink(), JackMidi(hardware=False)
+    link.add(jack)
+    with contextlib.closing(link):
+        link.start()
+        port = jack.open_virtual()
+        for key in (60, 61):
+            with contextlib.closing(Stranger("daw")) as daw:
+                daw.connect("daw:out", "melstream-midi:in")
+                # JACK runs clients in the order of their connections some cycles later.
+                time.sleep(0.05)
+                daw.send(f"90 {key:02x} 64")
+                wait_until(lambda daw=daw: not daw.waiting)
+        told: list[bytes] = []
+        wait_until(lambda: told.extend(m for m, _ in iter(port.read, None)) or len(told) >= 5)
+    assert told == [LEFT, b"\x90\x3c\x64", LEFT, b"\x90\x3d\x64", LEFT]
 
 
 def test_a_server_that_is_restarted_lets_all_keys_go_and_gives_its_ports_back(server, heard):

@@ -6,7 +6,14 @@ import random
 
 import pytest
 
-from daw_bridge.midi.sysex import DrumChannels, DrumSwitch, Reset, read_sysex
+from daw_bridge.midi.sysex import (
+    DrumChannels,
+    DrumSwitch,
+    MasterTuning,
+    MasterVolume,
+    Reset,
+    read_sysex,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +32,12 @@ from daw_bridge.midi.sysex import DrumChannels, DrumSwitch, Reset, read_sysex
         ("41 10 42 12 40 1f 15 02 0a", DrumSwitch(16, True)),
         ("43 10 4c 08 0a 07 01", DrumSwitch(11, True)),
         ("43 10 4c 08 7f 07 01", None),
+        ("7f 7f 04 01 7f 7f", MasterVolume(1.0)),
+        ("7f 7f 04 01 7f", None),
+        ("41 10 42 12 40 00 04 00 3c", MasterVolume(0.0)),
+        ("43 10 4c 00 00 04 7f", MasterVolume(1.0)),
+        ("7f 7f 04 03 00 00", MasterTuning(cents=-100.0)),
+        ("7f 7f 04 04 00 3f", MasterTuning(semitones=-1)),
         ("", None),
     ],
 )

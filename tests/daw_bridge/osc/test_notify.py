@@ -85,6 +85,45 @@ def test_a_surface_is_told_everything_once_and_then_what_changes(server, desk, s
     assert surface.hear("/status/underruns") == [4]
 
 
+class Peaks:
+    """A meter that says what a test lets it. resting: whether nobody looks."""
+
+    def __init__(self) -> None:
+        self.now: dict[int, float] = {}
+        self.resting = False
+
+    def peaks(self) -> dict[int, float]:
+        self.resting = False
+        return self.now
+
+    def rest(self) -> None:
+        self.resting = True
+
+
+def test_levels_are_told_to_those_who_ask(desk, inbox, status):
+    meter = Peaks()
+    clock = AudioClock(16_000)
+    with OscServer(desk, inbox, clock, lambda: status, "1", port=0, meter=meter) as server:
+        client, surface, other = Client(server.port), Surface(), Surface()
+        client.ask("/notify", other.port)
+        client.ask("/notify", surface.port, 1)
+        meter.now = {0: 1.0, 3: 0.1}
+        assert surface.hear("/part/3/level") == pytest.approx([-20.0])
+        assert surface.shown["/level"] == [0.0] and "/part/1/level" not in surface.shown
+        meter.now = {0: 0.0}
+        assert surface.hear("/part/3/level") == surface.shown["/level"] == [-120.0]
+        # What does not change is not told again.
+        assert surface.hear("/part/3/level", 0.3) is None
+        assert other.hear("/part/16/patch") == ["piano"]
+        assert other.hear("/level", 0.3) is None and not meter.resting
+        client.ask("/notify", 0)
+        meter.now = {0: 0.5}
+        end = time.monotonic() + WAIT_S
+        while not meter.resting and time.monotonic() < end:
+            time.sleep(0.01)
+        assert meter.resting and surface.hear("/level", 0.3) is None
+
+
 def test_a_surface_is_told_nothing_more_when_it_ends_it(server, desk):
     client, surface = Client(server.port), Surface()
     client.ask("/notify", surface.port)
@@ -112,7 +151,7 @@ def test_a_subscription_ends_by_itself_unless_its_machine_is_heard(desk, inbox):
     now = [0.0]
     told: list[tuple] = []
     session = Session(desk, inbox, dict, "0.1")
-    notifier = Notifier(session, lambda address, packet: told.append(address), lambda: now[0])
+    notifier = Notifier(session, lambda address, packet: told.append(address), clock=lambda: now[0])
     try:
         for port in range(MOST):
             notifier.subscribe(("10.0.0.1", port + 1))

@@ -100,6 +100,31 @@ def test_python_osc_plays_notes(server, client, inbox):
     assert on.time <= off.time <= pedal.time
 
 
+def test_who_asked_is_told_what_was_learnt(book, inbox, clock, status, tmp_path):
+    folder = tmp_path / "folder"
+    desk = Desk(book, inbox.post, clock.now, folder / "map.yaml")
+    with OscServer(desk, inbox, clock, lambda: status, "0.1", port=0) as server:
+        surface, player = Client(server.port), Client(server.port)
+        assert surface.ask("/midi/learn", "breath", "channel/next", 2) == (
+            "/midi/learn.reply",
+            ["breath", "channel/next"],
+        )
+        for value in (1, 2):
+            player.send("/part/9/cc", 21, value)
+        assert surface.reply() == ("/midi/learnt", ["channel/9/21", "breath"])
+        # A mistake of somebody else's leaves who waits as it was.
+        surface.ask("/midi/learn", "pan")
+        assert player.ask("/midi/learn", "bite")[0] == "/error"
+        (folder / "map.yaml").unlink()
+        folder.rmdir()
+        folder.write_text("in the way")
+        for value in (1, 2):
+            player.send("/part/9/cc", 22, value)
+        address, (of, problem) = surface.reply()
+        assert (address, of) == ("/error", "/midi/learn") and str(folder) in problem
+        assert surface.ask("/midi/learn") == ("/midi/learn.reply", ["", ""])
+
+
 @pytest.mark.skipif(not shutil.which("oscsend"), reason="oscsend (liblo-tools) is not installed")
 def test_liblo_plays_notes(server, client, inbox):
     for words in ("/part/3/note if 61 90.0", "/vkb_midi/3/note/61 i 0", "/mnote ff 62 70"):

@@ -138,7 +138,7 @@ def test_a_bank_that_moves_may_have_a_knob_for_it(folder):
     knobs = {"brightness": [0.0, 0.0, 2.0, 0.0], "movement": [0.0, 0.0, 0.0, 2.0]}
     edit(folder, put("knobs", value=knobs))
     bank = load_bank(folder)
-    assert bank.more == 2 and bank.point("piano") == (0.8, 0.2, 0.0, 0.0)
+    assert bank.more == 2 and bank.point("piano") == (0.8, 0.2, 0.0, 0.0, *bank.amounts({}))
     assert bank.mel2mel().config.knobs == 2
     edit(folder, lambda c: c["mel2mel"].update(movement=0, blend=0))
     complaint = "knobs: brightness: expected 2 numbers, got [0.0, 0.0, 2.0, 0.0]"

@@ -74,11 +74,12 @@ def test_body_and_air_raise_their_bands_and_no_others(curve, place):
 def test_every_patch_grows_brighter_with_its_knob():
     bank = load_bank(DEFAULT_BANK)
     net, direction = bank.mel2mel(), np.array(bank.knobs["brightness"])
+    size = len(direction)
     roll = torch.zeros(1, 40, 176)
     roll[:, 5:, 60 - 21] = roll[:, 5, 88 + 60 - 21] = 0.7
     hz = torch.from_numpy(band_centres(bank.analysis, "fine")).float()
     for name in bank.names:
-        points = [bank.point(name) + (v - 0.5) * direction for v in (0, 0.25, 0.5, 0.75, 1)]
+        points = [bank.point(name)[:size] + (v - 0.5) * direction for v in (0, 0.25, 0.5, 0.75, 1)]
         embedding = torch.tensor(np.array(points), dtype=torch.float32)[:, None]
         levels = net(roll.expand(5, -1, -1), embedding, 0).fine[:, 10:].exp().mean(1)
         centroid = (levels * hz).sum(1) / levels.sum(1)

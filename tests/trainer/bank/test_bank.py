@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -26,15 +27,20 @@ from tests.trainer.tiny_data import (
     INSTRUMENTS,
     RATE,
     SIZES,
+    make_take,
     write_excerpt,
     write_manifest,
 )
+from tests.trainer.tiny_soundfont import PROGRAMS
 from trainer.bank.bank import make_bank, write_bank
 from trainer.bank.plan import BankPlan, read_fidelity
+from trainer.data.manifest import read_manifest
 from trainer.mel2mel import training as mel2mel
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.movement import SMOOTHED
 from trainer.mel2mel.settings import Mel2MelSettings, Mel2MelSizes
+from trainer.mel2mel.struck import predicted
+from trainer.mel2mel.treble import STRUCK, VELOCITIES
 from trainer.run.plan import TrainingPlan
 from trainer.run.weights import read_config, read_history, read_notes, read_taught
 from trainer.wavenet import training as wavenet
@@ -87,7 +93,7 @@ def test_a_bank_of_two_runs_loads_and_has_a_patch_for_each_program(runs, data, t
     network, vocoder = bank.mel2mel(), bank.wavenet()
     assert network.instruments.weight.dtype == torch.float32
     for row, name in enumerate(INSTRUMENTS):
-        point = torch.tensor(bank.point(name))
+        point = torch.tensor(bank.patch(name).embedding)
         torch.testing.assert_close(point, network.instruments.weight[row], atol=1e-6, rtol=0)
     # Kept in half precision, and exactly as the run left them.
     for name, one in (("mel2mel", network), ("wavenet", vocoder)):
@@ -146,6 +152,31 @@ def test_a_bank_of_48_khz_takes_a_wavenet_with_a_guide_and_no_other(runs, data48
         write_bank(plain)
 
 
+def test_a_bank_of_48_khz_has_the_soundfonts_treble(soundfont, tmp_path):
+    """Its waves have nothing above 8 kHz, whatever an untrained network states there."""
+    data, random = tmp_path / "data", np.random.default_rng(0)
+    for split in ("train", "val"):
+        for harmonics, patch in enumerate(PROGRAMS, 1):
+            audio, roll = make_take(random, harmonics, 48_000)
+            write_excerpt(data / split / f"0000-{patch}.npz", audio, roll, patch)
+    write_manifest(data, PROGRAMS, 48_000)
+    sha256 = hashlib.sha256(soundfont.read_bytes()).hexdigest()
+    with (data / "manifest.yaml").open("a") as file:
+        yaml.safe_dump({"soundfont_sha256": sha256, "gains_db": dict.fromkeys(PROGRAMS, 0.0)}, file)
+    settings = Mel2MelSettings(Mel2MelSizes(hidden=8, timbre_features=2, decay_bands=6, blend=1))
+    mel2mel.train(training("mel2mel", data, tmp_path / "run", 1), settings)
+    plan = planned(tmp_path / "run", data, tmp_path / "bank")
+    treble = []
+    for source in (None, soundfont):
+        path = write_bank(replace(plan, soundfont=source))
+        about = yaml.safe_load(path.read_text())["about"]["mel2mel"]
+        assert ("treble" in about) == ("velocity_powers_moved" in about) == (source is not None)
+        network = load_bank(path.parent).mel2mel()
+        (notes, _) = predicted(network, read_manifest(data), STRUCK, VELOCITIES)
+        treble.append(notes[..., network.config.analysis.single :].sum() / notes.sum())
+    assert treble[1] < treble[0] / 2
+
+
 def ways(*names: str) -> dict[str, tuple[float, ...]]:
     """Directions of knobs in a bank whose embedding has two numbers and six behind them."""
     places = {name: 2 + KNOBS.index(name) for name in names}
@@ -184,7 +215,9 @@ def test_held_notes_move_where_there_are_single_keys(runs, data, tmp_path):
     weights = tmp_path / "bank" / "mel2mel.safetensors"
     assert read_config(weights)["movement"] == 1
     network, left = bank.mel2mel(), load_file(runs / "mel2mel" / "weights.safetensors")
-    spread = network.templates.spread(network.timbre(torch.tensor([bank.point("bell")])))
+    spread = network.templates.spread(
+        network.timbre(torch.tensor([bank.point("bell")])[:, : network.config.embedding])
+    )
     # The tone swings by 0.36 (root of the mean square of its natural log).
     assert float(spread.max()) == pytest.approx(SMOOTHED * 0.36, abs=0.1)
     kept = load_file(weights)

@@ -12,11 +12,11 @@ import pytest
 
 from daw_bridge.events import SUSTAIN, NoteOff, NoteOn, Pedal
 from daw_bridge.midi.file import read_midi_file
+from daw_bridge.midi.folder import find_files
 from daw_bridge.midi.sysex import DRUMS
 from trainer.data.corpus import (
     Piece,
     corpus_digest,
-    find_files,
     measure,
     pieces_csv,
     read_corpus,

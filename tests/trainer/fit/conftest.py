@@ -14,7 +14,9 @@ from daw_bridge.events import Event, NoteOff, NoteOn
 from synth.bank.bank import Bank, load_bank
 from synth.mel2mel.network import KNOBS
 from tests.toy_bank import ANALYSIS, make_moving_mel2mel
+from trainer.data.score import to_message
 from trainer.fit.score import Score, make_score
+from trainer.fit.transcription import Note, write_midi
 
 NOTE_S = 0.3
 
@@ -35,6 +37,23 @@ def tune(seconds: float, seed: int = 0) -> list[Event]:
 def score() -> Score:
     """Eight seconds of a tune."""
     return make_score(tune(8.0), ANALYSIS)
+
+
+@pytest.fixture(scope="session")
+def midi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The score as a MIDI file."""
+    path = tmp_path_factory.mktemp("scores") / "tune.mid"
+    down: dict[int, tuple[float, int]] = {}
+    notes = []
+    for event in tune(8.0):
+        seconds, message = event.time / ANALYSIS.rate, to_message(event)
+        if message.type == "note_on":
+            down[message.note] = seconds, message.velocity
+        else:
+            onset, velocity = down.pop(message.note)
+            notes.append(Note(onset, seconds, message.note, velocity))
+    write_midi(path, notes)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
+import torch
 import yaml
 
 from synth.bank.bank import Bank, load_bank
 from synth.instrument import Instrument
+from synth.mel import log_mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from tests.toy_bank import ANALYSIS
-from tests.trainer.fit.conftest import tune
 from trainer.__main__ import main
-from trainer.data.score import to_message
+from trainer.encoder.guess import FILE, guess_of, load_encoder
+from trainer.encoder.lessons import weights_digest
+from trainer.encoder.network import Encoder, EncoderConfig
+from trainer.fit.distance import listen
+from trainer.fit.excerpts import choose_excerpts
 from trainer.fit.fitting import fit_recording
 from trainer.fit.recording import read_recording
 from trainer.fit.score import Score
+from trainer.fit.search import Search
 from trainer.fit.takes import play_score, write_comparison
-from trainer.fit.transcription import Note, write_midi
+from trainer.run.checkpoint import save_weights
 
 POINT = (0.3, 0.4)
 LATE_S, GAIN = 0.8, 0.5
@@ -36,23 +43,6 @@ def recording(toy: Bank, score: Score, tmp_path_factory: pytest.TempPathFactory)
     path = tmp_path_factory.mktemp("sounds") / "take.flac"
     stereo = soxr.resample(np.stack([sound, sound], axis=1), ANALYSIS.rate, 44_100)
     soundfile.write(path, stereo, 44_100)
-    return path
-
-
-@pytest.fixture(scope="module")
-def midi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The score as a MIDI file."""
-    path = tmp_path_factory.mktemp("scores") / "tune.mid"
-    down: dict[int, tuple[float, int]] = {}
-    notes = []
-    for event in tune(8.0):
-        seconds, message = event.time / ANALYSIS.rate, to_message(event)
-        if message.type == "note_on":
-            down[message.note] = seconds, message.velocity
-        else:
-            onset, velocity = down.pop(message.note)
-            notes.append(Note(onset, seconds, message.note, velocity))
-    write_midi(path, notes)
     return path
 
 
@@ -104,13 +94,53 @@ def test_a_recording_without_its_score(toy, tmp_path, capsys):
     assert (tmp_path / "report" / "taken.mid").is_file()
 
 
+@pytest.fixture
+def guessing(toy: Bank, tmp_path: Path) -> Bank:
+    """The toy bank with an encoder that has learnt nothing."""
+    folder = shutil.copytree(toy.path, tmp_path / "guessing")
+    low, high = zip(*toy.span, strict=True)
+    config = EncoderConfig(ANALYSIS.mels, low, high, weights_digest(toy), channels=8, layers=2)
+    torch.manual_seed(0)
+    save_weights(folder / FILE, Encoder(config).state_dict(), config, {}, {})
+    return load_bank(folder)
+
+
+def test_an_instant_patch_is_what_the_encoder_guesses(guessing, recording, tmp_path, capsys):
+    assert main(flags(guessing, recording, tmp_path, "--instant")) == 0
+    said = capsys.readouterr().out
+    assert "guessed from take.flac" in said and "nearest" in said
+    patch = load_bank(guessing.path, tmp_path / "own").patch("taken")
+    heard = log_mel(
+        torch.from_numpy(read_recording(recording, ANALYSIS.rate).audio), guessing.analysis
+    )
+    wanted = guess_of(load_encoder(guessing), heard).tolist()
+    assert patch.embedding == pytest.approx(wanted, abs=1e-4) and patch.fitted is None
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_guess_is_one_of_the_points_that_are_tried(guessing, recording, score):
+    taken = read_recording(recording, ANALYSIS.rate)
+    heard = log_mel(torch.from_numpy(taken.audio), guessing.analysis)
+    guess = guess_of(load_encoder(guessing), heard)
+    ear = listen(heard, taken, guessing.analysis)
+    excerpts = choose_excerpts(score, 0, heard, 1)
+    search = Search(guessing, guessing.mel2mel(), ear, excerpts, guess)
+    assert any(torch.equal(point, guess) for point in search.starts())
+    without = Search(guessing, guessing.mel2mel(), ear, excerpts)
+    assert len(search.starts()) < len(without.starts())
+    assert fit_recording(guessing, taken, score, placed=False).distance < 3
+
+
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
+        (["--instant"], "--instant: "),
+        (["--instant", "--midi", "a.mid"], "--instant: expected without --midi"),
         (["--name", "organ"], "--name organ: that patch exists; take another, or --overwrite"),
         (["--name", "../up"], "patch name '../up': must be 1 to 64 letters"),
         (["--midi", "gone.mid"], "gone.mid: no such file"),
         (["--bank", "nowhere"], "nowhere: no bank here"),
+        (["--deep"], "--deep: the key templates of"),
         (["--voices", "many"], "--voices: expected one of 'one', 'several', got 'many'"),
     ],
 )

@@ -1,0 +1,171 @@
+"""Tasks on Ray: on all cores of this machine, or of all machines of a cluster.
+
+They are Ray's plain tasks, not actors: what was under way on a worker or a machine that dies is
+done again by another one, and machines that join later are used. A process keeps the worker that it
+has made, so only its first task loads anything.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+from common.tasks.outcome import Outcome, Result, Task, tried
+
+AHEAD = 2
+"""Tasks under way for each core: one that runs, and one that need not be waited for."""
+LOOK_S = 2.0
+"""How often it is looked how many cores the cluster has by now."""
+TRIES = 4
+"""A task that ends its process so often is given up: it may need more memory than there is."""
+STORE_BYTES = 100 * 2**20
+"""Of a local Ray's shared memory, of which small tasks and results need next to none."""
+CONNECT_S = 5.0
+CANCEL_S = 20.0
+"""How long what is under way may take to end when it is interrupted."""
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",
+}
+"""Ray does not report its use, nor warn of what does not matter here, and its processes are as nice
+as this one: by default they yield to every other."""
+
+
+def has_ray() -> bool:
+    """Whether Ray is installed."""
+    return importlib.util.find_spec("ray") is not None
+
+
+@contextmanager
+def ray_cluster(address: str | None, workers: int) -> Iterator[None]:
+    """Be joined to a cluster meanwhile, or to a local one that ends with the block.
+
+    address: "auto" for the one that runs on this machine, HOST:PORT, or None for a local one with
+    so many workers. ValueError for an address where there is none.
+    """
+    if address is not None and address != "auto":
+        _check_reachable(address)
+    settings = dict(QUIET)
+    if address is None and "ray" not in sys.modules:  # which has read them by then
+        # A local Ray's ports are open to the network. With a token only we may use them.
+        settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    # Ray leaves its logs behind; its sockets' paths must be short.
+    folder = tempfile.mkdtemp(prefix="ms-ray-", dir="/tmp" if os.path.isdir("/tmp") else None)
+    try:
+        if address is None:
+            quiet |= {"object_store_memory": STORE_BYTES, "_temp_dir": folder}
+            ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
+        else:
+            try:
+                ray.init(address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = " ".join(str(error).split())
+                raise ValueError(f"--address {address}: no Ray cluster there ({reason})") from None
+        for number, handler in handlers.items():  # Ray has put in its own
+            signal.signal(number, handler)
+        yield
+    finally:
+        with suppress(Exception):
+            ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_reachable(address: str) -> None:
+    """ValueError unless something answers there. Ray itself would try for ten minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"--address: expected HOST:PORT or auto, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"--address {address}: no Ray cluster there ({error})") from None
+
+
+def on_ray(
+    make: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]
+) -> Generator[Outcome[Task, Result], None, None]:
+    """The outcome of each task, as they are done, within `ray_cluster`.
+
+    make: makes a worker, in each process that needs one; it and tasks and results are pickled. What
+    it raises is told as the fault of every task. When the iterator is closed, or this process is
+    interrupted, what is under way is ended first.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    remote = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_do)
+    made, key = ray.put(make), uuid4().hex
+    waiting, under_way = iter(tasks), dict[Any, Task]()
+    most = looked = 0.0
+    try:
+        while True:
+            if time.monotonic() - looked > LOOK_S:
+                most = max(AHEAD * ray.cluster_resources().get("CPU", 1), AHEAD)
+                looked = time.monotonic()
+            for task in islice(waiting, max(round(most) - len(under_way), 0)):
+                under_way[remote.remote(key, made, task)] = task
+            if not under_way:
+                return
+            done, _ = ray.wait(list(under_way), timeout=LOOK_S)
+            for ref in done:
+                task = under_way.pop(ref)
+                try:
+                    yield Outcome(task, *ray.get(ref))
+                except RayError as error:
+                    yield Outcome(task, None, _told(error))
+    finally:
+        _end(under_way)
+
+
+_kept: dict[str, Callable[[Any], Any]] = {}
+"""The worker that this process has made last, by the run's key."""
+
+
+def _do(key: str, make: Callable[[], Callable[[Any], Any]], task: Any) -> tuple[Any, str]:
+    """One task, in a process of Ray's."""
+    if key not in _kept:
+        _kept.clear()
+        try:
+            _kept[key] = make()
+        except (ValueError, OSError) as error:
+            return None, f"{socket.gethostname()}: {error}"
+    return tried(_kept[key], task)
+
+
+def _told(error: Exception) -> str:
+    """Why Ray could not have a task done, in one line."""
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"its process was ended {TRIES} times; out of memory? ({type(error).__name__}: {first})"
+
+
+def _end(under_way: Iterable[Any]) -> None:
+    """Interrupt what is under way, so that nothing half done is left, and wait for it."""
+    import ray
+
+    refs = list(under_way)
+    if not refs or not ray.is_initialized():
+        return
+    with suppress(Exception):
+        for ref in refs:
+            ray.cancel(ref)
+        ray.wait(refs, num_returns=len(refs), timeout=CANCEL_S)

@@ -1,0 +1,106 @@
+"""Renders one task after the other, in whatever process."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from common.caches import provide_caches
+from common.loudness import decibels
+from common.threads import share_cores
+from common.window import PARTS
+from daw_bridge.midi.file import midi_messages
+from daw_bridge.midi.sysex import DRUMS
+from player.batch.settings import ROOT, Settings, bank_of, file_sha256
+from player.batch.sound_files import Level, at_loudness, file_names, write_files
+from player.batch.tasks import Task
+from player.bounce import bounce
+from player.score import frames_of, playable_score
+from synth.instrument import make_instrument
+from synth.limiter import Limiter
+from synth.output.pairs import PartPairs
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a task. files: name -> SHA-256, the mix first; seconds: of sound; took_s: to
+    make it; at, host: when and where; notes: what was left out of the score."""
+
+    files: dict[str, str]
+    seconds: float
+    peak_db: float
+    level: Level | None
+    notes: list[str]
+    took_s: float
+    at: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeWorker:
+    """Makes the worker of a process. alone: whether others work beside it on the same cores."""
+
+    settings: Settings
+    out: Path
+    alone: bool
+
+    def __call__(self) -> Worker:
+        return Worker(self.settings, self.out, self.alone)
+
+
+class Worker:
+    """Holds a bank, and makes files of tasks with it. ValueError if it is not the bank that was
+    asked for; OSError or ValueError for what one task lacks."""
+
+    def __init__(self, settings: Settings, out: Path, alone: bool) -> None:
+        provide_caches()
+        torch.set_num_threads(1)
+        if not alone:
+            share_cores(1)
+        self._settings, self._out = settings, out
+        self._bank = bank_of(settings)
+        self._instrument = make_instrument(self._bank, settings.vocoder, settings.sampler or "cpu")
+
+    def __call__(self, task: Task) -> Made:
+        began, settings, analysis = time.perf_counter(), self._settings, self._bank.analysis
+        if not task.content:
+            raise ValueError(f"{task.score}: is gone, or has changed since the batch was started")
+        notes: list[str] = []
+        chosen = {} if task.patch is None else {p: task.patch for p in PARTS if p != DRUMS}
+        messages = midi_messages(task.content, str(task.score), notes.append)
+        score = playable_score(messages, chosen, self._bank, str(task.score), notes.append)
+        parts = settings.outputs == "parts"
+        limiter = Limiter(settings.gain, squeezes=settings.loudness is None)
+        blocks = bounce(
+            self._instrument,
+            score.messages,
+            chosen,
+            frames_of(score, self._instrument),
+            settings.lookahead,
+            settings.seed,
+            midi_map=ROOT / settings.midi_map if settings.midi_map else None,
+            limiter=limiter,
+            pairs=PartPairs(settings.gain) if parts else None,
+        )
+        names = file_names(task.name, settings.format, score.parts if parts else ())
+        paths, level = {n: self._out / name for n, name in names.items()}, None
+        if settings.loudness is None:
+            samples = write_files(paths, settings.format, analysis.rate, blocks)
+        else:
+            with at_loudness(blocks, analysis.rate, settings.loudness, self._out) as (same, level):
+                samples = write_files(paths, settings.format, analysis.rate, same)
+        return Made(
+            files={path.name: file_sha256(path) for path in paths.values()},
+            seconds=samples / analysis.rate,
+            peak_db=float(decibels(limiter.peak)),
+            level=level,
+            notes=notes,
+            took_s=time.perf_counter() - began,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            host=socket.gethostname(),
+        )
