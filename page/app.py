@@ -12,6 +12,10 @@ next one with samples says where the sound goes on.
 Song, /song. POST with a MIDI file as its body and ?name=NAME plays it, DELETE stops it. The answer
 is a JSON object, {"error": reason} if it cannot be played.
 
+Fit, /fit. POST with a recording as its body and ?name=PATCH&file=NAME&voices=one begins to fit a
+patch to it; with &score=BYTES, so many bytes of a MIDI file come before it. DELETE cancels it, and
+puts it away. /fit/WHICH has the results of the latest (fits.py).
+
 Measure, /measure. POST with a JSON list of points of the timbre space. The answer has "brightness"
 and "loudness" of each, or {"error": reason}.
 
@@ -37,17 +41,20 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from common.checks import whole
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
 from daw_bridge.commands.console import Call, Console
 from daw_bridge.events import SUSTAIN, NoteOff, Pedal
 from page.columns import SILENT, Columns
+from page.fits import MOST_BYTES as MOST_SOUND
+from page.fits import Fits
 from page.guard import Guard
 from page.measured import Gauge
 from page.messages import MessageLog, brief_text
@@ -96,12 +103,13 @@ class Application:
         columns: Columns,
         log: MessageLog,
         gauge: Gauge,
+        fits: Fits,
     ) -> None:
         self.dropped = 0
         self.refused = 0
         self._about, self._session, self._clock = about, session, clock
         self._tap, self._columns, self._log = tap, columns, log
-        self._gauge = gauge
+        self._gauge, self._fits = gauge, fits
         self._console = Console(session)
         self._songs = Songs(session, clock)
 
@@ -112,12 +120,19 @@ class Application:
             WebSocketRoute("/sound", self._sound),
             Route("/song", self._play_song, methods=["POST"]),
             Route("/song", self._stop_song, methods=["DELETE"]),
+            Route("/fit", self._begin_fit, methods=["POST"]),
+            Route("/fit", self._cancel_fit, methods=["DELETE"]),
+            Route("/fit/{which}", self._result_of_fit),
             Route("/metrics", self._metrics),
             Route("/measure", self._measure, methods=["POST"]),
             *Query(self._session, self._about.osc, STATIC / "index.html").routes(),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ]
         return Guard(Starlette(routes=routes), token)
+
+    def end(self) -> None:
+        """End what it has begun outside. From its own thread, at the end."""
+        self._fits.cancel()
 
     async def _control(self, socket: WebSocket) -> None:
         with self._watching() as begun:
@@ -151,6 +166,27 @@ class Application:
     async def _stop_song(self, request: Request) -> Response:
         self._songs.stop()
         return JSONResponse({})
+
+    async def _begin_fit(self, request: Request) -> Response:
+        asked = request.query_params
+        try:
+            size = whole("score", int(asked.get("score", 0)), 0, MOST_BYTES)
+            body = await _body(request, MOST_SOUND + size)
+            score = body[:size] if size else None
+            file, voices = asked.get("file", ""), asked.get("voices", "one")
+            await self._fits.begin(asked.get("name", ""), file, body[size:], score, voices)
+        except (ValueError, OSError) as error:
+            self.refused += 1
+            return JSONResponse({"error": brief_text(str(error))}, 400)
+        return JSONResponse({})
+
+    async def _cancel_fit(self, request: Request) -> Response:
+        self._fits.cancel()
+        return JSONResponse({})
+
+    async def _result_of_fit(self, request: Request) -> Response:
+        path = self._fits.result(request.path_params["which"])
+        return Response(status_code=404) if path is None else FileResponse(path)
 
     async def _metrics(self, request: Request) -> Response:
         return Response(metrics(self._session.status(), self._about.version), media_type=TYPE)
@@ -210,7 +246,9 @@ class Application:
 
     async def _tell(self, socket: WebSocket) -> None:
         """Keep a page in step."""
-        follower = Follower(self._about, self._session, self._log, self._songs, self._clock)
+        follower = Follower(
+            self._about, self._session, self._log, self._songs, self._clock, self._fits
+        )
         held = [(p, k, v) for p, keys in self._columns.held.items() for k, v in keys.items()]
         greeting = follower.greeting() | follower.changes() | {"held": held}
         await socket.send_text(json.dumps(greeting))

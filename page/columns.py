@@ -27,7 +27,11 @@ HEAD = struct.Struct("<dffBBH")
 """Of a column: its number, peaks left and right, flags (1: the limiter works, 2: mel bands follow),
 parts that sound, notes."""
 LEVEL = struct.Struct("<Bf")
-"""Of a part that sounds: its number and its peak."""
+"""Of a part that sounds: its number, with DRIVES if it drives the limiter, and its peak."""
+DRIVES = 128
+DRIVING = 0.5
+"""The share of the loudest part's sound, where the mix is loudest, from which on a part drives the
+limiter: -6 dB."""
 NOTE = struct.Struct("<BBB")
 """Of a key that was struck or released: part, key, velocity 1..127 or 0."""
 
@@ -38,8 +42,8 @@ Note = tuple[int, int, int]
 @dataclass(frozen=True, slots=True)
 class Column:
     """One frame. number: of the frame; mel: (mels,) uint8, None for silence; peaks: left and right,
-    as played; limited: whether the limiter turned it down; levels: part -> peak; notes: what began
-    and ended here."""
+    as played; limited: whether the limiter turned it down; levels: part -> peak, before the
+    limiter; notes: what began and ended here; drivers: parts to blame where it is limited."""
 
     number: int
     mel: np.ndarray | None
@@ -47,6 +51,7 @@ class Column:
     limited: bool
     levels: dict[int, float]
     notes: list[Note]
+    drivers: frozenset[int] = frozenset()
 
     @property
     def is_blank(self) -> bool:
@@ -58,7 +63,10 @@ class Column:
         mel = b"" if self.mel is None else self.mel.tobytes()
         flags = int(self.limited) | 2 * bool(mel)
         head = HEAD.pack(self.number, *self.peaks, flags, len(self.levels), len(self.notes))
-        levels = b"".join(LEVEL.pack(part, level) for part, level in self.levels.items())
+        levels = b"".join(
+            LEVEL.pack(part + DRIVES * (part in self.drivers), level)
+            for part, level in self.levels.items()
+        )
         return head + levels + b"".join(NOTE.pack(*note) for note in self.notes) + mel
 
 
@@ -87,13 +95,15 @@ class Columns:
             self._past[:] = 0
         for instant, mel in zip(instants, self._mels(instants), strict=True):
             left, right = np.abs(instant.sound).max(axis=0, initial=0).tolist()
+            limited = max(left, right) > self._limit
             column = Column(
                 instant.start // self._analysis.hop,
                 mel,
                 (left, right),
-                max(left, right) > self._limit,
+                limited,
                 {part: _peak(stems) for part, stems in instant.stems.items()},
                 self._notes(instant),
+                _drivers(instant) if limited else frozenset(),
             )
             self.trail.add(column)
 
@@ -154,3 +164,13 @@ class Columns:
 
 def _peak(stems: Sequence[np.ndarray]) -> float:
     return max((float(np.abs(stem).max(initial=0)) for stem in stems), default=0.0)
+
+
+def _drivers(instant: Instant) -> frozenset[int]:
+    """The parts that add most to the loudest sample of a block, which is one frame."""
+    place = np.unravel_index(np.abs(instant.sound).argmax(), instant.sound.shape)
+    sign = np.sign(instant.sound[place])
+    stems = instant.stems.items()
+    added = {part: sum(float(sign * voice[place]) for voice in voices) for part, voices in stems}
+    most = max(added.values(), default=0.0)
+    return frozenset(part for part, share in added.items() if share >= DRIVING * most > 0)

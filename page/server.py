@@ -63,9 +63,13 @@ class PageServer:
         self._thread.join()
         self.bound.socket.close()
 
+    async def _run(self) -> None:
+        await self._server.serve(sockets=[self.bound.socket])
+        self._application.end()
+
     def _serve(self) -> None:
         try:
-            asyncio.run(self._server.serve(sockets=[self.bound.socket]))
+            asyncio.run(self._run())
         except Exception:
             # The instrument plays on without its page.
             _log.exception("the page's server has ended")

@@ -1,13 +1,15 @@
 """A MIDI file that a page has brought, played in time by the server.
 
 Its messages are handed on a little before they are due, not all at once: a knob that is turned for
-later counts on the desk at once, so that the pages would show the end of the piece.
+later counts on the desk at once, so that the pages would show the end of the piece. When it ends,
+the desk stands as before (`Changes`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from mido import Message
 
@@ -16,6 +18,7 @@ from daw_bridge.commands.actions import Session
 from daw_bridge.events import SUSTAIN, AllNotesOff, Pedal
 from daw_bridge.midi.file import TimedMessage, midi_messages, sounding_end
 from daw_bridge.midi.messages import MidiTranslator
+from page.as_before import Changes
 
 MOST_BYTES = 4 * 2**20
 """Of a file that a page brings: the longest pieces have less than one MiB."""
@@ -55,6 +58,7 @@ class Songs:
         self._fed = 0
         """The sample up to which messages have been handed on."""
         self._parts: set[int] = set()
+        self._changes = Changes(session.desk)
 
     async def play(self, name: str, content: bytes) -> Song:
         """Play a MIDI file from its start, instead of the one before.
@@ -74,8 +78,11 @@ class Songs:
         return song
 
     def stop(self) -> None:
-        """End the piece, if one plays: its keys and pedals go up. A master volume or tuning, such
-        as that of a piece that fades out, ends once its notes have rung out."""
+        """End the piece, if one plays: its keys and pedals go up, and its settings go back.
+
+        A master volume or tuning, such as that of a piece that fades out, ends once its notes have
+        rung out.
+        """
         if self._task:
             self._task.cancel()
         had_played = self.playing is not None
@@ -84,9 +91,11 @@ class Songs:
         for part in sorted(self._parts):
             self._session.inbox.post(Pedal(time, part, SUSTAIN, False))
             self._session.inbox.post(AllNotesOff(time, part))
+        self._parts.clear()
+        # First: a setting for an earlier time would make the master's out of date.
+        self._changes.take_back(time)
         if had_played:
             self._session.desk.reset_master(time + round(RING_S * self._clock.rate))
-        self._parts.clear()
 
     async def _feed(self, song: Song, messages: list[TimedMessage]) -> None:
         """Hand on the messages as they fall due, until the end or a panic."""
@@ -101,7 +110,7 @@ class Songs:
             due = [song.start + round(m.seconds * rate) for m in messages[at : at + AT_ONCE]]
             count = sum(time < now + AHEAD_S * rate for time in due)
             for time, timed in zip(due[:count], messages[at : at + count], strict=False):
-                translator.hear(timed.message, time)
+                self._changes.around(partial(translator.hear, timed.message, time))
                 if timed.message.type != "sysex":
                     self._parts.add(timed.message.channel + 1)
                 self._fed = time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from common.patch import Patch
@@ -13,6 +13,7 @@ from common.window import HIGHEST_KEY, LOWEST_KEY, PARTS
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
 from daw_bridge.desk.settings import Settings
+from page.fits import Fits, Fitting
 from page.messages import Heard, MessageLog
 from page.song import Song, Songs
 
@@ -45,15 +46,21 @@ class About:
 class Follower:
     """Keeps one page in step: `changes` tells what it has not been told yet.
 
-    songs, clock: the piece that plays, and how far it is. Its caller's thread must not be the one
-    that renders.
+    songs, clock: the piece that plays, and how far it is; fits: the patch that is fitted. Its
+    caller's thread must not be the one that renders.
     """
 
     def __init__(
-        self, about: About, session: Session, log: MessageLog, songs: Songs, clock: AudioClock
+        self,
+        about: About,
+        session: Session,
+        log: MessageLog,
+        songs: Songs,
+        clock: AudioClock,
+        fits: Fits,
     ) -> None:
         self._about, self._session, self._log = about, session, log
-        self._songs, self._clock = songs, clock
+        self._songs, self._clock, self._fits = songs, clock, fits
         self._desk = session.desk
         self._parts: dict[int, Settings] = {}
         self._edition: object = None
@@ -62,6 +69,7 @@ class Follower:
         self._logged = 0
         self._desks: tuple[str, ...] | None = None
         self._song: Song | None = None
+        self._fit: Fitting | None = None
 
     def greeting(self) -> Json:
         """What does not change: the server, its bank, and what its timbre space is like."""
@@ -110,6 +118,9 @@ class Follower:
         if self._songs.playing is not self._song:
             self._song = self._songs.playing
             told["song"] = self._song and _song(self._song, self._clock)
+        if self._fits.now is not self._fit:
+            self._fit = self._fits.now
+            told["fit"] = self._fit and asdict(self._fit)
         if self._log.count != self._logged:
             heard = self._log.after(self._logged)
             told["messages"] = [_message(one) for one in heard]

@@ -24,7 +24,6 @@ from daw_bridge.desk.learn import read_map
 from daw_bridge.desk.snapshots import Keeper
 from daw_bridge.desk.watch import PatchWatch
 from daw_bridge.desk.zones import LOWER, MOST_MEMBERS, UPPER
-from daw_bridge.events import NoteOn
 from daw_bridge.inbox import Inbox
 from daw_bridge.midi.inputs import midi_inputs
 from daw_bridge.midi.messages import MidiTranslator
@@ -37,6 +36,7 @@ from daw_bridge.windows import Windows
 from page.address import Bound, listen
 from page.app import Application
 from page.columns import Columns
+from page.fits import Fits
 from page.measured import Gauge
 from page.messages import MessageLog
 from page.server import PageServer
@@ -47,6 +47,7 @@ from player.flags import LiveFlags
 from player.overload import Overload
 from player.plugin import PluginDesk
 from player.telemetry import Telemetry
+from player.warming import warm_up
 from synth.bank.bank import Bank, load_bank
 from synth.compiling import compiling_shown
 from synth.engine import Engine
@@ -85,9 +86,9 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         if bound:
             stack.callback(bound.socket.close)
         print("preparing", flush=True)
-        with compiling_shown():
+        with compiling_shown() as shown:
             instrument = make_instrument(bank, flags.vocoder, flags.sampler, flags.low_latency)
-            _warm_up(instrument.engine(flags.lookahead, flags.seed), bank)
+            warm_up(instrument, flags.lookahead, flags.seed, flags.low_latency, shown.count)
         link = jack_link() if flags.audio in ("auto", JACK) or midi_ports != ("none",) else None
         if link:
             stack.callback(link.close)
@@ -277,6 +278,7 @@ class Player:
     def telemetry(self) -> Telemetry:
         """How it is doing now. From any thread."""
         engine, frame_ms = self._engine, self._frame_ms
+        given_up = engine.given_up
         return Telemetry(
             seconds=engine.frame * frame_ms / 1000,
             load=self._load,
@@ -284,7 +286,9 @@ class Player:
             parts=engine.awake,
             overload=self.overload.level,
             overloads=self.overload.times,
-            given_up=len(engine.given_up),
+            spared=int(engine.spared),
+            given_up=len(given_up),
+            faded=", ".join(map(str, sorted(given_up))),
             ordinary=self.overload.ordinary,
             underruns=self._sink.underruns,
             limited_s=engine.limiter.limited * frame_ms / 1000 / engine.hop,
@@ -338,7 +342,8 @@ def open_page(
     )
     session = Session(player.desk, player.inbox, player.status, version())
     columns = Columns(player.tap, analysis, float(KNEE))
-    application = Application(about, session, player.clock, player.tap, columns, log, gauge)
+    fits = Fits(player.desk, bank.path, bank.own.folder if bank.own else None)
+    application = Application(about, session, player.clock, player.tap, columns, log, gauge, fits)
     return PageServer(application, bound)
 
 
@@ -381,11 +386,3 @@ def _print_banner(lines: Mapping[str, str], player: Player, midi_map: Path | Non
         if name == "midi":
             for controller, knob in player.desk.learnt.bound.items():
                 print(f"         controller {controller} turns {knob} ({midi_map})")
-
-
-def _warm_up(engine: Engine, bank: Bank) -> None:
-    """Play a short note to nobody, so that nothing is compiled while somebody listens."""
-    windows = Windows(engine.hop, bank.point(bank.names[0]))
-    note = [NoteOn(0, 1, 60, 100)]
-    for frame in range(engine.delay + 3):
-        engine.render(windows.frames(note if frame == 0 else [], frame, 1), 1)

@@ -14,19 +14,19 @@ class Telemetry:
 
     seconds: rendered so far; load, peak_load: render time over block time, lately and at most;
     parts: that cost something now; overload: 0 while there is time enough, else what gives way: 1
-    pages, 2 the WaveNet, 3 parts; overloads: how often that has begun; given_up: parts that are
-    silent because of it now; ordinary: how often the renderer has lost its real-time priority
-    because it took too much; underruns: gaps in the sound; limited_s, limited_db: for how
-    long the limiter turned the sound down, and by how much at most; late, dropped: events that
-    came after their block, and that found the inbox full; malformed, refused: OSC packets that
-    are none, and messages that were answered with an error; withheld:
-    answers not sent because they were too many; let_go: keys and pedals released because their OSC
-    sender was gone; ignored: MIDI messages that mean
-    nothing here; malformed_midi: bytes that are no whole MIDI message; midi_lost, midi_faults: as
-    `MidiInput` counts them; outside: MIDI notes of keys outside 21..108, which do not sound;
-    fault: why there is no recording or device now, "" while all is well; waiting: MIDI ports that
-    are awaited; rate: Hz of the output. A note waits block_ms for its block, and is
-    heard lookahead_ms, vocoder_ms and output_ms later.
+    pages, 2 the WaveNet, 3 parts; overloads: how often that has begun; spared: 1 while the spectral
+    vocoder plays for the WaveNet because of it, else 0; given_up, faded: how many parts are silent
+    because of it now, and which, e.g. "3, 5"; ordinary: how often the renderer has lost its
+    real-time priority because it took too much; underruns: gaps in the sound; limited_s,
+    limited_db: for how long the limiter turned the sound down, and by how much at most; late,
+    dropped: events that came after their block, and that found the inbox full; malformed, refused:
+    OSC packets that are none, and messages that were answered with an error; withheld: answers not
+    sent because they were too many; let_go: keys and pedals released because their OSC sender was
+    gone; ignored: MIDI messages that mean nothing here; malformed_midi: bytes that are no whole
+    MIDI message; midi_lost, midi_faults: as `MidiInput` counts them; outside: MIDI notes of keys
+    outside 21..108, which do not sound; fault: why there is no recording or device now, "" while
+    all is well; waiting: MIDI ports that are awaited; rate: Hz of the output. A note waits block_ms
+    for its block, and is heard lookahead_ms, vocoder_ms and output_ms later.
     """
 
     seconds: float
@@ -35,7 +35,9 @@ class Telemetry:
     parts: int
     overload: int
     overloads: int
+    spared: int
     given_up: int
+    faded: str
     ordinary: int
     underruns: int
     limited_s: float

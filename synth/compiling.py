@@ -1,4 +1,4 @@
-"""Shows how far compiling is: the first start can take most of a minute.
+"""Shows how far compiling is: the first start takes a while.
 
 Functions that were compiled before are loaded from the cache on disk, and nothing is shown. On a
 terminal it is a line that changes; elsewhere, in a log, a plain line for each quarter.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,23 +16,23 @@ from typing import Any
 from numba.core import event
 from tqdm import tqdm
 
-FUNCTIONS = 201
+FUNCTIONS = 102
 """How many a first start compiles, library functions among them: the default bank's, with the
 spectral vocoder. Others differ by a few; then the last step is longer or shorter."""
-TYPICAL = "about a minute"
-"""What that takes on one core of a 2-core Xeon."""
+TYPICAL = "about half a minute"
+"""What that takes on a 2-core Xeon, with the help of its other core (player/warming.py)."""
 WORDS = f"preparing once, {TYPICAL}"
 STEP = 25
 """Percent from one plain line to the next."""
 
 
 @contextmanager
-def compiling_shown() -> Iterator[None]:
+def compiling_shown() -> Iterator[Shown]:
     """Progress on stderr, from the first function that this block compiles to the last."""
     listener = _Bar() if sys.stderr.isatty() else _Lines()
     with event.install_listener("numba:compile", listener):
         try:
-            yield
+            yield listener
         finally:
             listener.close()
 
@@ -45,11 +46,27 @@ def share(done: int) -> int:
     return min(100 * done // FUNCTIONS, 99)
 
 
-class _Bar(event.Listener):
-    """A line on a terminal."""
+class Shown(event.Listener):
+    """Shows the progress. `count` takes in a function that another process has compiled."""
 
     def __init__(self) -> None:
         self._done = 0
+
+    def on_end(self, event: Any) -> None:
+        self.count()
+
+    @abstractmethod
+    def count(self) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class _Bar(Shown):
+    """A line on a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._bar: tqdm | None = None
 
     def on_start(self, event: Any) -> None:
@@ -58,7 +75,7 @@ class _Bar(event.Listener):
             self._bar = tqdm(desc=WORDS, total=100, bar_format=shape, mininterval=0)
         self._bar.set_postfix_str(event.data["dispatcher"].py_func.__name__.strip("_"))
 
-    def on_end(self, event: Any) -> None:
+    def count(self) -> None:
         self._done += 1
         if self._bar is not None:
             self._bar.update(share(self._done) - self._bar.n)
@@ -70,11 +87,12 @@ class _Bar(event.Listener):
             self._bar.close()
 
 
-class _Lines(event.Listener):
+class _Lines(Shown):
     """Lines in a log."""
 
     def __init__(self) -> None:
-        self._done = self._told = 0
+        super().__init__()
+        self._told = 0
         self._began: float | None = None
 
     def on_start(self, event: Any) -> None:
@@ -82,7 +100,7 @@ class _Lines(event.Listener):
             self._began = time.perf_counter()
             _say(WORDS)
 
-    def on_end(self, event: Any) -> None:
+    def count(self) -> None:
         self._done += 1
         if share(self._done) >= self._told + STEP:
             self._told = share(self._done) // STEP * STEP

@@ -144,6 +144,11 @@ def delete_desk(session: Session, time: int, name: str) -> Answer:
     return (name,)
 
 
+def undo_desk(session: Session, time: int) -> Answer:
+    """Undo the last change of the snapshots."""
+    return (session.desk.snapshots.undo(),)
+
+
 def learn(session: Session, time: int, knob: str | None, wanted: Source, part: int) -> Answer:
     """Let a controller turn a knob: this controller, or the next one that moves.
 

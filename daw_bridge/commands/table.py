@@ -381,6 +381,15 @@ SNAPSHOTS = Group(
             reply="/desk/delete.reply",
             files=Files.CHANGE,
         ),
+        Command(
+            "/desk/undo",
+            "Undoes the last save or deletion of a snapshot since the start; answers its name.",
+            Access.TRIGGER,
+            arguments=(PRESS,),
+            act=actions.undo_desk,
+            reply="/desk/undo.reply",
+            files=Files.CHANGE,
+        ),
     ),
 )
 

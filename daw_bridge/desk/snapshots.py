@@ -6,7 +6,8 @@ parts:
     embedding: [0.31, -0.84]
     ...
 
-What is deleted or overwritten stays as NAME.yaml~ until another of that name is.
+What is deleted or overwritten stays as NAME.yaml~ until another of that name is. Saves and
+deletions since the start can be undone.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from annotated_types import Interval, Len
 from pydantic import ConfigDict, Strict, with_config
 
 from common.checks import brief, listed
-from common.documents import fit, parsed_yaml, read_document
-from common.files import write_whole
+from common.documents import MOST_BYTES, fit, parsed_yaml, read_document
+from common.files import read_file, write_whole
 from common.patch import COORDINATE, GAIN_DB, LONGEST_DEEP, check_name
 from common.window import PARTS
 from daw_bridge.desk.settings import Settings
 
 LAST = ".last"
 """The desk as it stood; no snapshot's name begins with a dot."""
+MOST_UNDONE = 100
+"""Steps that can be undone."""
 LOOK_S = 5.0
 """How often it is looked whether the desk has come to rest somewhere else."""
 
@@ -105,6 +108,8 @@ class Snapshots:
         self._folder = folder
         self._changing = threading.Lock()
         self._names = self._listed()
+        self._steps: list[tuple[str, bytes | None]] = []
+        """Of each save and deletion: the name, and what stood in its file before, if anything."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,12 +120,13 @@ class Snapshots:
         """Save a desk. ValueError for a bad name, or a taken one unless overwrite is true."""
         check_name(name)
         with self._changing:
+            before = None
             if name in self._listed():
                 if not overwrite:
                     raise ValueError(f"snapshot {name!r} exists; save under another name")
-                self._back_up(name)
+                before = self._back_up(name)
             self._write(name, parts)
-            self._names = self._listed()
+            self._done(name, before)
 
     def read(self, name: str) -> Mapping[int, KeptPart]:
         """The parts of a snapshot. ValueError if there is none, or it cannot be read."""
@@ -129,12 +135,20 @@ class Snapshots:
     def delete(self, name: str) -> None:
         """Delete a snapshot. ValueError if there is none."""
         with self._changing:
-            self._back_up(self._known(name))
-            try:
-                self._path(name).unlink()
-            except OSError as error:
-                raise ValueError(f"{self._path(name)}: {error.strerror}") from None
+            before = self._back_up(self._known(name))
+            self._put(name, None)
+            self._done(name, before)
+
+    def undo(self) -> str:
+        """Undo the last save or deletion of this run; the name. ValueError if there is none."""
+        with self._changing:
+            if not self._steps:
+                raise ValueError("nothing to undo")
+            name, before = self._steps[-1]
+            self._put(name, before)
+            del self._steps[-1]
             self._names = self._listed()
+        return name
 
     def last(self) -> Mapping[int, KeptPart]:
         """The desk as it stood; nothing if that is not known. ValueError if it cannot be read."""
@@ -169,12 +183,31 @@ class Snapshots:
             raise ValueError("no snapshots are kept (--desk none)")
         return self._folder / f"{name}.yaml"
 
-    def _back_up(self, name: str) -> None:
+    def _back_up(self, name: str) -> bytes:
+        """Keep a snapshot beside itself; its content."""
         path = self._path(name)
         try:
-            write_whole(path.with_name(f"{path.name}~"), path.read_bytes())
+            content = read_file(path, MOST_BYTES)
+            write_whole(path.with_name(f"{path.name}~"), content)
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror or error}") from None
+        return content
+
+    def _put(self, name: str, content: bytes | None) -> None:
+        """Let a file hold this, or be gone."""
+        path = self._path(name)
+        try:
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_whole(path, content)
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror or error}") from None
+
+    def _done(self, name: str, before: bytes | None) -> None:
+        """Take in what has just been saved or deleted."""
+        self._steps = [*self._steps[-MOST_UNDONE + 1 :], (name, before)]
+        self._names = self._listed()
 
     def _write(self, name: str, parts: Mapping[int, Settings]) -> None:
         path = self._path(name)

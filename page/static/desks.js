@@ -1,5 +1,6 @@
 // Snapshots of the whole desk: save, recall by choosing, delete.
 
+import { ask } from "./dialog.js";
 import { link } from "./link.js";
 import { toast } from "./toast.js";
 
@@ -25,25 +26,27 @@ choice.addEventListener("change", () => {
   choice.blur();
 });
 away.addEventListener("click", () => {
-  if (confirm(`Delete the snapshot ${chosen}?`)) link.send("/desk/delete", chosen);
+  if (chosen) link.send("/desk/delete", chosen);
 });
-document.getElementById("desk").addEventListener("submit", (event) => {
+document.getElementById("desk").addEventListener("submit", async (event) => {
   event.preventDefault();
   const wanted = name.value.trim();
   if (!wanted) return name.focus();
   const known = names.includes(wanted);
-  if (known && !confirm(`Overwrite the snapshot ${wanted}?`)) return;
+  if (known && !(await ask(`Overwrite the snapshot ${wanted}?`, "Overwrite"))) return;
   link.send("/desk/save", wanted, known ? 1 : 0);
 });
+const undo = { name: "Undo", act: () => link.send("/desk/undo") };
 link.on("reply", ([address, [saved]]) => {
   if (address === "/desk/save.reply") {
     name.value = "";
     name.blur();
     chosen = saved;
     show();
-    toast(`Saved the desk as ${saved}.`);
+    toast(`Saved the desk as ${saved}.`, undo);
   } else if (address === "/desk/recall.reply") toast(`The desk is as in ${saved}.`);
-  else if (address === "/desk/delete.reply") toast(`Deleted the snapshot ${saved}.`);
+  else if (address === "/desk/delete.reply") toast(`Deleted the snapshot ${saved}.`, undo);
+  else if (address === "/desk/undo.reply") toast(`Undone: ${saved}.`);
 });
 link.on("desks", (now) => {
   names = now;

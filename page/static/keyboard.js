@@ -1,5 +1,6 @@
 // The keyboard: 88 keys for mouse, fingers and the computer's own keys; pedal; MIDI keyboards.
 
+import { asking } from "./dialog.js";
 import { link } from "./link.js";
 import { store } from "./store.js";
 import { toast } from "./toast.js";
@@ -126,7 +127,7 @@ function writing(target) {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || writing(event.target)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || writing(event.target) || asking()) return;
   const step = ROW.indexOf(event.code);
   if (step >= 0) {
     event.preventDefault();

@@ -1,6 +1,7 @@
 // The control socket: commands out, state in. Comes back by itself after a lost connection.
 
 const AGAIN_MS = [250, 500, 1000, 2000];
+const DRIVES = 128;
 
 class Link extends EventTarget {
   #socket = null;
@@ -68,6 +69,7 @@ function columnsOf(buffer) {
       right: view.getFloat32(at + 12, true),
       limited: Boolean(view.getUint8(at + 16) & 1),
       levels: [],
+      drivers: [],
       notes: [],
       mel: null,
     };
@@ -76,7 +78,9 @@ function columnsOf(buffer) {
     const notes = view.getUint16(at + 18, true);
     at += 20;
     for (let i = 0; i < levels; i++, at += 5) {
-      column.levels.push([view.getUint8(at), view.getFloat32(at + 1, true)]);
+      const [part, peak] = [view.getUint8(at), view.getFloat32(at + 1, true)];
+      column.levels.push([part & ~DRIVES, peak]);
+      if (part & DRIVES) column.drivers.push(part & ~DRIVES);
     }
     for (let i = 0; i < notes; i++, at += 3) {
       column.notes.push([view.getUint8(at), view.getUint8(at + 1), view.getUint8(at + 2)]);

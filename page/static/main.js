@@ -5,12 +5,15 @@ import "./keyboard.js";
 import "./listen.js";
 import "./map.js";
 import "./desks.js";
+import "./fit.js";
 import "./mixer.js";
 import "./monitor.js";
+import "./notice.js";
 import "./patches.js";
 import "./scope.js";
 import "./shape.js";
 import "./song.js";
+import { asking } from "./dialog.js";
 import { link } from "./link.js";
 import { store } from "./store.js";
 import { toast } from "./toast.js";
@@ -39,7 +42,7 @@ open("shape", "sound");
 const panic = () => link.send("/panic");
 document.getElementById("panic").addEventListener("click", panic);
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.target.matches?.("input")) panic();
+  if (event.key === "Escape" && !asking() && !event.target.matches?.("input")) panic();
 });
 
 store.addEventListener("hello", () => {

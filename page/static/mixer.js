@@ -2,12 +2,14 @@
 
 import { css, theme } from "./colour.js";
 import { decibels, panned } from "./shape.js";
-import { levels, onFrame } from "./scope.js";
+import { LIT_MS, drove, levels, onFrame } from "./scope.js";
+import { fadedOf } from "./notice.js";
 import { link } from "./link.js";
 import { store } from "./store.js";
 
 const GAIN = [-36, 12];
 const FLOOR_DB = -60;
+const HOLD_MS = 2000; // how long the highest peak is shown
 
 const panel = document.getElementById("panel-mix");
 const choice = document.getElementById("parts");
@@ -22,8 +24,8 @@ function build() {
     strip.className = "strip";
     strip.role = "group";
     strip.ariaLabel = `Part ${part}`;
-    strip.innerHTML = `<button class="number">${part}</button><select aria-label="Patch of part ${part}"></select>
-      <div class="fader"><i></i><input type="range" class="gain" min="${GAIN[0]}" max="${GAIN[1]}" step="0.1" aria-label="Gain of part ${part}"></div>
+    strip.innerHTML = `<div class="head"><button class="number">${part}</button><button class="drives" aria-label="Limiter, part ${part}"></button></div><select aria-label="Patch of part ${part}"></select>
+      <div class="fader"><i></i><b></b><input type="range" class="gain" min="${GAIN[0]}" max="${GAIN[1]}" step="0.1" aria-label="Gain of part ${part}"></div>
       <div class="switches"><button class="mute" aria-label="Mute part ${part}" title="Mute">M</button><button class="solo" aria-label="Solo part ${part}" title="Solo: only soloed parts are heard">S</button></div>
       <input type="range" class="pan" min="-1" max="1" step="0.01" aria-label="Pan of part ${part}"><output></output>`;
     const [patch, gain, pan] = ["select", ".gain", ".pan"].map((s) => strip.querySelector(s));
@@ -39,6 +41,12 @@ function build() {
     mute.addEventListener("click", () => link.send(`/part/${part}/mute`, store.parts[part].muted ? 0 : 1));
     solo.addEventListener("click", () => link.send(`/part/${part}/solo`, store.parts[part].soloed ? 0 : 1));
     strip.querySelector(".number").addEventListener("click", () => store.choosePart(part));
+    const drives = strip.querySelector(".drives");
+    drives.addEventListener("click", () => {
+      drove.delete(part);
+      lit(drives, "");
+    });
+    lit(drives, "");
     panel.append(strip);
     const chip = document.createElement("button");
     chip.role = "radio";
@@ -46,7 +54,8 @@ function build() {
     chip.ariaLabel = `Part ${part}`;
     chip.addEventListener("click", () => store.choosePart(part));
     choice.append(chip);
-    strips.set(part, { strip, patch, gain, pan, mute, solo, chip, output: strip.querySelector("output"), light: strip.querySelector("i") });
+    strips.set(part, { strip, patch, gain, pan, mute, solo, chip, drives, output: strip.querySelector("output"), light: strip.querySelector("i"),
+      mark: strip.querySelector(".fader b"), held: FLOOR_DB, heldAt: 0 });
   }
 }
 
@@ -91,14 +100,38 @@ function names() {
   }
 }
 
-onFrame(() => {
-  for (const [part, { chip, light }] of strips) {
-    const share = 1 - (levels.get(part) ?? FLOOR_DB) / FLOOR_DB;
-    const level = Math.min(Math.max(share, 0), 1).toFixed(3);
+/** Show whether a part drives the limiter: "on" now, "was" earlier, "" not since it was clicked. */
+function lit(drives, state) {
+  if (drives.dataset.state === state) return;
+  drives.dataset.state = state;
+  drives.title = state ? "The mix is limited where this part is loud: turn its gain down. Click to forget"
+    : "Lights where this part drives the limiter of the mix";
+}
+
+const shareOf = (db) => Math.min(Math.max(1 - db / FLOOR_DB, 0), 1).toFixed(3);
+
+onFrame((now) => {
+  for (const [part, strip] of strips) {
+    const { chip, light, mark, drives } = strip;
+    const db = levels.get(part) ?? FLOOR_DB;
+    if (db >= strip.held || now - strip.heldAt > HOLD_MS) {
+      if (db !== strip.held) mark.style.setProperty("--level", shareOf(db));
+      [strip.held, strip.heldAt] = [db, now];
+    }
+    if (drove.has(part)) lit(drives, now - drove.get(part) < LIT_MS ? "on" : "was");
+    const level = shareOf(db);
     if (light.dataset.level === level) continue;
     light.dataset.level = level;
     light.style.setProperty("--level", level);
     chip.style.setProperty("--level", level);
+  }
+});
+
+link.on("status", (status) => {
+  const faded = fadedOf(status);
+  for (const [part, { strip, chip }] of strips) {
+    for (const one of [strip, chip]) one.classList.toggle("faded", faded.includes(part));
+    chip.title = faded.includes(part) ? "Faded out: there is too much to do" : "";
   }
 });
 

@@ -1,6 +1,7 @@
 // What the server tells of itself: load, latency, counters, and the last messages that reached it.
 
 import { link } from "./link.js";
+import { overloadOf } from "./notice.js";
 import { store } from "./store.js";
 
 const KEPT = 100;
@@ -36,11 +37,13 @@ function show(status) {
   byId("latency").textContent = `${Math.round(status.latency_ms)} ms`;
   byId("latency").parentElement.title = `From a key to its sound, at the server: block ${ms(status.block_ms)}, ` +
     `lookahead ${ms(status.lookahead_ms)}, vocoder ${ms(status.vocoder_ms)}, output ${ms(status.output_ms)}`;
-  byId("load").parentElement.classList.toggle("bad", status.load > 0.9);
+  byId("load").parentElement.classList.toggle("bad", status.load > 0.9 || status.overload > 0);
   const { lines } = store.hello;
   facts.replaceChildren(
     ...row("sound", lines.sound), ...row("MIDI", lines.midi), ...row("OSC", lines.osc), ...row("vocoder", lines.vocoder),
     ...row("load", `${percent(status.load)}, peak ${percent(status.peak_load)}, parts that sound: ${status.parts}`),
+    ...(status.overloads ? row("overload", overloadOf(status) || `${status.overloads} so far, over now`, status.overload > 0) : []),
+    ...(status.fault ? row("fault", status.fault, true) : []),
     ...row("latency", `block ${ms(status.block_ms)} + lookahead ${ms(status.lookahead_ms)} + vocoder ${ms(status.vocoder_ms)} + output ${ms(status.output_ms)}`),
     ...row("limiter", status.limited_s ? `${status.limited_s.toFixed(2)} s, at most ${status.limited_db.toFixed(1)} dB` : "at rest"),
     ...COUNTS.filter(([key]) => status[key] || key === "underruns").flatMap(([key, name]) => row(name, status[key], status[key] > 0)),

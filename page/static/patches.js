@@ -1,6 +1,7 @@
 // Keep: the patches of the bank; choose, search, save, and edit those of one's own.
 
 import { css, theme } from "./colour.js";
+import { ask } from "./dialog.js";
 import { link } from "./link.js";
 import { store } from "./store.js";
 import { toast } from "./toast.js";
@@ -96,12 +97,12 @@ search.addEventListener("keydown", (event) => {
 });
 document.getElementById("previous").addEventListener("click", () => step(-1));
 document.getElementById("next").addEventListener("click", () => step(1));
-form.addEventListener("submit", (event) => {
+form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const wanted = name.value.trim();
   if (!wanted) return name.focus();
   const known = Boolean(store.patch(wanted));
-  if (known && !confirm(`Overwrite ${wanted}?`)) return;
+  if (known && !(await ask(`Overwrite ${wanted}?`, "Overwrite"))) return;
   link.send("/patch/save", store.part, wanted, known ? 1 : 0);
 });
 const undo = { name: "Undo", act: () => link.send("/patch/undo") };
@@ -128,18 +129,19 @@ const SAID = {
 link.on("reply", ([address, values]) => SAID[address]?.(values));
 const does = {
   like: (patch) => link.send("/patch/favourite", patch.name, patch.favourite ? 0 : 1),
-  duplicate(patch) {
-    const wanted = prompt("Name of the copy", `${patch.name} 2`)?.trim();
+  async duplicate(patch) {
+    const [wanted] = (await ask(`Duplicate ${patch.name}`, "Duplicate", [{ label: "Name of the copy", value: `${patch.name} 2` }])) ?? [];
     if (wanted) link.send("/patch/duplicate", patch.name, wanted);
   },
-  describe(patch) {
-    const author = prompt(`Author of ${patch.name}`, patch.author);
-    if (author === null) return;
-    const tags = prompt("Tags, with commas between them", patch.tags.join(", "));
-    if (tags !== null) link.send("/patch/describe", patch.name, author, tags);
+  async describe(patch) {
+    const said = await ask(`About ${patch.name}`, "Save", [
+      { label: "Author", value: patch.author },
+      { label: "Tags, with commas between them", value: patch.tags.join(", ") },
+    ]);
+    if (said) link.send("/patch/describe", patch.name, ...said);
   },
-  rename(patch) {
-    const wanted = prompt("New name", patch.name)?.trim();
+  async rename(patch) {
+    const [wanted] = (await ask(`Rename ${patch.name}`, "Rename", [{ label: "New name", value: patch.name }])) ?? [];
     if (wanted && wanted !== patch.name) link.send("/patch/rename", patch.name, wanted);
   },
   delete: (patch) => link.send("/patch/delete", patch.name),

@@ -12,6 +12,7 @@ const ROLL = 0.36; // share of the height for the piano roll
 const GAP = 6;
 const FLOOR_DB = -60;
 const FALL_DB = 24; // a second, of meters
+export const LIT_MS = 400; // how long a limiter's lamp stays lit
 
 const canvas = document.getElementById("scope");
 const meter = document.getElementById("meter");
@@ -29,6 +30,7 @@ let notes = [];
 const sounding = new Map();
 const peaks = { left: FLOOR_DB, right: FLOOR_DB, hold: [FLOOR_DB, FLOOR_DB], at: 0 };
 export const levels = new Map(); // part -> dB, falling
+export const drove = new Map(); // part -> when it last drove the limiter, of performance.now()
 let limited = 0;
 
 /** The colour of each loudness 0..255: from the paper to the brightest. */
@@ -98,10 +100,11 @@ function score(at, part, key, velocity) {
 
 const inDb = (peak) => Math.max(20 * Math.log10(peak || 1e-6), FLOOR_DB);
 
-function level({ left, right, limited: over, levels: parts }) {
+function level({ left, right, limited: over, levels: parts, drivers }) {
   peaks.left = Math.max(peaks.left, inDb(left));
   peaks.right = Math.max(peaks.right, inDb(right));
   if (over) limited = performance.now();
+  for (const part of drivers) drove.set(part, limited);
   for (const [part, peak] of parts) levels.set(part, Math.max(levels.get(part) ?? FLOOR_DB, inDb(peak)));
 }
 
@@ -207,10 +210,10 @@ function frame(now) {
   peaks.left = Math.max(peaks.left - fall, FLOOR_DB);
   peaks.right = Math.max(peaks.right - fall, FLOOR_DB);
   for (const [part, db] of levels) levels.set(part, Math.max(db - fall, FLOOR_DB));
-  lamp.classList.toggle("on", now - limited < 400);
+  lamp.classList.toggle("on", now - limited < LIT_MS);
   redraw();
   remeter();
-  for (const act of others) act();
+  for (const act of others) act(now);
   // A picture that has gone blank need not be drawn again.
   awake = sounding.size > 0 || shown - Math.max(loudUntil, lastNote) < canvas.clientWidth + AHEAD || peaks.hold[0] > FLOOR_DB + 1;
   if (awake) requestAnimationFrame(frame);

@@ -1,5 +1,7 @@
-// Files dropped on the page: MIDI files are played by the server in time, patches become the user's.
+// Files dropped on the page: MIDI files are played by the server in time, recordings are made into
+// patches, and patches become the user's.
 
+import { SOUNDS, fitTo } from "./fit.js";
 import { wake } from "./listen.js";
 import { importPatch } from "./patches.js";
 import { link } from "./link.js";
@@ -22,7 +24,7 @@ async function play(dropped) {
 function show() {
   button.classList.toggle("plays", Boolean(song));
   button.textContent = song ? `■ ${clock(performance.now() / 1000 - begun)}` : "File";
-  button.title = song ? `Stop ${song.name} (${clock(song.seconds)})` : "Play a MIDI file; or drop one on this page";
+  button.title = song ? `Stop ${song.name} (${clock(song.seconds)})` : "Play a MIDI file, or make a patch of a recording; or drop them on this page";
 }
 
 function clock(seconds) {
@@ -30,9 +32,22 @@ function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
+/** What was dropped together: a recording and its notes, or one file. */
+async function take(files) {
+  const is = (ending) => files.find(({ name }) => ending.test(name));
+  const [recording, notes, patch] = [is(SOUNDS), is(/\.midi?$/i), is(/\.yaml$/i)];
+  try {
+    if (recording) await fitTo(recording, notes ?? null);
+    else if (patch) await importPatch(patch);
+    else await play(notes ?? files[0]);
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
 button.addEventListener("click", () => (song ? fetch("song", { method: "DELETE" }) : file.click()));
 file.addEventListener("change", () => {
-  if (file.files.length) play(file.files[0]).catch((error) => toast(error.message));
+  if (file.files.length) take([...file.files]);
   file.value = "";
 });
 const holdsFile = (event) => event.dataTransfer?.types.includes("Files");
@@ -48,9 +63,7 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("dropping");
   if (!holdsFile(event)) return;
   event.preventDefault();
-  const [dropped] = event.dataTransfer.files;
-  if (/\.yaml$/i.test(dropped.name)) importPatch(dropped);
-  else play(dropped).catch((error) => toast(error.message));
+  if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
 });
 link.on("song", (now) => {
   song = now;

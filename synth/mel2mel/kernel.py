@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from synth.copying import copy
 from synth.exponential import exp
 from synth.mel import FLOOR
 from synth.mel2mel.network import QUIET
@@ -90,25 +91,26 @@ def hear(
     gates = np.empty((batch, 4 * size), np.float32)
     for b in range(batch):
         slot = age[b] % queue
-        roll[b, slot], embedding[b, slot] = rolls[b, t], embeddings[b, t]
-        late[b, slot] = lateness[b, t]
-        x[b] = w.entry_bias
+        copy(rolls[b, t], roll[b, slot])
+        copy(embeddings[b, t], embedding[b, slot])
+        copy(lateness[b, t], late[b, slot])
+        copy(w.entry_bias, x[b])
         for channel in range(channels):
             level = rolls[b, t, channel]
             if level != 0:
                 for i in range(size):
                     x[b, i] += level * w.entry[channel, i]
         _modulate(w.film_in, w.film_in_bias, embeddings[b, t], x[b])
-    gates[:] = w.forward_bias
+        copy(w.forward_bias, gates[b])
     _add_product(w.forward_in, x, gates)
     for b in range(batch):
-        gates_forward[b, age[b] % queue] = gates[b]
-    gates[:] = w.backward_bias
+        copy(gates[b], gates_forward[b, age[b] % queue])
+        copy(w.backward_bias, gates[b])
     _add_product(w.backward_in, x, gates)
     for b in range(batch):
-        gates_backward[b, age[b] % queue] = gates[b]
+        copy(gates[b], gates_backward[b, age[b] % queue])
         age[b] += 1
-        gates[b] = gates_forward[b, age[b] % queue]
+        copy(gates_forward[b, age[b] % queue], gates[b])
     _add_product(w.forward_state, h, gates)
     for b in range(batch):
         # What came before a stream began leaves no trace.
@@ -117,15 +119,17 @@ def hear(
     back, memory = np.zeros((batch, size), np.float32), np.zeros((batch, size), np.float32)
     for ahead in range(lookahead, -1, -1):
         for b in range(batch):
-            gates[b] = gates_backward[b, (age[b] + ahead) % queue]
+            copy(gates_backward[b, (age[b] + ahead) % queue], gates[b])
         if ahead < lookahead:
             _add_product(w.backward_state, back, gates)
         for b in range(batch):
             _advance(gates[b], back[b], memory[b])
     for b in range(batch):
         slot = age[b] % queue
-        due[b, 0], due_late[b, 0] = roll[b, slot], late[b, slot]
-        hidden[b, :size], hidden[b, size:] = h[b], back[b]
+        copy(roll[b, slot], due[b, 0])
+        copy(late[b, slot], due_late[b, 0])
+        copy(h[b], hidden[b])
+        copy(back[b], hidden[b, size:])
         _modulate(w.film_out, w.film_out_bias, embedding[b, slot], hidden[b])
         for i in range(features.shape[1]):
             total = w.timbre_bias[i]
@@ -157,9 +161,10 @@ def speak(w, hidden, start, age, lookahead, mel, fine):
     bands): magnitudes that the templates ask for, or no bands."""
     batch, bands = start.shape
     linear = np.empty(bands, np.float32)
-    mel[:] = w.mel_bias
+    for b in range(batch):
+        copy(w.mel_bias, mel[b])
+        copy(w.fine_bias, fine[b])
     _add_product(w.mel, hidden, mel)
-    fine[:] = w.fine_bias
     _add_product(w.fine, hidden, fine)
     for b in range(batch):
         for f in range(bands):

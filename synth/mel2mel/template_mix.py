@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from common.window import KEYS
+from synth.copying import copy
 from synth.exponential import exp
 from synth.mel import FLOOR
 from synth.mel2mel.deep import Deltas, empty_deltas
@@ -265,11 +266,9 @@ def _mix(
         for m in range(features.size):
             stale |= made_for[k, m] != features[m]
         if stale:
-            made[k], made_for[k, : features.size], made_for[k, features.size] = (
-                False,
-                features,
-                edition,
-            )
+            made[k] = False
+            copy(features, made_for[k])
+            made_for[k, features.size] = edition
         cache = (spectra[k], made[k])
         since, come = f32(age[k]) - late[k], f32(1)
         if since < 0:
@@ -357,7 +356,7 @@ def _share(w, age, moment):
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _start_noise(w, features, power):
     """power = `KeyTemplates.noise`"""
-    power[:] = w.floor_bias
+    copy(w.floor_bias, power)
     for m in range(features.size):
         for f in range(power.size):
             power[f] += features[m] * w.floor[m, f]
@@ -489,7 +488,7 @@ def _bring_to_level(w, key, moment, timbre, row):
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _shape(base, slopes, features, out):
     """out = base + features . slopes"""
-    out[:] = base
+    copy(base, out)
     for m in range(features.size):
         for f in range(base.size):
             out[f] += features[m] * slopes[m, f]

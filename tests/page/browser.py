@@ -21,8 +21,9 @@ needs_chromium = pytest.mark.skipif(
 PATIENCE_MS = 20_000
 """A busy machine may take seconds for what takes milliseconds."""
 
-HEAR = """async ([module, samples]) => {
+HEAR = """async ([module, samples, patience]) => {
   const { listener } = await import(module);
+  const end = performance.now() + patience;
   while (!listener.node) await new Promise((again) => setTimeout(again, 20));
   const { context, node } = listener;
   const ear = new AnalyserNode(context, { fftSize: samples });
@@ -33,7 +34,10 @@ HEAR = """async ([module, samples]) => {
     const sounds = (from) => heard.slice(from, from + 256).some((x) => Math.abs(x) > 1e-3);
     return heard.every((_, i) => i % 256 || sounds(i));
   };
-  while (!loud()) await new Promise((again) => setTimeout(again, 20));
+  while (!loud()) {
+    if (performance.now() > end) throw new Error("nothing was heard");
+    await new Promise((again) => setTimeout(again, 20));
+  }
   node.disconnect(ear);
   return [context.sampleRate, Array.from(heard)];
 }"""
@@ -88,5 +92,5 @@ class Tabs:
 
 def hear(tab: Tab, samples: int = 8_192) -> tuple[int, np.ndarray]:
     """Rate and samples (samples,) of what the tab's AudioWorklet plays, once it is sound."""
-    rate, heard = tab.evaluate(HEAR, ["/listen.js", samples])
+    rate, heard = tab.evaluate(HEAR, ["/listen.js", samples, PATIENCE_MS])
     return rate, np.array(heard, np.float32)

@@ -76,6 +76,20 @@ def test_silence_has_no_spectrum_and_a_loud_mix_lights_the_limiter(tap: Tap) -> 
     assert [column.limited for column in made].index(True) == 9
 
 
+def test_a_loud_mix_tells_which_parts_drive_the_limiter(tap: Tap) -> None:
+    columns = Columns(tap, ANALYSIS, 0.7)
+    loud, less, little = (np.full((HOP, 2), x, np.float32) for x in (0.5, 0.3, 0.1))
+    parts = {1: [loud / 2, loud / 2], 2: [less], 3: [little], 4: [-loud]}
+    tap.put(0, np.tanh(loud + less + little), [], parts)
+    tap.put(HOP, little, [], {3: [little]})
+    columns.catch_up()
+    made, _ = columns.trail.since(0)
+    # Part 4 is as loud as part 1, but takes away from the sum.
+    assert made[0].limited and made[0].drivers == {1, 2}
+    assert not made[1].limited and not made[1].drivers
+    assert struct.unpack_from("<Bf", made[0].packed(), 20)[0] == 1 + 128
+
+
 def test_keys_are_told_once_when_struck_again_and_when_released(tap: Tap) -> None:
     columns = Columns(tap, ANALYSIS, 0.7)
     windows = [

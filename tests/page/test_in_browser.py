@@ -18,9 +18,12 @@ from tests.page.browser import (
     needs_chromium,
 )
 from tests.page.test_server import midi_file
+from tests.server import run
 from trainer.bank.check import in_tune
 
 pytestmark = needs_chromium
+FIT_MS = 480_000
+"""A fit takes seconds of a core that is free, and minutes of one that is not."""
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +188,7 @@ def test_a_midi_file_that_is_dropped_is_played(tabs: Tabs, server: PagedServer) 
           transfer.items.add(new File([new Uint8Array(bytes)], "one.mid"));
           return transfer;
         }""",
-        list(midi_file((0.0, 69), (60.0, 69))),
+        list(midi_file(*((seconds / 2, 69) for seconds in range(121)))),
     )
     tab.dispatch_event("main", "drop", {"dataTransfer": dropped})
     rate, heard = hear(tab)
@@ -197,6 +200,58 @@ def test_a_midi_file_that_is_dropped_is_played(tabs: Tabs, server: PagedServer) 
         {"name": "bad.mid", "mimeType": "audio/midi", "buffer": b"none"}
     )
     expect(tab.locator("#toast")).to_contain_text("bad.mid: not a MIDI file")
+
+
+def dropped(tab: Tab, *files: Path) -> None:
+    """Drop files on the page together."""
+    transfer = tab.evaluate_handle("() => new DataTransfer()")
+    for file in files:
+        tab.evaluate(
+            "([t, name, bytes]) => t.items.add(new File([new Uint8Array(bytes)], name))",
+            [transfer, file.name, list(file.read_bytes())],
+        )
+    tab.dispatch_event("main", "drop", {"dataTransfer": transfer})
+
+
+def test_a_recording_that_is_dropped_becomes_a_patch(
+    tabs: Tabs, toy_bank: Path, tmp_path: Path
+) -> None:
+    # The toy bank: a fit goes behind all other programs, and may wait long for a busy machine.
+    score, sound = tmp_path / "lead.mid", tmp_path / "lead.wav"
+    score.write_bytes(midi_file(*((0.6 * i, key) for i, key in enumerate((60, 64, 67, 72, 65)))))
+    bank = ("--bank", str(toy_bank))
+    made = run("render", str(score), str(sound), *bank, "--patch", "bright-lead")
+    assert made.returncode == 0, made.stderr
+    folder = tmp_path / "own"
+    with PagedServer(*bank, "--patches", str(folder)) as server:
+        tab, other = tabs.open(server.url), tabs.open(server.url)
+        # One that is cancelled leaves nothing.
+        dropped(tab, sound, score)
+        answer(tab, "never")
+        expect(other.locator("#fit-title")).to_have_text("Fitting never …")
+        other.locator("#fit-stop").click()
+        expect(tab.locator("#fit")).to_be_hidden()
+        dropped(tab, sound, score)
+        answer(tab, "my lead")
+        expect(tab.locator("#fit-title")).to_have_text("my lead is ready", timeout=FIT_MS)
+        assert [file.name for file in folder.glob("*.yaml")] == ["my lead.yaml"]
+        expect(tab.locator("#fit-lines")).to_contain_text("bright-lead")
+        wide = "image => image.complete && image.naturalWidth"
+        assert tab.locator("#fit-picture").evaluate(wide) > 1000
+        tab.locator("#fit-b").click()
+        expect(tab.locator("#fit-b")).to_have_attribute("aria-pressed", "true")
+        assert tab.locator("#fit-sound").evaluate("sound => sound.duration") > 3
+        tab.locator("#fit-play").click()
+        expect(other.locator("#title")).to_have_text("my lead")
+        assert server.ask("/part/1/patch") == ["my lead"]
+        tab.locator("#fit-stop").click()
+        expect(other.locator("#fit")).to_be_hidden()
+        (tmp_path / "bad.wav").write_bytes(b"RIFF nonsense")
+        dropped(tab, tmp_path / "bad.wav", score)
+        answer(tab, "bad")
+        expect(tab.locator("#fit-title")).to_have_text("bad: no patch", timeout=FIT_MS)
+        reason = "bad.wav: not a sound file that can be read"
+        expect(tab.locator("#fit-lines dd").last).to_have_text(re.compile(f"^{reason}"))
 
 
 def test_messages_of_a_daw_are_shown_with_what_was_wrong(tabs: Tabs, server: PagedServer) -> None:
@@ -223,15 +278,23 @@ def edit(tab: Tab, what: str) -> None:
     tab.locator(f"#{what}").click()
 
 
+def answer(tab: Tab, *texts: str) -> None:
+    """Fill in what is asked, and say yes."""
+    for field, text in zip(tab.locator("#dialog input").all(), texts, strict=True):
+        field.fill(text)
+    tab.locator("#dialog button").last.click()
+
+
 def test_patches_are_copied_described_found_sent_and_dropped_in(tabs: Tabs, tmp_path: Path) -> None:
     folder = tmp_path / "own"
     with PagedServer("--patches", str(folder)) as server:
         tab, other = tabs.open(server.url), tabs.open(server.url)
-        answers = iter(["my piano", "Ann", "warm, keys"])
-        tab.on("dialog", lambda dialog: dialog.accept(next(answers)))
         edit(tab, "duplicate")
+        expect(tab.get_by_label("Name of the copy")).to_have_value("grand-piano 2")
+        answer(tab, "my piano")
         expect(other.locator("#title")).to_have_text("my piano")
         edit(tab, "describe")
+        answer(tab, "Ann", "warm, keys")
         other.locator("#search").fill("ann warm")
         expect(other.locator("#patches li")).to_have_text(["my piano"])
         edit(tab, "like")
@@ -273,8 +336,12 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
         for item in kept:
             expect(item).to_be_visible()
         kept[0].click()
-        tab.once("dialog", lambda dialog: dialog.accept("renamed"))
         edit(tab, "rename")
+        # Keys and Escape belong to the question.
+        tab.keyboard.press("Escape")
+        expect(tab.locator("#dialog")).to_be_hidden()
+        edit(tab, "rename")
+        answer(tab, "renamed")
         expect(other.locator("#title")).to_have_text("renamed")
         assert server.stop()[0] == 0
     with PagedServer("--patches", str(folder)) as server:
@@ -302,6 +369,14 @@ def test_the_desk_is_saved_recalled_and_stands_again_after_a_restart(
         other.locator("#desks").select_option("two trumpets")
         expect(tab.get_by_label("Patch of part 3")).to_have_value("trumpet")
         assert server.ask("/part/3/pan") == [-1]
+        other.locator("#desk-delete").click()
+        expect(tab.locator("#desks option")).to_have_count(1)
+        other.locator("#toast button").click()
+        expect(tab.locator("#desks option")).to_have_count(2)
+        tab.locator("#desk-name").fill("two trumpets")
+        tab.locator("#desk button", has_text="Save").click()
+        answer(tab)
+        expect(tab.locator("#toast")).to_contain_text("Saved the desk as two trumpets")
         server.send("/part/3/patch", "orchestral-harp")
         assert server.stop()[0] == 0
     with PagedServer("--desk", str(folder)) as server:

@@ -8,7 +8,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -29,6 +29,7 @@ from daw_bridge.inbox import Inbox
 from page.address import HttpAddress, listen
 from page.app import MOST_PAGES, Application
 from page.columns import Columns
+from page.fits import Fits
 from page.measured import MOST_POINTS, Gauge
 from page.messages import MessageLog
 from page.server import PageServer
@@ -53,7 +54,8 @@ class Instrument:
         columns = Columns(self.tap, analysis, 0.7)
         gauge = Gauge(loaded.mel2mel(), loaded.more)
         self.application = Application(
-            about, session, self.clock, self.tap, columns, self.log, gauge
+            *(about, session, self.clock, self.tap, columns, self.log, gauge),
+            Fits(self.desk, loaded.path, None),
         )
         self.server = PageServer(self.application, listen(HttpAddress(host, 0, fixed=True)))
         self.port = self.server.bound.port
@@ -185,9 +187,11 @@ def test_what_a_page_holds_is_released_when_it_is_gone(instrument: Instrument) -
     assert released == [NoteOff(0, 1, 62), Pedal(0, 2, 64, False)]
 
 
-def midi_file(*notes: tuple[float, int], channel: int = 0) -> bytes:
-    """A MIDI file of notes (seconds, key), each half a second long."""
-    track = mido.MidiTrack()
+def midi_file(
+    *notes: tuple[float, int], channel: int = 0, says: Sequence[mido.Message] = ()
+) -> bytes:
+    """A MIDI file of notes (seconds, key), each half a second long; says: comes before them."""
+    track = mido.MidiTrack(says)
     events = [(s, key, 100) for s, key in notes] + [(s + 0.5, key, 0) for s, key in notes]
     before = 0.0
     for seconds, key, velocity in sorted(events):
@@ -249,6 +253,43 @@ def test_a_song_stops_when_asked_or_at_a_panic(instrument: Instrument) -> None:
         assert not any(isinstance(event, NoteOn) for event in taken)
 
 
+def test_the_desk_stands_as_before_when_a_song_has_ended(instrument: Instrument) -> None:
+    desk = instrument.desk
+    desk.patch(2, "organ")
+    desk.pan(1, -1)
+    before = desk.parts()
+    says = [
+        mido.Message("program_change", program=desk.book.patch("organ").program or 0),
+        mido.Message("control_change", control=10, value=127),
+        mido.Message("control_change", control=7, value=20),
+        mido.Message("pitchwheel", pitch=8191),
+        mido.Message("control_change", channel=1, control=7, value=1),
+        # An MPE zone of three members.
+        *(mido.Message("control_change", control=c, value=v) for c, v in ((101, 0), (100, 6))),
+        mido.Message("control_change", control=6, value=3),
+    ]
+    with instrument.socket() as socket:
+        told(socket, "hello")
+        for ends in (False, True):
+            instrument.go_on()
+            content = midi_file((0.0, 60), (0.2 if ends else 100.0, 64), says=says)
+            instrument.send("POST", "/song?name=loud.mid", content)
+            assert told(socket, "song")["name"] == "loud.mid"
+            while not desk.zones.members(1):
+                instrument.go_on()
+            assert desk.parts() != before and desk.settings(1).volume == 20
+            if ends:
+                # As a hand on the mixer; through the zone it would reach its members, too.
+                desk.turn(1, None, lambda s: replace(s, volume=99), alone=True)
+            else:
+                instrument.send("DELETE", "/song")
+            while (song := instrument.go_on(socket)) is not None:
+                assert song == "" or song["name"] == "loud.mid"
+            assert desk.settings(1).volume == (99 if ends else 100)
+            desk.turn(1, None, lambda s: replace(s, volume=100), alone=True)
+            assert desk.parts() == before and not desk.zones.members(1)
+
+
 def test_a_song_that_fades_out_leaves_no_part_silent(instrument: Instrument) -> None:
     track = mido.MidiTrack(
         [
@@ -283,6 +324,28 @@ def test_a_song_that_fades_out_leaves_no_part_silent(instrument: Instrument) -> 
 def test_what_is_no_song_is_refused(instrument: Instrument, content: bytes, reason: str) -> None:
     status, said = instrument.send("POST", "/song?name=x.mid", content)
     assert status == 400 and said["error"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "reason"),
+    [
+        ("name=a/b&file=x.wav", b"RIFF", "patch name 'a/b'"),
+        ("name=organ&file=x.wav", b"RIFF", "organ: that patch exists; take another name"),
+        ("name=new&file=x.wav", b"", "'x.wav': the recording is empty"),
+        ("name=new&file=x.wav&voices=all", b"RIFF", "voices: expected one or several"),
+        ("name=new&file=x.wav&score=-1", b"RIFF", "score: expected a whole number"),
+        ("name=new&file=x.wav&score=x", b"RIFF", "invalid literal"),
+        ("name=new&file=x.wav", bytes(64 * 2**20 + 1), "expected a file of at most 64 MiB"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(
+    instrument: Instrument, query: str, content: bytes, reason: str
+) -> None:
+    status, said = instrument.send("POST", f"/fit?{query}", content)
+    assert status == 400 and said["error"].startswith(reason)
+    assert instrument.get("/fit/comparison.wav")[0] == 404
+    other = {"Origin": "http://example.org"}
+    assert instrument.send("POST", "/fit?name=new", b"RIFF", **other)[0] == 403
 
 
 def test_points_of_the_timbre_space_are_measured(instrument: Instrument) -> None:

@@ -18,7 +18,7 @@ from synth.mel import log_mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from trainer.bank.levels import even_gain_db
 from trainer.encoder.guess import guess_of, load_encoder
-from trainer.fit.fitting import Fit, fit_recording
+from trainer.fit.fitting import FITTED, NOTED, Fit, Tell, fit_recording
 from trainer.fit.picture import write_picture
 from trainer.fit.plan import FitPlan
 from trainer.fit.recording import Recording, read_recording
@@ -26,12 +26,16 @@ from trainer.fit.score import Score, make_score, read_score
 from trainer.fit.takes import write_comparison
 from trainer.fit.transcription import METHODS, events_of, transcribe, write_midi
 
+READ = 0.15
+"""The share of the work that is done when the recording has been read."""
 TAG, DEEP_TAG = "fitted", "deep"
 """Of every such patch, and of those with adapted key templates, so that they can be found."""
 
 
-def fit(plan: FitPlan) -> Iterator[str]:
+def fit(plan: FitPlan, tell: Tell = lambda share: None) -> Iterator[str]:
     """Make the patch of a plan; yields lines that tell what was found, as it goes.
+
+    tell: is told which share of the work is done, as far as that is known.
 
     Raises ValueError, before anything is written, for bad input, and OSError for what cannot be
     written.
@@ -48,12 +52,15 @@ def fit(plan: FitPlan) -> Iterator[str]:
     if plan.instant and plan.deep:
         raise ValueError("--deep: expected without --instant, which fits nothing")
     recording = read_recording(plan.recording, bank.analysis.rate)
+    tell(READ)
     if plan.instant:
         yield from _guess(plan, bank, recording, folder)
         return
     score, told = _score(plan, bank, recording)
     yield f"notes     {score.notes}, {told}"
-    found = fit_recording(bank, recording, score, plan.midi is None, plan.deep)
+    tell(NOTED)
+    found = fit_recording(bank, recording, score, plan.midi is None, plan.deep, tell)
+    tell(FITTED)
     if plan.midi:
         yield f"place     {_place(found, bank, recording)}"
     patch = _patch(plan, bank, recording, found, told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,8 @@ from trainer.fit.score import Place, Score, find_place
 from trainer.fit.search import WORTH, Guess, Search
 from trainer.fit.takes import play_score
 
+NOTED, PLACED, FOUND, POLISHED, FITTED = 0.2, 0.25, 0.5, 0.8, 0.85
+"""The shares of the work that are done when the notes are known, and so on."""
 SEARCHED = 2
 """Excerpts that a point is searched on."""
 MORE = 3
@@ -34,6 +36,10 @@ JUDGED_S = 20.0
 """Of the recording, about its busiest part, on which fits are compared and heard."""
 OUTSIDE_DB = 1.5
 """Farther than the bank's own sound by so much: the timbre lies outside the bank."""
+
+
+Tell = Callable[[float], None]
+"""Is told how far something is, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +78,18 @@ class Fit:
 
 
 def fit_recording(
-    bank: Bank, recording: Recording, score: Score, placed: bool, deep: bool = False
+    bank: Bank,
+    recording: Recording,
+    score: Score,
+    placed: bool,
+    deep: bool = False,
+    tell: Tell = lambda share: None,
 ) -> Fit:
     """Fit a patch of a bank to a recording of a score.
 
     placed: whether the score begins where the recording does; else its place is found; deep:
-    whether key templates are adapted, too, if that helps.
+    whether key templates are adapted, too, if that helps. tell: is told which share of the work is
+    done.
     """
     analysis, instrument = bank.analysis, Instrument(bank, SpectralVocoder(bank.analysis))
     net = _still(bank.mel2mel())
@@ -87,7 +99,9 @@ def fit_recording(
     encoder = load_encoder(bank)
     guess = None if encoder is None else guess_of(encoder, heard)
     place, search = _begun(bank, net, ear, score, heard, guess, place)
+    tell(PLACED)
     found = search.find()
+    tell(FOUND)
 
     starts = _judged(search.excerpts.starts[0], len(heard), round(JUDGED_S * analysis.frame_rate))
     stretch = cut_excerpts(score, place.lag, heard, starts)
@@ -98,6 +112,7 @@ def fit_recording(
     begun = search.tried(found.embedding[None], {}, stretch)[0]
     begun = min(begun, patch, key=lambda guess: guess.distance)
     polished = wide.polished(begun.embedding)
+    tell(POLISHED)
     again = [wide.tried(g.embedding[None], g.knobs, stretch)[0] for g in polished]
     best = min([begun, *again], key=lambda guess: guess.distance)
     plain = best

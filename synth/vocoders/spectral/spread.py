@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from synth.copying import copy
 from synth.mel import FLOOR, Analysis, wide_edges
 
 QUIET = float(np.log(np.float32(FLOOR)))
@@ -37,7 +38,7 @@ def _spread(frames, edges, quiet, out):
     single = edges[0]
     octave = single // 2
     for n in range(frames.shape[0]):
-        out[n, :single] = frames[n, :single]
+        copy(frames[n, :single], out[n])
         for band in range(edges.size - 1):
             first, stop, level = edges[band], edges[band + 1], frames[n, single + band]
             if level <= quiet + 1e-4:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from common.threads import MOST_CORES, Helpers
 from common.window import KEYS
+from synth.copying import copy
 from synth.mel import FLOOR, Analysis, Head
 from synth.vocoders.contract import Pitches
 from synth.vocoders.spectral.partials import KEY_HERTZ, lay_partials
@@ -245,7 +246,7 @@ def _play(frames, held, bend, moment, plan, out):
             for m in range(bins):
                 turn[m] = 0.5 * (turn[m] + now_turn[m])
             integrate(last, before, turn, slope, phase, heap, owner, done)
-            turn[:] = now_turn
+            copy(now_turn, turn)
             for m in range(bins):
                 level = math.exp(last[m]) if last[m] > SILENCE else 0.0
                 spectrum[m] = level * complex(math.cos(phase[m]), math.sin(phase[m]))
@@ -262,9 +263,9 @@ def _play(frames, held, bend, moment, plan, out):
             strength[:] = 0
         for i in range(hop):
             out[n * hop + i] = tail[i] * gain[i]
-        tail[:-hop] = tail[hop:].copy()
+        copy(tail[hop:], tail)
         tail[-hop:] = 0
-        before[:] = last
-        last[:] = frames[n]
-        last_held[:] = held[n]
+        copy(last, before)
+        copy(frames[n], last)
+        copy(held[n], last_held)
         last_bend[0] = bend[n]

@@ -66,6 +66,22 @@ def test_a_taken_name_is_kept_unless_asked_and_then_backed_up(desk, tmp_path):
         desk.snapshots.read("a")
 
 
+def test_saves_and_deletions_are_undone_one_by_one(desk, tmp_path):
+    file = tmp_path / "desks" / "a.yaml"
+    desk.snapshots.save("a", desk.parts(), overwrite=False)
+    first = file.read_text()
+    desk.pan(1, 1)
+    desk.snapshots.save("a", desk.parts(), overwrite=True)
+    second = file.read_text()
+    desk.snapshots.delete("a")
+    assert desk.snapshots.undo() == "a" and desk.snapshots.names == ("a",)
+    assert file.read_text() == second != first
+    assert desk.snapshots.undo() == "a" and file.read_text() == first
+    assert desk.snapshots.undo() == "a" and desk.snapshots.names == () and not file.exists()
+    with pytest.raises(ValueError, match="nothing to undo"):
+        desk.snapshots.undo()
+
+
 @pytest.mark.parametrize("name", ["../a", ".last", "", "a/b", "con"])
 def test_no_name_is_a_path(desk, name):
     with pytest.raises(ValueError, match="patch name"):

@@ -12,6 +12,11 @@ from synth.vocoders.wavenet.samplers import cpu as sampler_cpu
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.contract import Sampler
 
+NO_TRITON = (
+    "sampler 'triton' needs the triton package, which comes with PyTorch's build for NVIDIA GPUs "
+    "on Linux"
+)
+
 
 def load_sampler(name: str) -> tuple[Sampler, torch.device]:
     """A sampler, and the device where its state and inputs live.
@@ -21,7 +26,7 @@ def load_sampler(name: str) -> tuple[Sampler, torch.device]:
     """
     if name == "triton":
         if find_spec("triton") is None:
-            raise ValueError("sampler 'triton' needs the triton package: Linux on x86-64 only")
+            raise ValueError(NO_TRITON)
         # Only now: the import takes a while, and other systems have no such package.
         from synth.vocoders.wavenet.samplers import triton as sampler_triton
 
