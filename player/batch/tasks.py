@@ -39,8 +39,10 @@ class Task:
 
 
 def find_scores(asked: Sequence[Path]) -> list[Path]:
-    """The files that are asked for, those of folders included, each once. ValueError for a folder
-    without any."""
+    """The files that are asked for, those of folders included, each once. ValueError for none, and
+    for a folder without any."""
+    if not asked:
+        raise ValueError("SCORES: expected MIDI files or folders, got none")
     found: dict[Path, None] = {}
     for path in asked:
         inside = [path / name for name in find_files(path)] if path.is_dir() else [path]

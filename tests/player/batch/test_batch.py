@@ -210,6 +210,11 @@ def test_without_ray_one_process_does_the_work(scores, toy_bank, tmp_path, capsy
     assert "one process, since Ray is not installed" in told and "2 made" in told
 
 
+def test_no_score_at_all_is_refused(toy_bank, tmp_path):
+    with pytest.raises(ValueError, match="SCORES: expected MIDI files or folders, got none"):
+        run(toy_bank, tmp_path / "out")
+
+
 def test_a_folder_without_scores_is_refused(toy_bank, tmp_path):
     with pytest.raises(ValueError, match="no MIDI files"):
         run(toy_bank, tmp_path / "out", tmp_path)
