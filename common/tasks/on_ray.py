@@ -65,7 +65,7 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[None]:
         settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     for name, value in settings.items():
         os.environ.setdefault(name, value)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {int(n): signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
     import ray
 
     _put_back(handlers)
