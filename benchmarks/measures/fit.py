@@ -7,7 +7,8 @@ sound of the patch would have.
 
 known point  the bank itself plays, at random points of its space, with random gains and beginnings.
              error: how far the point that was found lies from the right one, as a share of the
-             space's diameter. The last row of them is the median.
+             space's diameter; guess_error: that of the encoder's guess, which knows no notes. The
+             last row of them is the median.
 unheard      FluidSynth plays General MIDI programs that the bank has not learnt. closer: whether
              the patch is nearer to the sound than the nearest shipped one, by 0.05 dB or more.
              With --deep distance_db is that of the deep patch, plain_db that of its point alone;
@@ -24,6 +25,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from benchmarks.flags import add_bank_flag, add_data_flag, whole
@@ -34,12 +36,13 @@ from common.window import KEYS, LOWEST_KEY
 from daw_bridge.events import Event, NoteOff, NoteOn
 from synth.bank.bank import Bank, load_bank
 from synth.instrument import Instrument
-from synth.mel import Analysis
+from synth.mel import Analysis, log_mel
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from trainer.data.dataset import load_excerpt
 from trainer.data.fluidsynth import FluidSynth
 from trainer.data.manifest import read_manifest
 from trainer.data.plan import SOUNDFONT
+from trainer.encoder.guess import guess_of, load_encoder
 from trainer.fit.fitting import Fit, distance_of, fit_recording
 from trainer.fit.recording import Recording
 from trainer.fit.score import Score, make_score
@@ -124,8 +127,12 @@ def _known_point(bank: Bank, events: list[Event], random: np.random.Generator, n
     sound = play_score(instrument, score, start, round(SECONDS * analysis.frame_rate), point)
     found, seconds = _fitted(bank, sound * gain, score)
     diameter = float(np.linalg.norm(ends[:, 1] - ends[:, 0]))
-    error = float(np.linalg.norm(np.array(found.embedding) - place)) / diameter
-    return _row("known point", str(number), bank, found, seconds) | {"error": error}
+    errors = {"error": float(np.linalg.norm(np.array(found.embedding) - place)) / diameter}
+    encoder = load_encoder(bank)
+    if encoder is not None:
+        guess = guess_of(encoder, log_mel(torch.from_numpy(sound), analysis)).numpy()
+        errors["guess_error"] = float(np.linalg.norm(guess - place)) / diameter
+    return _row("known point", str(number), bank, found, seconds) | errors
 
 
 def _unheard(bank: Bank, events: list[Event], synth: FluidSynth, program: int, deep: bool) -> Row:
@@ -156,6 +163,7 @@ def _row(task: str, sound: str, bank: Bank, found: Fit, seconds: float) -> dict:
         "bank": bank.path.resolve().name,
         "sound": sound,
         "error": None,
+        "guess_error": None,
         "distance_db": found.distance,
         "plain_db": found.plain_distance,
         "elsewhere_db": None,
@@ -172,6 +180,15 @@ def _row(task: str, sound: str, bank: Bank, found: Fit, seconds: float) -> dict:
 def _medians(rows: list[Row]) -> Row:
     """The median of each column of numbers; of yes and no, nothing."""
     first = {"task": rows[0]["task"], "bank": rows[0]["bank"], "sound": "median"}
-    numbers = ("error", "distance_db", "plain_db", "nearest_db", "own_db", "seconds")
+    numbers: tuple[str, ...] = (
+        "error",
+        "distance_db",
+        "plain_db",
+        "nearest_db",
+        "own_db",
+        "seconds",
+    )
+    if rows[0]["guess_error"] is not None:
+        numbers += ("guess_error",)
     told = {name: float(np.median([row[name] for row in rows])) for name in numbers}
     return {name: None for name in rows[0]} | first | told
