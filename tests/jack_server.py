@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +21,7 @@ ENVIRONMENT = {
     "JACK_DEFAULT_SERVER": NAME,
     "JACK_NO_START_SERVER": "1",
 }
+CONNECT_S, SETTLED_S = 10.0, 0.05
 TOOLS = ("jackd", "jack_wait", "jack_lsp")
 
 
@@ -77,6 +79,7 @@ class Stranger:
 
     def __init__(self, name: str = "stranger", inputs: int = 0) -> None:
         jack = pytest.importorskip("jack", reason="needs JACK-Client")
+        self._refused = jack.JackError
         self._client = jack.Client(name, no_start_server=True, servername=NAME)
         self._out = self._client.midi_outports.register("out")
         self._ins = [self._client.inports.register(f"in_{n + 1}") for n in range(inputs)]
@@ -98,7 +101,18 @@ class Stranger:
         return bool(self._waiting)
 
     def connect(self, source: str, target: str) -> None:
-        self._client.connect(source, target)
+        """Connect two ports. JACK refuses until their clients run, and brings clients into the
+        order of their connections some cycles later: what is sent before that may be lost."""
+        deadline = time.monotonic() + CONNECT_S
+        while True:
+            try:
+                self._client.connect(source, target)
+                break
+            except self._refused:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+        time.sleep(SETTLED_S)
 
     def connected(self) -> bool:
         """Whether anybody hears `out`."""
