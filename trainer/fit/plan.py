@@ -38,7 +38,7 @@ class FitPlan:
     """Folder of NAME.wav (the recording, then the patch), NAME.png, and NAME.mid if notes were
     transcribed."""
     instant: Annotated[bool, FlagCreatePairsOff] = False
-    """Let the bank's encoder guess, and nothing more: in a second, without notes, not as near."""
+    """Let the bank's encoder guess, and nothing more: in seconds, without notes, not as near."""
     deep: Annotated[bool, FlagCreatePairsOff] = False
     """Adapt the bank's key templates, too, for a timbre that lies outside the bank."""
     overwrite: Annotated[bool, FlagCreatePairsOff] = False
