@@ -20,11 +20,11 @@ it: a packet's way through the system, and half a millisecond for MIDI, which is
 millisecond.
 
 With timing timetag, notes are sent 50-200 ms ahead in bundles, and latency counts from the time
-asked for; deviation_p99_ms is from the median. A note's level rises at its place within its frame
-(8 ms), but its first audible sample stays near the early edge of the first frame's window: so these
-two figures may still be up to a frame off where the rise is within 1 ms (tests/player); and
-beyond_frame_p99_ms is what lies outside one frame. Underruns, late events and JACK's xruns are
-counted for each row.
+asked for. rise_ms is the median until a note's level has come to 0.7 of what it reaches first, and
+rise_jitter_ms and rise_p99_ms say how far the notes' rises lie from it: how evenly they play. (The
+first audible sample tells that less well: it stays near the early edge of its frame of 8 ms, or of
+the next, wherever in a frame a note rises.) Underruns, late events and JACK's xruns are counted for
+each row.
 """
 
 from __future__ import annotations
@@ -135,7 +135,6 @@ def measure(options: argparse.Namespace) -> list[Row]:
     if not paths:
         raise ValueError("no path can be measured on this machine")
     instrument = make_instrument(bank, options.vocoder, "cpu", options.low_latency)
-    frame_ms = 1000 / bank.analysis.frame_rate
     rows: list[Row] = []
     for lookahead, path in tqdm([(n, p) for n in options.lookahead for p in paths], unit="server"):
         flags = ["--bank", str(options.bank.resolve()), "--patch", patch]
@@ -145,11 +144,13 @@ def measure(options: argparse.Namespace) -> list[Row]:
         # Heard at their timetags, notes would tell nothing of the latency.
         flags += ["--timetags", "taken"]
         onset_ms = _onset_ms(instrument, patch, lookahead)
+        rate = bank.analysis.rate if path == "osc" else RATE
         played, recording = (_without_device if path == "osc" else _on_jack)(flags, options)
         for series in played:
             late_ms = 1000 * (notes.heard_at(recording, series.asked) - series.asked)
+            rise_ms = 1000 * (notes.rises_at(recording, series.asked, rate) - series.asked)
             about = {"path": series.path, "timing": series.timing, "lookahead": lookahead}
-            rows.append(about | _figures(series, late_ms, onset_ms, frame_ms))
+            rows.append(about | _figures(series, late_ms, rise_ms, onset_ms))
     return rows
 
 
@@ -241,13 +242,16 @@ def _onset_ms(instrument: Instrument, patch: str, lookahead: int) -> float:
 
 
 def _figures(
-    series: Series, late_ms: np.ndarray, onset_ms: float, frame_ms: float
+    series: Series, late_ms: np.ndarray, rise_ms: np.ndarray, onset_ms: float
 ) -> dict[str, int | float]:
-    """A row's columns. late_ms (notes,): from asked to heard, NaN for a note not heard."""
+    """A row's columns. late_ms, rise_ms (notes,): from asked to heard, and to the rise of the
+    level; NaN for a note not heard."""
     found = late_ms[np.isfinite(late_ms)]
     if not len(found):
         raise OSError("not one note was heard")
     median = float(np.median(found))
+    risen = rise_ms[np.isfinite(rise_ms)]
+    off = np.abs(risen - np.median(risen))
     p95, p99 = (float(np.percentile(found, p)) for p in (95, 99))
     status = series.after.status
     return {
@@ -256,9 +260,9 @@ def _figures(
         "median_ms": median,
         "p95_ms": p95,
         "p99_ms": p99,
-        "jitter_ms": float(found.std()),
-        "deviation_p99_ms": float(np.percentile(np.abs(found - median), 99)),
-        "beyond_frame_p99_ms": float(np.percentile(notes.beyond_frame(found, frame_ms), 99)),
+        "rise_ms": float(np.median(risen)),
+        "rise_jitter_ms": float(risen.std()),
+        "rise_p99_ms": float(np.percentile(off, 99)),
         "onset_ms": onset_ms,
         "stated_ms": status.latency_ms,
         "difference_ms": median - onset_ms - status.latency_ms,

@@ -1,7 +1,7 @@
 """Single notes to measure latency with: sent, then found in the recorded sound.
 
 All times are seconds on one clock, chosen by the caller. Notes are short and ended by "all sound
-off", so that each begins from silence.
+off", so that each begins from silence; but not so short that they end before they are heard.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pythonosc.parsing.ntp import system_time_to_ntp
 from benchmarks.rigs.live import LiveServer, osc
 
 KEY, VELOCITY = 60, 100
-HELD_S = 0.08
+HELD_S = 0.25
 APART_S = 0.15
 """Silence between the end of one note's sound and the next note, beside the latency."""
 STRAY_S = 0.016
@@ -27,6 +27,10 @@ AUDIBLE = 0.01
 """First audible: the first sample within 40 dB of its note's own peak."""
 SILENT = 1e-4
 """A note whose peak is lower was not heard at all."""
+RISEN = 0.7
+"""Its rise: when its level comes to this share of the highest that it has while it is new."""
+LEVEL_S, NEW_S = 0.02, 1 / 12
+"""The span, a Hann window, over which a level is read, and how long a note is new."""
 NOTE_ON, CUT = osc("/part/1/note", KEY, VELOCITY), osc("/part/1/cc", 120, 0)
 
 
@@ -95,15 +99,24 @@ def heard_at(recording: Recording, asked: np.ndarray) -> np.ndarray:
     return found
 
 
-def beyond_frame(late: np.ndarray, frame: float) -> np.ndarray:
-    """How far each note's lateness lies outside a span of one frame, put where that is least.
+def rises_at(recording: Recording, asked: np.ndarray, rate: int) -> np.ndarray:
+    """When each note's level has risen: (notes,), NaN if it was not heard; see `RISEN`.
 
-    late (notes,): heard minus asked. Events act on whole frames, so even a perfect player's
-    notes are late by anything within one frame; only what lies outside has another cause.
+    The level shows a note's place better than its first audible sample does: windows of sound are
+    far longer than a frame, and where the first sample rises above a limit depends on the patch.
+    rate: samples a second of the recording.
     """
-    centres = np.linspace(late.min(), late.max(), 401)
-    outside = np.maximum(np.abs(late[:, None] - centres) - frame / 2, 0)
-    return outside[:, outside.mean(axis=0).argmin()]
+    span = np.hanning(round(LEVEL_S * rate))
+    risen = np.full(len(asked), np.nan)
+    for i, at in enumerate(heard_at(recording, asked)):
+        if np.isnan(at):
+            continue
+        start = int(np.searchsorted(recording.times, at))
+        around = recording.sound[start : start + round(NEW_S * rate)]
+        before = len(span) // 2
+        level = np.convolve(np.pad(around, before) ** 2, span, "valid")[: len(around)]
+        risen[i] = recording.times[start + int((level >= RISEN**2 * level.max()).argmax())]
+    return risen
 
 
 def _bundle(unix: float, message: bytes) -> bytes:

@@ -50,12 +50,21 @@ def test_notes_are_apart_by_more_than_they_last_and_stray_over_two_frames():
     np.testing.assert_array_equal(times, notes.onsets(500, 7.0, 0.1, seed=3))
 
 
-def test_what_frames_explain_is_no_deviation_and_what_they_do_not_is():
-    late = 50 + np.linspace(0, 8, 101)
-    assert notes.beyond_frame(late, 8).max() == pytest.approx(0, abs=0.05)
-    late[3] = 63
-    outside = notes.beyond_frame(late, 8)
-    assert outside[3] == pytest.approx(5, abs=0.3) and np.sort(outside)[-2] < 0.3
+def test_a_rise_is_where_the_level_comes_up_whatever_came_first():
+    """A tone with a faint beginning of another length before each note."""
+    rate = 8_000
+    sound, places = np.zeros(3 * rate, np.float32), np.array([0.5, 1.2, 2.0])
+    tone = np.sin(2 * np.pi * 500 * np.arange(rate // 2) / rate)
+    for place, faint_s in zip(places, (0.004, 0.012, 0.02), strict=True):
+        at, faint = round(place * rate), round(faint_s * rate)
+        sound[at : at + len(tone)] = tone
+        sound[at - faint : at] = 0.02 * tone[:faint]
+    heard = notes.Recording(sound, np.arange(len(sound)) / rate)
+    asked = places - 0.1
+    first = notes.heard_at(heard, asked) - places
+    assert np.ptp(first) > 0.01
+    assert np.ptp(notes.rises_at(heard, asked, rate) - places) < 0.0005
+    assert np.isnan(notes.rises_at(heard, np.array([2.9]), rate)).all()
 
 
 class Ear(LiveServer):
@@ -70,7 +79,7 @@ class Ear(LiveServer):
 
 def test_bare_notes_are_sent_at_their_times_each_followed_by_its_cut():
     ear, start = Ear(), time.perf_counter()
-    wanted = np.array([start + 0.01, start + 0.2])
+    wanted = np.array([start + 0.01, start + 0.3])
     asked = list(notes.send_notes(ear, wanted, time.perf_counter, None))
     assert ear.packets == [notes.NOTE_ON, notes.CUT] * 2
     assert all(a >= w for a, w in zip(asked, wanted, strict=True))
