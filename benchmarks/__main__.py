@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
@@ -59,5 +60,11 @@ def _parser(asked: Sequence[str]) -> Parser:
     return parser
 
 
+def _end(number: int, frame: object) -> None:
+    """Stop as on Ctrl-C, so that no server and no JACK is left behind."""
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(main())

@@ -7,6 +7,7 @@ clock: JACK's frames. It hears what the sound card's ports are sent.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import shutil
@@ -122,9 +123,14 @@ class JackPlayer:
         return first, sound
 
     def __enter__(self) -> JackPlayer:
+        # It keeps one object for each cycle. Looking through so many would cost whole cycles, of
+        # which all clients lose the sound.
+        gc.collect()
+        gc.disable()
         return self
 
     def __exit__(self, *failure: object) -> None:
+        gc.enable()
         self._client.deactivate()
         self._client.close()
 
