@@ -14,6 +14,7 @@ import numpy as np
 from synth.copying import copy
 from synth.exponential import exp
 from synth.mel import FLOOR
+from synth.mel2mel.dense import add_product
 from synth.mel2mel.network import QUIET
 
 f32 = np.float32
@@ -22,9 +23,10 @@ LOUDEST = f32(2)
 
 
 class HearingWeights(NamedTuple):
-    """What makes of a roll the hidden features. Matrices are (outputs, inputs), but for entry
-    (176, hidden): few keys sound at once. film_*: gamma and beta, (2 * outputs, inputs); timbre
-    has no rows where there are no templates; blend: whether its functions are shares."""
+    """What makes of a roll the hidden features. Matrices are as `tiled` lays them, but for entry
+    (176, hidden), since few keys sound at once, and those of the embedding: film_*, gamma and beta,
+    (2 * outputs, inputs), and timbre (outputs, inputs), which has no rows where there are no
+    templates; blend: whether its functions are shares."""
 
     entry: np.ndarray
     entry_bias: np.ndarray
@@ -44,9 +46,9 @@ class HearingWeights(NamedTuple):
 
 
 class HeadWeights(NamedTuple):
-    """Both heads; fine has no rows where there is none. filters (mels, bands), and the first
-    band and the one after the last that each hears: (mels, 2). floor: added to what the templates
-    ask for."""
+    """Both heads, as `tiled` lays them; fine has no outputs where there is none. filters (mels,
+    bands), and the first band and the one after the last that each hears: (mels, 2). floor: added
+    to what the templates ask for."""
 
     mel: np.ndarray
     mel_bias: np.ndarray
@@ -102,16 +104,16 @@ def hear(
                     x[b, i] += level * w.entry[channel, i]
         _modulate(w.film_in, w.film_in_bias, embeddings[b, t], x[b])
         copy(w.forward_bias, gates[b])
-    _add_product(w.forward_in, x, gates)
+    add_product(w.forward_in, x, gates)
     for b in range(batch):
         copy(gates[b], gates_forward[b, age[b] % queue])
         copy(w.backward_bias, gates[b])
-    _add_product(w.backward_in, x, gates)
+    add_product(w.backward_in, x, gates)
     for b in range(batch):
         copy(gates[b], gates_backward[b, age[b] % queue])
         age[b] += 1
         copy(gates_forward[b, age[b] % queue], gates[b])
-    _add_product(w.forward_state, h, gates)
+    add_product(w.forward_state, h, gates)
     for b in range(batch):
         # What came before a stream began leaves no trace.
         if age[b] > lookahead:
@@ -121,7 +123,7 @@ def hear(
         for b in range(batch):
             copy(gates_backward[b, (age[b] + ahead) % queue], gates[b])
         if ahead < lookahead:
-            _add_product(w.backward_state, back, gates)
+            add_product(w.backward_state, back, gates)
         for b in range(batch):
             _advance(gates[b], back[b], memory[b])
     for b in range(batch):
@@ -164,31 +166,20 @@ def speak(w, hidden, start, age, lookahead, mel, fine):
     for b in range(batch):
         copy(w.mel_bias, mel[b])
         copy(w.fine_bias, fine[b])
-    _add_product(w.mel, hidden, mel)
-    _add_product(w.fine, hidden, fine)
+    add_product(w.mel, hidden, mel)
+    add_product(w.fine, hidden, fine)
     for b in range(batch):
         for f in range(bands):
             fine[b, f] += np.log(start[b, f] + w.floor)
             linear[f] = exp(min(fine[b, f], LOUDEST))
         if bands:
-            for m in range(len(w.mel)):
+            for m in range(w.mel_bias.size):
                 total = f32(FLOOR)
                 for f in range(w.spans[m, 0], w.spans[m, 1]):
                     total += w.filters[m, f] * linear[f]
                 mel[b, m] += np.log(total)
         if age[b] <= lookahead:
             mel[b], fine[b] = f32(QUIET), f32(QUIET)
-
-
-@compiled
-def _add_product(matrix, x, sums):
-    """sums (batch, outputs) += x (batch, inputs) . matrix (outputs, inputs)"""
-    for output in range(matrix.shape[0]):
-        for b in range(x.shape[0]):
-            total = f32(0)
-            for i in range(matrix.shape[1]):
-                total += matrix[output, i] * x[b, i]
-            sums[b, output] += total
 
 
 @compiled

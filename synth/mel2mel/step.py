@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from common.threads import MOST_CORES, Helpers
 from common.window import KEYS, ROLL_CHANNELS
+from synth.mel2mel.dense import tiled
 from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, hold_back, speak
 from synth.mel2mel.keys import follow, initial_keys, play
 from synth.mel2mel.network import Film, Mel2Mel, Spectra, place_of
@@ -114,8 +115,8 @@ class Mel2MelStep:
         config, heads, size = self._config, self._heads, self._config.embedding
         embedding = pad(embedding, (0, size + self._slots - embedding.shape[2]))
         rolls, embeddings = roll.contiguous().numpy(), embedding.contiguous().numpy()
-        mel = np.empty((n, batch, len(heads.mel)), np.float32)
-        fine = np.empty((n, batch, len(heads.fine)), np.float32)
+        mel = np.empty((n, batch, len(heads.mel_bias)), np.float32)
+        fine = np.empty((n, batch, len(heads.fine_bias)), np.float32)
         lateness = np.zeros((batch, n, KEYS), np.float32)
         if late is not None:
             lateness[:] = late.numpy()
@@ -167,7 +168,7 @@ class Mel2MelStep:
 
         self._helpers.share_rows(batch, play_rows)
         spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
-        heard = Spectra(spectra[0], spectra[1] if len(heads.fine) else None)
+        heard = Spectra(spectra[0], spectra[1] if len(heads.fine_bias) else None)
         if self._memory is None:
             return heard
         moved = np.ascontiguousarray((spread * amount).swapaxes(0, 1))
@@ -192,8 +193,8 @@ def _pack_hearing(net: Mel2Mel) -> HearingWeights:
     nothing = torch.zeros(0, net.config.embedding)
     parts = [
         *_arrays(net.entry.weight.T, net.entry.bias, *_film(net.film_in)),
-        *_arrays(lstm.forward_w_in, lstm.forward_bias, lstm.forward_w_state),
-        *_arrays(lstm.backward_w_in, lstm.backward_bias, lstm.backward_w_state),
+        *_arrays(tiled(lstm.forward_w_in), lstm.forward_bias, tiled(lstm.forward_w_state)),
+        *_arrays(tiled(lstm.backward_w_in), lstm.backward_bias, tiled(lstm.backward_w_state)),
         *_arrays(*_film(net.film_out)),
         *_arrays(*((timbre.weight, timbre.bias) if timbre else (nothing, torch.zeros(0)))),
     ]
@@ -202,15 +203,15 @@ def _pack_hearing(net: Mel2Mel) -> HearingWeights:
 
 def _pack_heads(net: Mel2Mel) -> HeadWeights:
     fine = net.fine
-    fine_pair = (fine.weight, fine.bias) if fine else (net.mel.weight[:0], net.mel.bias[:0])
+    fine_weight, fine_bias = (
+        (fine.weight, fine.bias) if fine else (net.mel.weight[:0], net.mel.bias[:0])
+    )
     filters = net.filters.T if net.templates is not None else torch.zeros(net.mel.out_features, 0)
     heard = [torch.cat([row.nonzero()[:, 0], torch.zeros(1)]).long() for row in filters]
     spans = np.array([(int(at[0]), int(at.max()) + 1) for at in heard], np.int64)
-    mel, mel_bias, fine_weight, fine_bias, bands = _arrays(
-        net.mel.weight, net.mel.bias, *fine_pair, filters
-    )
+    parts = _arrays(tiled(net.mel.weight), net.mel.bias, tiled(fine_weight), fine_bias, filters)
     floor = np.float32(net.config.start_floor)
-    return HeadWeights(mel, mel_bias, fine_weight, fine_bias, bands, spans, floor)
+    return HeadWeights._make([*parts, spans, floor])
 
 
 def _film(film: Film) -> tuple[Tensor, Tensor]:

@@ -12,9 +12,9 @@ from numba import njit
 
 
 def split_size(size: int) -> tuple[list[int], int]:
-    """The twos and threes in a size, and what is left of it."""
+    """The fours, twos and threes in a size, and what is left of it."""
     radices = []
-    for radix in (2, 3):
+    for radix in (4, 2, 3):
         while size % radix == 0:
             radices.append(radix)
             size //= radix
@@ -63,6 +63,15 @@ def turned(source, target, radices, roots):
                 if radix == 2:
                     target[to] = a + b
                     target[to + stride] = twist * (a - b)
+                elif radix == 4:
+                    c = source[k + stride * (g + 2 * groups)]
+                    d = source[k + stride * (g + 3 * groups)]
+                    side, twice = b - d, twist * twist
+                    quarter = complex(-side.imag, side.real)
+                    target[to] = (a + c) + (b + d)
+                    target[to + stride] = twist * ((a - c) + quarter)
+                    target[to + 2 * stride] = twice * ((a + c) - (b + d))
+                    target[to + 3 * stride] = twist * twice * ((a - c) - quarter)
                 else:
                     c = source[k + stride * (g + 2 * groups)]
                     side = (b - c) * (0.5 * math.sqrt(3.0))

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from synth.mel import FLOOR, Analysis
-from synth.vocoders.spectral.phase import bending, integrate, turning
+from synth.vocoders.spectral.phase import RANKS, bending, integrate, turning
 
 _SILENCE = math.log(FLOOR) + 1e-4
 
@@ -49,7 +49,8 @@ def _lead(levels, true, hop, phases):
     """Phases (frames, bins) of log magnitudes, each from the true ones of the frame before."""
     count, bins = levels.shape
     now, step, bend = np.empty(bins), np.zeros(bins), np.empty(bins)
-    heap, owner, done = np.empty(2 * bins), np.empty(2 * bins, np.int64), np.empty(bins, np.bool_)
+    ranked, following = np.empty(RANKS, np.int64), np.empty(2 * bins, np.int64)
+    done = np.empty(bins, np.bool_)
     silent = np.full(bins, np.float32(math.log(FLOOR)))
     phase = np.zeros(bins)
     for t in range(count):
@@ -60,6 +61,6 @@ def _lead(levels, true, hop, phases):
         for m in range(bins):
             step[m] = 0.5 * (step[m] + now[m])
             phase[m] = true[t - 1, m] if t > 0 else 0.0
-        integrate(levels[t], before, step, bend, phase, heap, owner, done)
+        integrate(levels[t], before, step, bend, phase, ranked, following, done)
         step[:] = now
         phases[t] = phase

@@ -27,10 +27,12 @@ from torch import Tensor
 from common.threads import MOST_CORES, Helpers
 from common.window import KEYS
 from synth.copying import copy
+from synth.exponential import exp, f32
 from synth.mel import FLOOR, Analysis, Head
+from synth.sine import cos_sin
 from synth.vocoders.contract import Pitches
 from synth.vocoders.spectral.partials import KEY_HERTZ, lay_partials
-from synth.vocoders.spectral.phase import bending, integrate, turning
+from synth.vocoders.spectral.phase import RANKS, bending, integrate, turning
 from synth.vocoders.spectral.spread import Spread
 from synth.vocoders.transform import inverse_fft, roots_of, split_size
 
@@ -236,7 +238,8 @@ def _play(frames, held, bend, moment, plan, out):
     bins = last.size
     half = bins - 1
     now_turn, slope = np.empty(bins), np.empty(bins)
-    heap, owner, done = np.empty(2 * bins), np.empty(2 * bins, np.int64), np.empty(bins, np.bool_)
+    ranked, following = np.empty(RANKS, np.int64), np.empty(2 * bins, np.int64)
+    done = np.empty(bins, np.bool_)
     spectrum = np.empty(bins, np.complex128)
     packed, spare = np.empty(half, np.complex128), np.empty(half, np.complex128)
     for n in range(frames.shape[0]):
@@ -245,20 +248,23 @@ def _play(frames, held, bend, moment, plan, out):
             bending(before, frames[n], hop, slope)
             for m in range(bins):
                 turn[m] = 0.5 * (turn[m] + now_turn[m])
-            integrate(last, before, turn, slope, phase, heap, owner, done)
+            integrate(last, before, turn, slope, phase, ranked, following, done)
             copy(now_turn, turn)
             for m in range(bins):
-                level = math.exp(last[m]) if last[m] > SILENCE else 0.0
-                spectrum[m] = level * complex(math.cos(phase[m]), math.sin(phase[m]))
+                level = exp(last[m]) if last[m] > SILENCE else f32(0)
+                along, across = cos_sin(phase[m])
+                spectrum[m] = complex(level * along, level * across)
             one = hop / (2 * half)
             lay_partials(
                 last, places, last_held, last_bend[0], one, turns, strength, spectrum, phase
             )
             piece = inverse_fft(spectrum, packed, spare, radices, roots)
-            for i in range(fade.size):
-                at = (first + half + i) % (2 * half)  # time zero is the window's centre
-                value = piece[at >> 1]
-                tail[i] += fade[i] * (value.imag if at & 1 else value.real)
+            # Time zero is the window's centre, so its first half stands behind its second.
+            samples = piece.view(np.float64)
+            for i in range(half - first):
+                tail[i] += fade[i] * samples[first + half + i]
+            for i in range(half - first, fade.size):
+                tail[i] += fade[i] * samples[i - half + first]
         else:
             strength[:] = 0
         for i in range(hop):
