@@ -7,9 +7,10 @@ from the frame before or sideways from a neighbour already filled, so that error
 where they cannot be heard.
 
 Prusa and Sondergaard, "Real-time spectrogram inversion using phase gradient heap
-integration", DAFx 2016. In place of the heap there are lists by level, in steps of 0.08 dB: bins are
-found in constant time, and what is heard is the same. The turning speed is not the paper's Gaussian estimate but the exact
-one for a sine seen through a Hann window. Phases belong to frames centred on time zero.
+integration", DAFx 2016. In place of the heap there are lists by level, in steps of 0.08 dB: bins
+are found in constant time, and it sounds the same. The turning speed is not the paper's Gaussian
+estimate but the exact one for a sine seen through a Hann window. Phases belong to frames centred on
+time zero.
 """
 
 from __future__ import annotations
