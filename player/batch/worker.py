@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from common.caches import provide_caches
 from common.loudness import decibels
 from common.threads import share_cores
 from common.window import PARTS
@@ -62,7 +61,6 @@ class Worker:
     asked for; OSError or ValueError for what one task lacks."""
 
     def __init__(self, settings: Settings, out: Path, alone: bool) -> None:
-        provide_caches()
         torch.set_num_threads(1)
         if not alone:
             share_cores(1)
