@@ -24,7 +24,7 @@ asked for. rise_ms is the median until a note's level has come to 0.7 of what it
 rise_jitter_ms and rise_p99_ms say how far the notes' rises lie from it: how evenly they play. (The
 first audible sample tells that less well: it stays near the early edge of its frame of 8 ms, or of
 the next, wherever in a frame a note rises.) Underruns, late events and JACK's xruns are counted for
-each row.
+each row. period: of JACK, samples.
 """
 
 from __future__ import annotations
@@ -150,6 +150,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
             late_ms = 1000 * (notes.heard_at(recording, series.asked) - series.asked)
             rise_ms = 1000 * (notes.rises_at(recording, series.asked, rate) - series.asked)
             about = {"path": series.path, "timing": series.timing, "lookahead": lookahead}
+            about |= {"period": 0 if path == "osc" else options.period}
+            about |= {"low_latency": options.low_latency}
             rows.append(about | _figures(series, late_ms, rise_ms, onset_ms))
     return rows
 

@@ -79,7 +79,7 @@ def _tuning(rows: Sequence[Row]) -> Iterable[Entry]:
 
 
 def _latency(rows: Sequence[Row]) -> Iterable[Entry]:
-    for label, group in _groups(_at_ends(rows), ("path", "timing"), "median_ms"):
+    for label, group in _groups(_at_ends(rows), ("path", "timing", "low_latency"), "median_ms"):
         yield Entry(label, f"{fmean(_numbers(group, 'median_ms')):.0f} ms")
 
 
