@@ -22,7 +22,7 @@ from tests.trainer.test_main import TINY
 from trainer.__main__ import main
 
 REPOSITORY = Path(__file__).parents[3]
-ITERATIONS = 100
+ITERATIONS = 50
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
