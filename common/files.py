@@ -146,3 +146,27 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def put_content(path: Path, content: bytes | None) -> None:
+    """Let a file hold this, or be gone for None. ValueError, in one line, where it cannot be."""
+    try:
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_whole(path, content)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be changed: {error.strerror or error}") from None
+
+
+def back_up(path: Path, most: int) -> bytes | None:
+    """Keep what a file holds, at most so many bytes, beside it as NAME~. Returns it, None where
+    there is no file; ValueError, in one line, where that cannot be done."""
+    try:
+        if not path.exists():
+            return None
+        content = read_file(path, most)
+        write_whole(path.with_name(f"{path.name}~"), content)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
+    return content

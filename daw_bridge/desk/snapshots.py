@@ -27,7 +27,7 @@ from pydantic import ConfigDict, Strict, with_config
 
 from common.checks import brief, listed
 from common.documents import MOST_BYTES, fit, parsed_yaml, read_document
-from common.files import read_file, write_whole
+from common.files import back_up, put_content, write_whole
 from common.patch import COORDINATE, GAIN_DB, LONGEST_DEEP, check_name
 from common.window import PARTS
 from daw_bridge.desk.settings import Settings
@@ -124,7 +124,7 @@ class Snapshots:
             if name in self._listed():
                 if not overwrite:
                     raise ValueError(f"snapshot {name!r} exists; save under another name")
-                before = self._back_up(name)
+                before = back_up(self._path(name), MOST_BYTES)
             self._write(name, parts)
             self._done(name, before)
 
@@ -135,8 +135,8 @@ class Snapshots:
     def delete(self, name: str) -> None:
         """Delete a snapshot. ValueError if there is none."""
         with self._changing:
-            before = self._back_up(self._known(name))
-            self._put(name, None)
+            before = back_up(self._path(self._known(name)), MOST_BYTES)
+            put_content(self._path(name), None)
             self._done(name, before)
 
     def undo(self) -> str:
@@ -145,7 +145,7 @@ class Snapshots:
             if not self._steps:
                 raise ValueError("nothing to undo")
             name, before = self._steps[-1]
-            self._put(name, before)
+            put_content(self._path(name), before)
             del self._steps[-1]
             self._names = self._listed()
         return name
@@ -182,27 +182,6 @@ class Snapshots:
         if self._folder is None:
             raise ValueError("no snapshots are kept (--desk none)")
         return self._folder / f"{name}.yaml"
-
-    def _back_up(self, name: str) -> bytes:
-        """Keep a snapshot beside itself; its content."""
-        path = self._path(name)
-        try:
-            content = read_file(path, MOST_BYTES)
-            write_whole(path.with_name(f"{path.name}~"), content)
-        except OSError as error:
-            raise ValueError(f"{path}: {error.strerror or error}") from None
-        return content
-
-    def _put(self, name: str, content: bytes | None) -> None:
-        """Let a file hold this, or be gone."""
-        path = self._path(name)
-        try:
-            if content is None:
-                path.unlink(missing_ok=True)
-            else:
-                write_whole(path, content)
-        except OSError as error:
-            raise ValueError(f"{path}: {error.strerror or error}") from None
 
     def _done(self, name: str, before: bytes | None) -> None:
         """Take in what has just been saved or deleted."""

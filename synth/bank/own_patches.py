@@ -19,7 +19,7 @@ import yaml
 
 from common.checks import brief, listed
 from common.documents import MOST_BYTES, read_document, read_yaml
-from common.files import read_file, remove_partials, write_whole
+from common.files import back_up, put_content, read_file, remove_partials, write_whole
 from common.patch import Patch, check_name
 from synth.bank.patch_file import patch_of, save_patch
 
@@ -154,15 +154,15 @@ class OwnPatches:
         if before is not None and not overwrite:
             raise ValueError(f"patch {patch.name!r} exists; save under another name")
         self._make_folder()
-        self._back_up(patch.name)
+        back_up(self._path(patch.name), MOST_BYTES)
         save_patch(self.folder, patch, overwrite)
         self._done({patch.name: before})
 
     def delete(self, name: str) -> None:
         """Take a patch out of the folder."""
         before = self._content(self._own(name))
-        self._back_up(name)
-        self._put(name, None)
+        back_up(self._path(name), MOST_BYTES)
+        put_content(self._path(name), None)
         self._done({name: before})
 
     def rename(self, name: str, new: str) -> None:
@@ -172,7 +172,7 @@ class OwnPatches:
         if step[new] is not None:
             raise ValueError(f"patch {new!r} exists; take another name")
         save_patch(self.folder, replace(self.patches[name], name=new), overwrite=False)
-        self._put(name, None)
+        put_content(self._path(name), None)
         self._done(step)
         if name in self.favourites:
             self.favour(name, False)
@@ -185,7 +185,7 @@ class OwnPatches:
         step = self._steps[-1]
         self._make_folder()
         for name, content in step.items():
-            self._put(name, content)
+            put_content(self._path(name), content)
         self._steps.pop()
         self.read()
         return list(step)
@@ -236,25 +236,6 @@ class OwnPatches:
             return read_file(self._path(name), MOST_BYTES)
         except FileNotFoundError:
             return None
-
-    def _put(self, name: str, content: bytes | None) -> None:
-        path = self._path(name)
-        try:
-            if content is None:
-                path.unlink(missing_ok=True)
-            else:
-                write_whole(path, content)
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be changed: {error.strerror or error}") from None
-
-    def _back_up(self, name: str) -> None:
-        content = self._content(name)
-        if content is not None:
-            path = self._path(name)
-            try:
-                write_whole(path.with_name(f"{path.name}~"), content)
-            except OSError as error:
-                raise ValueError(str(error)) from None
 
     def _make_folder(self) -> None:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.files import read_file, remove_partials, whole_file, write_whole
+from common.files import back_up, put_content, read_file, remove_partials, whole_file, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -148,3 +148,16 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_a_file_is_backed_up_changed_and_put_back(tmp_path):
+    path = tmp_path / "one.yaml"
+    assert back_up(path, 100) is None
+    put_content(path, b"first")
+    assert back_up(path, 100) == b"first"
+    put_content(path, None)
+    put_content(path, None)
+    assert not path.exists() and (tmp_path / "one.yaml~").read_bytes() == b"first"
+    with pytest.raises(ValueError, match=r"folder: cannot be changed: .*irectory"):
+        (tmp_path / "folder").mkdir()
+        put_content(tmp_path / "folder", b"")
