@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from common.threads import MOST_CORES, Helpers
 from common.window import KEYS, ROLL_CHANNELS
@@ -113,8 +112,9 @@ class Mel2MelStep:
         """
         batch, n, _ = roll.shape
         config, heads, size = self._config, self._heads, self._config.embedding
-        embedding = pad(embedding, (0, size + self._slots - embedding.shape[2]))
-        rolls, embeddings = roll.contiguous().numpy(), embedding.contiguous().numpy()
+        rolls = roll.contiguous().numpy()
+        embeddings = np.zeros((batch, n, size + self._slots), np.float32)
+        embeddings[..., : embedding.shape[2]] = embedding.numpy()
         mel = np.empty((n, batch, len(heads.mel_bias)), np.float32)
         fine = np.empty((n, batch, len(heads.fine_bias)), np.float32)
         lateness = np.zeros((batch, n, KEYS), np.float32)
