@@ -74,7 +74,8 @@ def jack_server(period: int = 256) -> Iterator[JackServer]:
 class Stranger:
     """Another program on the server: plays MIDI from `out`, hears sound at its inputs.
 
-    inputs: how many. heard: one (samples, inputs) array for each cycle.
+    inputs: how many. heard: one (samples, inputs) array for each cycle. sleep_s: how long its next
+    cycle takes, which makes the server late.
     """
 
     def __init__(self, name: str = "stranger", inputs: int = 0) -> None:
@@ -85,6 +86,7 @@ class Stranger:
         self._ins = [self._client.inports.register(f"in_{n + 1}") for n in range(inputs)]
         self._waiting: list[bytes] = []
         self._at = 0
+        self.sleep_s = 0.0
         self.heard: list[np.ndarray] = []
         self._client.set_process_callback(self._process)
         self._client.activate()
@@ -150,6 +152,9 @@ class Stranger:
         self._client.close()
 
     def _process(self, frames: int) -> None:
+        sleep_s, self.sleep_s = self.sleep_s, 0.0
+        if sleep_s:
+            time.sleep(sleep_s)
         self._out.clear_buffer()
         for n in range(min(len(self._waiting), frames - self._at)):
             self._out.write_midi_event(self._at + n, self._waiting.pop(0))

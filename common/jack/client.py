@@ -58,6 +58,7 @@ from common.jack.process import (
     SCRATCH_CAPACITY,
     SPEAKER,
     TABLE,
+    XRUNS,
     callbacks,
 )
 from common.steady import steadied
@@ -164,6 +165,7 @@ class JackClient:
         jack, table, on = self._jack, self._table.ctypes.data, callbacks()
         jack.jack_set_process_callback(self._client, on.process, table)
         jack.jack_set_latency_callback(self._client, on.latency, table)
+        jack.jack_set_xrun_callback(self._client, on.xrun, table)
         jack.jack_on_info_shutdown(self._client, on.shutdown, table)
         if jack.jack_activate(self._client):
             raise OSError("the JACK server refuses the client")
@@ -185,6 +187,11 @@ class JackClient:
     def cycles(self) -> int:
         """How often the server has called so far: a clock that proves it alive."""
         return int(self._table[CYCLES])
+
+    @property
+    def xruns(self) -> int:
+        """How often the server was late, because some program on it was: then all lose sound."""
+        return int(self._table[XRUNS])
 
     @property
     def now_s(self) -> float:

@@ -43,6 +43,7 @@ _FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
     "jack_recompute_total_latencies": (c_int, [c_size_t]),
     "jack_set_process_callback": (c_int, [c_size_t, c_size_t, c_size_t]),
     "jack_set_latency_callback": (c_int, [c_size_t, c_size_t, c_size_t]),
+    "jack_set_xrun_callback": (c_int, [c_size_t, c_size_t, c_size_t]),
     "jack_on_info_shutdown": (None, [c_size_t, c_size_t, c_size_t]),
     "jack_set_error_function": (None, [c_size_t]),
     "jack_set_info_function": (None, [c_size_t]),

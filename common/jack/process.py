@@ -39,7 +39,9 @@ CHANNELS, MIDI_PORTS, FIRST_PORT = 24, 25, 26
 MOST_CHANNELS, MOST_MIDI = 34, 16
 SENDERS = FIRST_PORT + MOST_CHANNELS + MOST_MIDI
 """How many senders each MIDI port had in the last cycle."""
-TABLE = SENDERS + MOST_MIDI
+XRUNS = SENDERS + MOST_MIDI
+"""How often the server was late, because some program on it was: then all lose sound."""
+TABLE = XRUNS + 1
 
 HEADER = 9
 """Bytes before a MIDI message in its ring."""
@@ -68,10 +70,11 @@ _write = _external("write", types.intp, types.int32, types.voidptr, types.uintp)
 
 
 class Callbacks(NamedTuple):
-    """Addresses of functions for JACK; the first three take the table as their argument."""
+    """Addresses of functions for JACK; all but the last take the table as their argument."""
 
     process: int
     latency: int
+    xrun: int
     shutdown: int
     silent: int
 
@@ -82,6 +85,7 @@ def callbacks() -> Callbacks:
     compiled = [
         _compiled(types.int32(types.uint32, types.voidptr), _process),
         _compiled(types.void(types.int32, types.voidptr), _latency),
+        _compiled(types.int32(types.voidptr), _xrun),
         _compiled(types.void(types.int32, types.voidptr, types.voidptr), _shutdown),
         _compiled(types.void(types.voidptr), _silent),
     ]
@@ -111,6 +115,11 @@ def _process(frames, table):
 
 def _latency(mode, table):
     _tell_latencies(mode, carray(table, (TABLE,), np.int64))
+
+
+def _xrun(table):
+    carray(table, (TABLE,), np.int64)[XRUNS] += 1
+    return 0
 
 
 def _shutdown(_code, _reason, table):

@@ -24,7 +24,7 @@ class JackSink(FedSink):
         names: Sequence[str] = MIX,
         spare_ms: float = SPARE_MS,
     ) -> None:
-        self._client, self._names = client, names
+        self._client, self._names, self._before = client, names, 0
         super().__init__(engine_rate, client.rate, len(names), spare_ms)
         ring, playout = self._playout.ring, self._playout
         fades = (playout.fall, playout.held, playout.last)
@@ -34,6 +34,8 @@ class JackSink(FedSink):
         """Connect the mix to the first two loudspeakers. The client must run."""
         speakers = self._client.find_speakers()
         self._client.play_on((speakers * len(MIX) if len(speakers) == 1 else speakers)[: len(MIX)])
+        # A program that joins may make the server late: nobody has heard us before.
+        self._before = self._client.xruns
         self._started = True
 
     def close(self) -> None:
@@ -55,6 +57,11 @@ class JackSink(FedSink):
             f"JACK client {self._client.name!r}{pairs} at {self._rate} Hz{resampled}, "
             f"{self.latency_ms:.0f} ms"
         )
+
+    @property
+    def underruns(self) -> int:
+        """Gaps, also those of the whole server: JACK's xruns."""
+        return super().underruns + self._client.xruns - self._before
 
     def _runs(self) -> bool:
         return self._started and not self._client.gone

@@ -11,6 +11,7 @@ import pytest
 
 from common.jack.client import JackClient
 from common.jack.link import JackLink
+from synth.output.jack import JackSink
 from synth.output.playout import Playout
 from synth.output.ring import Ring
 from tests.jack_server import ENVIRONMENT, RATE, JackServer, Stranger, jack_server
@@ -180,4 +181,21 @@ def test_a_port_too_many_is_refused(server):
         with pytest.raises(OSError, match="no room for the MIDI port seventeenth"):
             client.listen("seventeenth")
     finally:
+        client.close()
+
+
+def test_what_another_program_costs_the_server_counts_as_a_gap(server):
+    client = JackClient()
+    sink = JackSink(client, RATE)
+    client.activate()
+    stranger = Stranger()
+    try:
+        sink.start()
+        before = sink.underruns
+        stranger.sleep_s = 0.1
+        wait_for(lambda: client.xruns)
+        wait_for(lambda: sink.underruns > before)
+    finally:
+        stranger.close()
+        sink.close()
         client.close()
