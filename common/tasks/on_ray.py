@@ -3,6 +3,9 @@
 They are Ray's plain tasks, not actors: what was under way on a worker or a machine that dies is
 done again by another one, and machines that join later are used. A process keeps the worker that it
 has made, so only its first task loads anything.
+
+We try again ourselves, not Ray: it ends this process when a task is cancelled that it has begun
+again ("Tried to complete task that was not pending", Ray 2.60).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -118,21 +122,26 @@ def on_ray(
     interrupted, what is under way is ended first.
     """
     import ray
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, RayTaskError
 
     if gpu and not ray.cluster_resources().get("GPU"):
         raise ValueError("the cluster has no GPU")
-    remote = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=TRIES - 1)(_do)
+    remote = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=0)(_do)
     made, key = ray.put(make), uuid4().hex
-    waiting, under_way = iter(tasks), dict[Any, Task]()
+    waiting, under_way = iter(tasks), dict[Any, tuple[Task, int]]()
+    again = deque[tuple[Task, int]]()
+    """What a worker has died with, and how often it was tried."""
     most = looked = 0.0
     try:
         while True:
             if time.monotonic() - looked > LOOK_S:
                 most = max(AHEAD * ray.cluster_resources().get("CPU", 1), AHEAD)
                 looked = time.monotonic()
-            for task in islice(waiting, max(round(most) - len(under_way), 0)):
-                under_way[remote.remote(key, made, task)] = task
+            room = max(round(most) - len(under_way), 0)
+            begun = [again.popleft() for _ in range(min(room, len(again)))]
+            begun += ((task, 0) for task in islice(waiting, room - len(begun)))
+            for task, tried_before in begun:
+                under_way[remote.remote(key, made, task)] = task, tried_before + 1
             if not under_way:
                 return
             refs = list(under_way)
@@ -140,11 +149,17 @@ def on_ray(
             if done:  # and all others that are: with thousands under way each look is costly
                 done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
             for ref in done:
-                task = under_way.pop(ref)
+                task, tries = under_way.pop(ref)
                 try:
-                    yield Outcome(task, *ray.get(ref))
+                    outcome = Outcome(task, *ray.get(ref))
+                except RayTaskError as error:
+                    outcome = Outcome(task, None, _told(error, 0))
                 except RayError as error:
-                    yield Outcome(task, None, _told(error))
+                    if tries < TRIES:
+                        again.append((task, tries))
+                        continue
+                    outcome = Outcome(task, None, _told(error, tries))
+                yield outcome
     finally:
         _end(under_way)
 
@@ -164,10 +179,11 @@ def _do(key: str, make: Callable[[], Callable[[Any], Any]], task: Any) -> tuple[
     return tried(_kept[key], task)
 
 
-def _told(error: Exception) -> str:
-    """Why Ray could not have a task done, in one line."""
+def _told(error: Exception, ended: int) -> str:
+    """Why Ray could not have a task done, in one line. ended: how often a process died of it."""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"its process was ended {TRIES} times; out of memory? ({type(error).__name__}: {first})"
+    reason = f"{type(error).__name__}: {first}"
+    return f"its process was ended {ended} times; out of memory? ({reason})" if ended else reason
 
 
 def _end(under_way: Iterable[Any]) -> None:
