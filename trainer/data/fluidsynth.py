@@ -42,8 +42,13 @@ class FluidSynth:
         quiet = {"synth.reverb.active": 0, "synth.chorus.active": 0}
         for name, number in {**quiet, "synth.polyphony": POLYPHONY}.items():
             self._lib.fluid_settings_setint(self._settings, name.encode(), number)
-        # A synth that stays alive keeps the decoded samples cached for the fresh ones.
-        self._keeper = self._new_synth()
+        # A synth that stays alive lends its SoundFont to the fresh ones: reading it takes as long
+        # as playing a minute.
+        self._keeper = self._lib.new_fluid_synth(self._settings)
+        if self._lib.fluid_synth_sfload(self._keeper, self._soundfont.encode(), 1) != 1:
+            self._lib.delete_fluid_synth(self._keeper)
+            raise ValueError(f"{self._soundfont}: not a SoundFont that FluidSynth can read")
+        self._lent = self._lib.fluid_synth_get_sfont(self._keeper, 0)
 
     @property
     def version(self) -> str:
@@ -58,7 +63,7 @@ class FluidSynth:
         synth = self._new_synth()
         # A mere program change would put another instrument in a missing one's place.
         if self._lib.fluid_synth_program_select(synth, 0, 1, 0, program) < 0:
-            self._lib.delete_fluid_synth(synth)
+            self._end(synth)
             raise ValueError(f"{self._soundfont}: has no program {program}")
         audio = np.zeros((round(seconds * self._rate), 2), np.float32)
         at = 0
@@ -68,7 +73,7 @@ class FluidSynth:
             at = max(at, until)
             self._send(synth, event)
         self._write(synth, audio[at:])
-        self._lib.delete_fluid_synth(synth)
+        self._end(synth)
         mono = audio.mean(axis=1)
         if self._rate == rate:
             return mono
@@ -91,10 +96,12 @@ class FluidSynth:
     def _new_synth(self) -> int:
         synth = self._lib.new_fluid_synth(self._settings)
         # The first SoundFont of a synth has the number 1.
-        if self._lib.fluid_synth_sfload(synth, self._soundfont.encode(), 1) != 1:
-            self._lib.delete_fluid_synth(synth)
-            raise ValueError(f"{self._soundfont}: not a SoundFont that FluidSynth can read")
+        self._lib.fluid_synth_add_sfont(synth, self._lent)
         return synth
+
+    def _end(self, synth: int) -> None:
+        self._lib.fluid_synth_remove_sfont(synth, self._lent)
+        self._lib.delete_fluid_synth(synth)
 
 
 def _load_library() -> ctypes.CDLL:
@@ -107,6 +114,9 @@ def _load_library() -> ctypes.CDLL:
         "new_fluid_synth": (pointer, [pointer]),
         "delete_fluid_synth": (None, [pointer]),
         "fluid_synth_sfload": (integer, [pointer, text, integer]),
+        "fluid_synth_get_sfont": (pointer, [pointer, integer]),
+        "fluid_synth_add_sfont": (integer, [pointer, pointer]),
+        "fluid_synth_remove_sfont": (integer, [pointer, pointer]),
         "fluid_synth_program_select": (integer, [pointer, *[integer] * 4]),
         "fluid_synth_noteon": (integer, [pointer, integer, integer, integer]),
         "fluid_synth_noteoff": (integer, [pointer, integer, integer]),
