@@ -50,6 +50,7 @@ class Mel2MelSizes:
     decay_bands: Annotated[int, Strict(), Interval(ge=0, le=16)] = 0
     blend: Annotated[int, Strict(), Interval(ge=0, le=1)] = 0
     movement: Annotated[int, Strict(), Interval(ge=0, le=1)] = 0
+    basis: Annotated[int, Strict(), Interval(ge=0, le=256)] = 0
 
 
 @known_keys_only

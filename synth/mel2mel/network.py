@@ -40,7 +40,8 @@ class Mel2MelConfig:
     held keys fade at rates of their own (0: what they are after four seconds holds); blend: 1 where
     the functions are shares of sum 1 and templates have levels, 0 as in older banks; movement: 1
     where templates say how far bands move about their levels, which takes decay bands; knobs: how
-    many of the embedding's coordinates, the last ones, are the first of `KNOBS`."""
+    many of the embedding's coordinates, the last ones, are the first of `KNOBS`; basis: how many
+    spectra those of each key are mixed of, 0 where each function of the timbre has its own."""
 
     instruments: int = 10
     embedding: int = 2
@@ -51,6 +52,7 @@ class Mel2MelConfig:
     blend: int = 0
     movement: int = 0
     knobs: int = 0
+    basis: int = 0
     analysis: Analysis = field(default_factory=Analysis)
 
     @property
@@ -162,7 +164,9 @@ class Mel2Mel(nn.Module):
             blend, features = bool(config.blend), config.timbre_features
             self.timbre = TimbreFeatures(config.embedding, features, blend)
             moving = bool(config.movement)
-            self.templates = KeyTemplates(analysis, features, config.decay_bands, blend, moving)
+            self.templates = KeyTemplates(
+                analysis, features, config.decay_bands, blend, moving, config.basis
+            )
             self.register_buffer("filters", band_filters(analysis), persistent=False)
             for head in (self.mel, self.fine):
                 if head is not None:
@@ -237,7 +241,7 @@ class Mel2Mel(nn.Module):
         weights = pack_templates(templates)
         # Tables of deep patches, and their amounts where any is not 0.
         slots = len(weights.deep.power)
-        missing = len(templates.by_timbre) + slots - timbre.shape[-1]
+        missing = templates.features + slots - timbre.shape[-1]
         timbre = nn.functional.pad(timbre, (0, missing))
         caches = [initial_cache(weights) for _ in timbre]
         late = torch.zeros_like(keys.velocity) if keys.late is None else keys.late

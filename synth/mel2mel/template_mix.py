@@ -49,17 +49,21 @@ f32 = np.float32
 class TemplateWeights(NamedTuple):
     """What `KeyTemplates` has learnt, as arrays that lie in the order of use.
 
-    base (88, moments, bands), by_timbre (88, moments, features, bands), tilt (88, bands),
-    tilt_by_timbre (features, bands), floor (features, bands); powers (features, 2): power and
-    extra power; fill (88, features, FILL_FRAMES); release (88, features, releases); decay (88,
-    features, decay bands), of no decay bands where there are none; level (88, features, moments),
-    of no moments where there are none; spread (88, features, decay bands), of no decay bands where
-    there are none. shares, falls, widths, edges and single as in `KeyTemplates`; frame_s in
-    seconds. highest (88, moments): of the levels; deep: tables of deep patches.
+    base (88, moments, bands); by_timbre (88, moments, features, bands), of no features with a
+    basis; mixes (88, moments, features, spectra) and basis (88, spectra, bands), of no spectra
+    without one; tilt (88, bands), tilt_by_timbre (features, bands), floor (features, bands);
+    powers (features, 2): power and extra power; fill (88, features, FILL_FRAMES); release (88,
+    features, releases); decay (88, features, decay bands), of no decay bands where there are none;
+    level (88, features, moments), of no moments where there are none; spread (88, features, decay
+    bands), of no decay bands where there are none. shares, falls, widths, edges and single as in
+    `KeyTemplates`; frame_s in seconds. highest (88, moments): of the levels; deep: tables of deep
+    patches.
     """
 
     base: np.ndarray
     by_timbre: np.ndarray
+    mixes: np.ndarray
+    basis: np.ndarray
     tilt: np.ndarray
     tilt_by_timbre: np.ndarray
     floor: np.ndarray
@@ -108,7 +112,7 @@ class TemplateCache:
 def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     """Copies of the weights as they are now, on the CPU."""
     powers = (templates.power, templates.extra_power)
-    features = len(templates.by_timbre)
+    features = templates.features
     by_key = []
     layers = (templates.fill, templates.release, templates.decay, templates.level, templates.spread)
     for layer in layers:
@@ -119,7 +123,7 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
             by_key.append(layer.bias.unflatten(0, (KEYS, -1)))
     arrays = (
         templates.base,
-        templates.by_timbre.permute(1, 2, 0, 3),
+        *_by_features(templates),
         templates.tilt,
         templates.tilt_by_timbre,
         templates.floor.weight.T,
@@ -139,6 +143,16 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     if level is not None:
         ceiling = highest(level).detach().float().view(KEYS, -1).numpy()
     return TemplateWeights._make([*packed, ceiling, Deltas(*(table.numpy() for table in deep))])
+
+
+def _by_features(templates: KeyTemplates) -> tuple[Tensor, Tensor, Tensor]:
+    """by_timbre, mixes and basis of `TemplateWeights`."""
+    base = templates.base
+    if templates.by_timbre is not None:
+        nothing = base.new_zeros(*base.shape[:2], templates.features, 0), base[:, :0]
+        return templates.by_timbre.permute(1, 2, 0, 3), *nothing
+    by_timbre = base.new_zeros(*base.shape[:2], 0, base.shape[2])
+    return by_timbre, templates.mixes.permute(1, 2, 0, 3), templates.basis
 
 
 def initial_cache(weights: TemplateWeights) -> TemplateCache:
@@ -320,7 +334,10 @@ def _add_tone(w, k, struck, timbre, powers, turn, cache, tone, power, spread):
             row = spectra[j]
             if not made[j]:
                 made[j] = True
-                _shape(w.base[k, j], w.by_timbre[k, j], features, row)
+                if w.basis.shape[1]:
+                    _shape(w.base[k, j], w.basis[k], _mixed(w.mixes[k, j], features), row)
+                else:
+                    _shape(w.base[k, j], w.by_timbre[k, j], features, row)
                 for s in timbre[2]:
                     for f in range(row.size):
                         row[f] += timbre[1][s] * w.deep.spectra[s, k, j, f]
@@ -495,6 +512,16 @@ def _shape(base, slopes, features, out):
     for m in range(features.size):
         for f in range(base.size):
             out[f] += features[m] * slopes[m, f]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _mixed(mixes, features):
+    """features . mixes: how much there is of each spectrum of a basis"""
+    out = np.zeros(mixes.shape[1], np.float32)
+    for m in range(features.size):
+        for s in range(out.size):
+            out[s] += features[m] * mixes[m, s]
+    return out
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

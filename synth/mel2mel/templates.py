@@ -35,6 +35,10 @@ natural log, and a timbre has a memory, after which the level has forgotten wher
 grows during a key's first moments. A band's spread is the mean of its keys', weighted by their
 power there. Wide bands hold so many bins that their levels stand still.
 
+With a basis, a key's spectra are not stated for every feature apart, which would take a megabyte
+each. All spectra of a key, of all features and moments, are then mixed of a few basis spectra, in
+the log. What mixes them is linear in the features, so the spectra are as well.
+
 Deep patches (deep.py) stand behind the features: what they add is linear in their amounts, too.
 With them no level rises above the highest that any feature has.
 """
@@ -106,12 +110,14 @@ Table = Literal["spectra", "level", "decay", "release", "power"]
 
 
 class KeyTemplates(nn.Module):
-    """Natural logs of magnitudes: base (88, moments, bands) + features . by_timbre; of their
-    tilt: tilt (88, bands) + features . tilt_by_timbre. Bands are the analysis's fine ones.
+    """Natural logs of magnitudes: base (88, moments, bands) + features . by_timbre, or with a basis
+    base + (features . mixes) . basis; of their tilt: tilt (88, bands) + features . tilt_by_timbre.
+    Bands are the analysis's fine ones.
 
     features (rows, features): what the timbre embedding has been expanded to. decay_bands: how
-    many there are, 0 for none; levels: whether shapes have levels of their own; moving: whether
-    there are spreads and memories, which takes decay bands. deep: tables of deep patches, if any;
+    many there are, 0 for none; levels: whether spectra have levels of their own; moving: whether
+    there are spreads and memories, which takes decay bands; basis: how many spectra those of each
+    key are mixed of, 0 where each feature has its own. deep: tables of deep patches, if any;
     then the amount of each, 0..1, may stand behind the features: (rows, features + slots).
     """
 
@@ -126,6 +132,7 @@ class KeyTemplates(nn.Module):
         decay_bands: int = 0,
         levels: bool = False,
         moving: bool = False,
+        basis: int = 0,
     ) -> None:
         super().__init__()
         self.analysis = analysis
@@ -133,7 +140,15 @@ class KeyTemplates(nn.Module):
         self.moments_s = (*MOMENTS_S, LATER_S) if decay_bands else MOMENTS_S
         moments = len(self.moments_s)
         self.base = nn.Parameter(_combs(analysis)[:, None].repeat(1, moments, 1))
-        self.by_timbre = nn.Parameter(torch.zeros(features, KEYS, moments, analysis.bands))
+        self.features = features
+        self.by_timbre: nn.Parameter | None = None
+        self.mixes: nn.Parameter | None = None
+        self.basis: nn.Parameter | None = None
+        if basis:
+            self.mixes = nn.Parameter(torch.zeros(features, KEYS, moments, basis))
+            self.basis = nn.Parameter(torch.randn(KEYS, basis, analysis.bands))
+        else:
+            self.by_timbre = nn.Parameter(torch.zeros(features, KEYS, moments, analysis.bands))
         self.tilt = nn.Parameter(torch.full((KEYS, analysis.bands), FIRST_TILT))
         self.tilt_by_timbre = nn.Parameter(torch.zeros(features, analysis.bands))
         self.power = _constant(features, 1, 1.8)
@@ -193,8 +208,7 @@ class KeyTemplates(nn.Module):
         in its decay bands by its weights (rows, 88, decay bands), once it has grown."""
         rows = len(features)
         own = self._own(features)
-        spectra = torch.addmm(self.base.flatten()[None], own, self.by_timbre.flatten(1))
-        spectra = self._deepened(spectra, features, "spectra")
+        spectra = self._deepened(self.spectra(own), features, "spectra")
         spectra = spectra.view(rows, KEYS, len(self.moments_s), -1)
         tilt = self.tilt + (own @ self.tilt_by_timbre)[:, None]
         tables = [spectra, tilt, *self._levels_and_rates(features)]
@@ -206,6 +220,13 @@ class KeyTemplates(nn.Module):
             before = self._tones(keys.before, features, turns, 1 - come)
             power = power + self._mixed_rows(before, tables)
         return power if weights is not None else power + self.noise(features)[:, None]
+
+    def spectra(self, features: Tensor) -> Tensor:
+        """Natural logs of all spectra (rows, 88 * moments * bands), before any level."""
+        if self.by_timbre is not None:
+            return torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
+        mixed = (features @ self.mixes.flatten(1)).view(-1, *self.mixes.shape[1:])
+        return (self.base + mixed @ self.basis).flatten(1)
 
     def _tones(
         self, keys: KeyTracks, features: Tensor, turns: Tensor | None, come: Tensor | None
@@ -246,18 +267,18 @@ class KeyTemplates(nn.Module):
     def _levels(self, layer: nn.Linear, features: Tensor) -> Tensor:
         """Natural logs of the levels of all spectra (rows, 88, moments)."""
         told = layer(self._own(features))
-        if features.shape[-1] > len(self.by_timbre):
+        if features.shape[-1] > self.features:
             told = torch.minimum(self._deepened(told, features, "level"), highest(layer))
         return told.float().view(len(features), KEYS, -1)
 
     def _own(self, features: Tensor) -> Tensor:
         """The features of the timbre, without amounts of deep patches behind them."""
-        count = len(self.by_timbre)
+        count = self.features
         return features if features.shape[-1] == count else features[..., :count].contiguous()
 
     def _deepened(self, told: Tensor, features: Tensor, table: Table) -> Tensor:
         """What features say of something, and what deep patches add to it: both (rows, values)."""
-        amounts = features[..., len(self.by_timbre) :]
+        amounts = features[..., self.features :]
         if self.deep is None or not amounts.shape[-1]:
             return told
         used = (amounts != 0).any(0).nonzero()[:, 0]

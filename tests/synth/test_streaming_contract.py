@@ -72,10 +72,10 @@ def network(config: Mel2MelConfig) -> Mel2Mel:
     return Mel2Mel(config).eval().requires_grad_(False)
 
 
-def blending() -> Mel2Mel:
+def blending(basis: int = 0) -> Mel2Mel:
     """With decays and levels, its timbres mixed as shares, and a few wide bands."""
     analysis = Analysis(48_000, 384, 1_536, mels=12, wide_bands=6)
-    sizes = {"hidden": 16, "timbre_features": 4, "decay_bands": 6, "blend": 1}
+    sizes = {"hidden": 16, "timbre_features": 4, "decay_bands": 6, "blend": 1, "basis": basis}
     net = network(Mel2MelConfig(3, **sizes, analysis=analysis))
     for parameter in net.parameters():
         parameter.add_(0.1 * torch.randn_like(parameter))
@@ -266,6 +266,7 @@ MEL2MEL: dict[str, Callable[[], Stage]] = {
     "mel2mel, one frame ahead": lambda: mel2mel(make_mel2mel(), 1),
     "mel2mel, four frames ahead": lambda: mel2mel(make_mel2mel(), 4),
     "mel2mel of decays and blends": lambda: mel2mel(blending(), 4),
+    "mel2mel with a basis": lambda: mel2mel(blending(3), 4),
     "the paper's mel2mel": lambda: mel2mel(network(PLAIN), 4),
     "mel2mel that moves": lambda: mel2mel(make_moving_mel2mel(), 2),
     "mel2mel without templates": lambda: mel2mel(network(FINE), 2),

@@ -15,6 +15,7 @@ from torch import nn
 from common.files import remove_partials, write_whole
 from common.names import VOCODERS
 from common.patch import Patch
+from daw_bridge.desk.programs import family_of
 from synth.bank.bank_file import bank_content, most_knobs
 from synth.bank.patch_file import save_patch
 from synth.mel import Analysis
@@ -123,7 +124,10 @@ def write_bank(plan: BankPlan) -> Path:
     points = mel2mel.instruments.weight.detach()
     draw_map(out / "map.png", list(programs), points.numpy())
     for name, point in zip(programs, points.tolist(), strict=True):
-        patch = Patch(name, tuple(point), dict.fromkeys(knobs, 0.5), program=programs[name])
+        # A hundred patches are found by their families.
+        tags = tuple(filter(None, [family_of(programs[name])]))
+        turns = dict.fromkeys(knobs, 0.5)
+        patch = Patch(name, tuple(point), turns, program=programs[name], tags=tags)
         if manifest.keys:
             low, high = manifest.keys[name]
             patch = replace(patch, keys=(low, high))

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.data.plan import KEYS_ALONE, RenderPlan
+from trainer.data.plan import KEYS_ALONE, LET_GO, RenderPlan
 from trainer.data.score import KEY_ONSET_S
 
 TEST_S = 60.0
 """Of each test piece, from its start."""
-TURNS = {KEYS_ALONE: 0, "train": 1, "val": 1, "test": 2}
+TURNS = {KEYS_ALONE: 0, LET_GO: 0, "train": 1, "val": 1, "test": 2}
 """Split -> when it is made."""
+SHORT_S, SHORT_EVERY = 0.4, 3
+"""How long the keys of `LET_GO` are held, and of how many keys one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,14 @@ def list_jobs(plan: RenderPlan, pieces: Mapping[str, list[tuple[str, float]]]) -
         low, high = plan.keys_of(program)
         for key in range(low, high + 1) if plan.key_seconds else ():
             name, length = f"{key:03d}-{patch}", KEY_ONSET_S + plan.key_seconds
-            job = ExcerptJob(KEYS_ALONE, name, patch, program, None, 0.0, length, 0, key)
-            jobs.append((key, job))
+            jobs.append(
+                (key, ExcerptJob(KEYS_ALONE, name, patch, program, None, 0.0, length, 0, key))
+            )
+            if (key - low) % SHORT_EVERY == 0:
+                length = KEY_ONSET_S + SHORT_S
+                jobs.append(
+                    (key, ExcerptJob(LET_GO, name, patch, program, None, 0.0, length, 0, key))
+                )
     # Instruments in turn, so that what an interrupted run leaves is a balanced set.
     jobs.sort(key=lambda turn: (TURNS[turn[1].split], turn[0]))
     return [job for _, job in jobs]

@@ -32,6 +32,9 @@ RENDER_RATE = 48_000
 """Rendered here and resampled down: at 16 kHz FluidSynth's interpolation dulls the top octave."""
 KEYS_ALONE = "keys"
 """Folder of excerpts that are one key each, from which templates begin."""
+LET_GO = "let-go"
+"""Folder of excerpts that are one short note each, by which the same templates know what becomes of
+a tone whose key is let go."""
 MINUTES = 60.0
 """Of training music for each instrument."""
 

@@ -28,9 +28,18 @@ PROGRAMS = {
 
 KEYS = (LOWEST_KEY, HIGHEST_KEY)
 """Lowest and highest key that a piano roll has a place for."""
-PROGRAM_KEYS = {19: (21, 96)}
-"""Program -> lowest and highest key that it sounds; General MIDI's church organ ends at 96.
-A note that cannot be heard must not stand in the roll either."""
+HIGHEST_KEYS = {
+    81: (43,),
+    84: (33, 34, 35, 36, 37, 70),
+    85: (31,),
+    87: (65,),
+    96: (19, 26, 41, 52, 53, 55, 57, 59, 60, 61, 68, 102),
+}
+PROGRAM_KEYS = {
+    program: (LOWEST_KEY, key) for key, some in HIGHEST_KEYS.items() for program in some
+}
+"""Program -> lowest and highest key that it sounds, where that is not all, in MuseScore's General
+SoundFont. A note that cannot be heard must not stand in the roll either."""
 
 RELEASE_S = 1.5
 """Sound kept after an excerpt's last note is let go; most programs decay within 0.8 s."""

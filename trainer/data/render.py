@@ -28,7 +28,7 @@ from trainer.data.corpus import SPLITS, Piece
 from trainer.data.fluidsynth import FluidSynth
 from trainer.data.jobs import list_jobs
 from trainer.data.manifest import FILE, Manifest, read_manifest
-from trainer.data.plan import KEYS_ALONE, RenderPlan
+from trainer.data.plan import KEYS_ALONE, LET_GO, RenderPlan
 from trainer.data.programs import check_gains
 from trainer.data.worker import MakeExcerpts, in_pool, loudest_sample, on_cluster, worker_pool
 
@@ -73,7 +73,7 @@ def render(
             content = stated.stated() | {"gains_db": gains_db}
             write_whole(path, yaml.safe_dump(content, sort_keys=False))
         remove_partials(plan.out)  # of a run that was killed
-        for split in (*SPLITS, KEYS_ALONE):
+        for split in (*SPLITS, KEYS_ALONE, LET_GO):
             (plan.out / split).mkdir(exist_ok=True)
             remove_partials(plan.out / split)
         todo = [job for job in jobs if not (plan.out / job.file).exists()]

@@ -5,11 +5,15 @@ the bins below 8 kHz holds in both. Towards the higher rate, the bands above beg
 bins. Towards the lower rate they are left out, and the network sounds at once as it did before.
 Fewer or other functions of the timbre than before say the same of the instruments as nearly as they
 can.
+
+A network of other instruments lends what is not about its instruments: the layers that hear the
+score, and how they correct templates. They are modulated as on the mean of its instruments.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,10 +42,17 @@ MOMENT_AXES = {"templates.base": 1, "templates.by_timbre": 2}
 def grow(network: Mel2Mel, path: Path) -> str:
     """Fill a network with what fits of another's weights; says in a line what did.
 
-    Raises ValueError when the file is no Mel2Mel with templates, or of other instruments,
-    widths, frames or bins.
+    Raises ValueError when the file is no Mel2Mel with templates, or of other widths, frames or
+    bins, or of other instruments at another rate.
     """
     old, new = _read(path), network.config
+    if old.config.instruments != new.instruments:
+        _check_layers(path, old.config, new)
+        _take_layers(old, network)
+        return (
+            f"begun with {path}: its layers, as on the mean of its {old.config.instruments} "
+            "instruments"
+        )
     _check(path, old.config, new)
     before, after = old.config.analysis, new.analysis
     weights = {k: v for k, v in old.state_dict().items() if not k.startswith(MOVEMENT)}
@@ -80,7 +91,7 @@ def _read(path: Path) -> Mel2Mel:
 
 
 def _check(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
-    pairs = [(name, getattr(old, name), getattr(new, name)) for name in ("instruments", "hidden")]
+    pairs = [("hidden", old.hidden, new.hidden)]
     before, after = old.analysis, new.analysis
     pairs += [
         ("embedding", old.embedding, new.embedding),
@@ -90,9 +101,10 @@ def _check(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
     for name in ("decay_bands", "blend"):
         if getattr(old, name):
             pairs.append((name, getattr(old, name), getattr(new, name)))
-    for name, there, here in pairs:
-        if there != here:
-            raise ValueError(f"{path}: cannot be grown ({name}: {there} there, {here} here)")
+    _compare(path, pairs)
+    for stated in (old.basis, new.basis):
+        if stated:
+            raise ValueError(f"{path}: cannot be grown (basis is {stated}, but must be 0)")
     if not 0 < new.timbre_features <= old.timbre_features:
         raise ValueError(
             f"{path}: cannot be grown (timbre_features is {new.timbre_features}, but must be "
@@ -106,15 +118,42 @@ def _check(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
         raise ValueError(f"{path}: cannot be grown (only from each bin a band to a higher rate)")
 
 
-def place_functions(timbre: TimbreFeatures, points: Tensor) -> None:
+def _check_layers(path: Path, old: Mel2MelConfig, new: Mel2MelConfig) -> None:
+    pairs = [("hidden", old.hidden, new.hidden)]
+    for name in ("rate", "hop", "window", "mels", "wide_bands"):
+        here = getattr(new.analysis, name)
+        pairs.append((f"{name} of other instruments", getattr(old.analysis, name), here))
+    _compare(path, pairs)
+
+
+def _compare(path: Path, pairs: list[tuple[str, Any, Any]]) -> None:
+    for name, there, here in pairs:
+        if there != here:
+            raise ValueError(f"{path}: cannot be grown ({name}: {there} there, {here} here)")
+
+
+@torch.no_grad()
+def _take_layers(old: Mel2Mel, new: Mel2Mel) -> None:
+    """The layers of a network of other instruments, modulated as on the mean of these."""
+    for name in ("entry", "lstm", "mel", "fine"):
+        getattr(new, name).load_state_dict(getattr(old, name).state_dict())
+    mean = old.instruments.weight.mean(0)
+    for theirs, ours in ((old.film_in, new.film_in), (old.film_out, new.film_out)):
+        for name in ("gamma", "beta"):
+            layer = getattr(ours, name)
+            layer.bias.copy_(getattr(theirs, name)(mean))
+            nn.init.zeros_(layer.weight)
+
+
+def place_functions(timbre: TimbreFeatures, points: Tensor, spread: float = SPREAD) -> None:
     """Let each function of a timbre that blends belong to a place: the first of points (n, size).
 
-    A share falls with the squared distance from its place.
+    A share falls with the squared distance from its place: to 1 / e where that is the spread.
     """
     places = points[: len(timbre.linear.weight)]
     with torch.no_grad():
-        timbre.linear.weight.copy_(2 * places / SPREAD)
-        timbre.linear.bias.copy_(-places.square().sum(1) / SPREAD)
+        timbre.linear.weight.copy_(2 * places / spread)
+        timbre.linear.bias.copy_(-places.square().sum(1) / spread)
 
 
 @torch.no_grad()

@@ -35,6 +35,9 @@ class Mel2MelSizes:
     """Bands, an octave each, in which held keys fade at rates of their own; 0 for none."""
     blend: Literal[0, 1] = 1
     """1: timbres mix as shares of sum 1, and levels apart from spectra; 0: as in older banks."""
+    basis: Annotated[int, Interval(ge=0, le=256), arg(metavar="N")] = 0
+    """Spectra that all those of a key are mixed of, for many instruments; 0: each function of the
+    timbre has spectra of its own, a megabyte of weights."""
     no_fine: bool = False
     """Leave out the fine head, which the spectral vocoder needs, and with it the templates."""
 
@@ -45,7 +48,8 @@ class Mel2MelSizes:
         features = 0 if self.no_fine else TIMBRE_FEATURES
         if self.timbre_features is not None:
             features = self.timbre_features
-        templates = {"decay_bands": self.decay_bands, "blend": self.blend} if features else {}
+        templates = {"decay_bands": self.decay_bands, "blend": self.blend, "basis": self.basis}
+        templates = templates if features else {}
         return templates | {
             "embedding": self.embedding,
             "hidden": self.hidden,

@@ -1,9 +1,8 @@
 """A beginning for training: key templates that say what was measured of single keys.
 
-Instruments are placed by what is heard of them: brighter ones to the right, louder ones higher up,
-evenly spread. So a line between two of them leads from one brightness and level to the other
-without a detour, and both axes have a meaning. Then everything that templates make of the timbre is
-solved for, so that each instrument has what was measured, and mixtures nearly the mixture.
+Instruments are placed by what is heard of them (placement.py). Then everything that templates make
+of the timbre is solved for, so that each instrument has what was measured, and mixtures nearly the
+mixture.
 """
 
 from __future__ import annotations
@@ -14,9 +13,11 @@ from torch import Tensor, nn
 
 from synth.mel2mel.network import Mel2Mel
 from synth.mel2mel.templates import FASTEST_DECAY
+from trainer.mel2mel.basis import fitted_basis
 from trainer.mel2mel.between import draw_mixtures
 from trainer.mel2mel.grow import place_functions
 from trainer.mel2mel.keys_alone import KeySounds
+from trainer.mel2mel.placement import placed, spread_of
 
 SILENT_FLOOR = -14.0
 """Natural log of the noise floor to begin with, that of silence."""
@@ -28,22 +29,26 @@ LAYERS = ("power", "extra_power", "release")
 """Of the templates, that are kept."""
 
 
-def settle(network: Mel2Mel, sounds: KeySounds, corrected: bool = False) -> str:
+def settle(
+    network: Mel2Mel, sounds: KeySounds, corrected: bool = False, releases: Tensor | None = None
+) -> str:
     """Place the instruments, and let templates begin as the keys sound.
 
-    What a network already knows of velocities and releases is kept. corrected: so are its
+    What a network already knows of velocities is kept, and of releases too, unless they are given
+    (instruments, 88, constants), logits. corrected: so are its
     corrections, because they were learnt on templates like these; otherwise they begin again at
     nothing. Returns a line that says how well the templates tell the instruments apart.
     """
     with torch.no_grad():
         wanted = _known(network)
+        if releases is not None:
+            wanted["release"] = releases.flatten(1)
         modulations = _modulations(network)
-        if network.config.embedding == 2:
-            _place(network, sounds)
+        network.instruments.weight.copy_(placed(sounds, network))
     points = network.instruments.weight.detach()
     places, shares = instruments_and_mixtures(points)
     if network.config.blend:
-        place_functions(network.timbre, places)
+        place_functions(network.timbre, places, spread_of(points))
     with torch.no_grad():
         told, solution = shares_in_functions(network, places, shares)
         _fill(network, sounds, wanted, solution)
@@ -77,12 +82,6 @@ def shares_in_functions(network: Mel2Mel, places: Tensor, shares: Tensor) -> tup
     return told, _solve(told.double(), shares.double()).float()
 
 
-def _place(network: Mel2Mel, sounds: KeySounds) -> None:
-    """x by brightness, y by level, evenly from -1 to 1."""
-    ranks = [values.argsort().argsort() for values in (sounds.centroid, sounds.level)]
-    network.instruments.weight.copy_(torch.stack(ranks, 1) * 2 / max(len(sounds.level) - 1, 1) - 1)
-
-
 def _known(network: Mel2Mel) -> dict[str, Tensor]:
     """Powers, releases and tilts of each instrument, as the network has them."""
     templates, features = network.templates, network.timbre(network.instruments.weight)
@@ -105,9 +104,7 @@ def _fill(network: Mel2Mel, sounds: KeySounds, wanted: dict[str, Tensor], soluti
         linear["level"] = (power.log() / 2).flatten(1)
     for name, values in linear.items():
         set_linear(getattr(templates, name), solution @ values)
-    moved = torch.tensordot(solution, base, 1)
-    templates.base.copy_(moved[0])
-    templates.by_timbre.copy_(moved[1:])
+    _fill_spectra(network, base, solution)
     # A tilt is the same for all keys but for what every instrument has.
     usual = wanted["tilt"].mean(0)
     moved = solution @ (wanted["tilt"] - usual).mean(1)
@@ -115,6 +112,22 @@ def _fill(network: Mel2Mel, sounds: KeySounds, wanted: dict[str, Tensor], soluti
     templates.tilt_by_timbre.copy_(moved[1:])
     nn.init.zeros_(templates.floor.weight)
     nn.init.constant_(templates.floor.bias, SILENT_FLOOR)
+
+
+def _fill_spectra(network: Mel2Mel, base: Tensor, solution: Tensor) -> None:
+    """The spectra at velocity 1, base (instruments, 88, moments, bands)."""
+    templates = network.templates
+    if templates.by_timbre is not None:
+        moved = torch.tensordot(solution, base, 1)
+        templates.base.copy_(moved[0])
+        templates.by_timbre.copy_(moved[1:])
+        return
+    mean, mixes, basis = fitted_basis(base, network.config.basis)
+    templates.base.copy_(mean)
+    templates.basis.copy_(basis)
+    moved = torch.tensordot(solution, mixes, 1)
+    # Functions that are shares add up to 1, so what is the same for all can be said by each.
+    templates.mixes.copy_(moved[1:] + moved[0])
 
 
 def _modulators(network: Mel2Mel) -> list[nn.Linear]:

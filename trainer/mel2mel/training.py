@@ -21,6 +21,7 @@ from trainer.data.dataset import ALL, DataSet, Sequences, Shard, framed_magnitud
 from trainer.mel2mel.between import Mixtures, draw_mixtures, points_of, wanted_between
 from trainer.mel2mel.grow import grow
 from trainer.mel2mel.keys_alone import has_keys, measure_keys
+from trainer.mel2mel.let_go import measure_releases
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.settings import Mel2MelSettings
 from trainer.mel2mel.settle import settle
@@ -197,10 +198,16 @@ def train(plan: TrainingPlan, settings: Mel2MelSettings) -> None:
                 print(report, file=sys.stderr)
         known = read_config(settings.grow) if settings.grow and not begun else {}
         corrected = bool(known.get("blend"))
+        same = known.get("instruments") == count
         # What was taught at a higher rate holds as it is: single keys would say less.
-        cut = corrected and known["analysis"]["rate"] > data.analysis.rate
+        cut = same and corrected and known["analysis"]["rate"] > data.analysis.rate
         if placed and not begun and not plan.init and not cut:
-            report = settle(network, measure_keys(plan.data, data.patches, network), corrected)
+            # Music has taught a network more of releases than single notes tell.
+            releases = None
+            if not same:
+                releases = measure_releases(plan.data, data.patches, data.analysis)
+            sounds = measure_keys(plan.data, data.patches, network)
+            report = settle(network, sounds, corrected, releases)
             if machine.first:
                 print(report, file=sys.stderr)
         run = Run(plan, objective, groups, machine)

@@ -42,11 +42,14 @@ def with_treble(network: Mel2Mel, wanted: Sequence[Tensor], manifest: Manifest) 
     """The same network, with the powers above 8 kHz that single notes should have.
 
     wanted: of each instrument (keys, velocities, fine bands), as `rendered` yields them of `STRUCK`
-    and `VELOCITIES`. A network without wide bands is given back as it is.
+    and `VELOCITIES`. A network without wide bands is given back as it is. ValueError for one
+    whose spectra have a basis.
     """
     analysis = network.config.analysis
     if analysis.single == analysis.bands or network.templates is None:
         return network
+    if network.config.basis:
+        raise ValueError("--soundfont: what is above 8 kHz cannot be mended with a basis")
     corrected = copy.deepcopy(network).requires_grad_(False)
     templates, widths = corrected.templates, band_widths(analysis)
     places, shares = instruments_and_mixtures(corrected.instruments.weight)

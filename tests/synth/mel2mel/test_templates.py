@@ -20,11 +20,12 @@ KEY = 40
 ANALYSIS = Analysis(window=256)
 
 
-@pytest.fixture(params=[(0, False), (5, False), (5, True)])
+@pytest.fixture(params=[(0, False), (5, False), (5, True), (5, True, False, 2)])
 def templates(request) -> KeyTemplates:
-    """Of three features, each of which changes all there is, with and without decays and levels."""
-    torch.manual_seed(0)
+    """Of three features, each of which changes all there is, with and without decays and levels,
+    and with a basis."""
     made = KeyTemplates(ANALYSIS, 3, *request.param).requires_grad_(False)
+    torch.manual_seed(0)
     for parameter in made.parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
     return made
@@ -138,7 +139,8 @@ def test_every_parameter_learns(templates):
     templates(keys, torch.randn(2, 3)).log().mean().backward()
     for name, parameter in templates.named_parameters():
         assert parameter.grad.abs().max() > 0, name
-    assert (templates.by_timbre.grad.abs().amax((0, 1, 3)) > 0).all()
+    by_moment = templates.by_timbre if templates.mixes is None else templates.mixes
+    assert (by_moment.grad.abs().amax((0, 1, 3)) > 0).all()
 
 
 def test_nothing_sounds_but_the_floor_until_a_key_is_struck(templates):

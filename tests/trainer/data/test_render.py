@@ -70,6 +70,11 @@ def test_each_key_alone_is_held_by_every_program(plan):
         onset = np.argwhere(found.roll[:, 88:])
         assert onset.tolist() == [[25, int(path.stem[:3]) - 21]]
         assert (found.roll[:, :88] > 0).sum() == 250 and np.abs(found.audio).max() > 1_000
+    # Every third is let go soon, too.
+    short = sorted((plan.out / "let-go").iterdir())
+    assert [path.stem for path in short] == [f"060-{patch}" for patch in sorted(PROGRAMS)]
+    for path in short:
+        assert (load_excerpt(path, list(PROGRAMS)).roll[:, :88] > 0).sum() == 50
 
 
 def test_the_roll_is_what_the_audio_plays(plan):

@@ -106,7 +106,8 @@ def test_another_kind_of_functions_says_the_same_of_the_instruments(taught):
     ("change", "complaint"),
     [
         ({"hidden": 9}, "hidden: 8 there, 9 here"),
-        ({"instruments": 5}, "instruments: 4 there, 5 here"),
+        ({"instruments": 5}, "rate of other instruments: 16000 there, 48000 here"),
+        ({"basis": 2}, "basis is 2, but must be 0"),
         ({"timbre_features": 6}, r"timbre_features is 6, but must be 1\.\.5"),
         ({"timbre_features": 0}, "timbre_features is 0"),
         ({"analysis": Analysis(48_000, 128, 3_072)}, "frames a second: 125.0 there, 375.0 here"),
@@ -119,6 +120,17 @@ def test_what_cannot_be_grown_is_told_in_one_line(taught, change, complaint):
     assert str(raised.value).startswith(f"{taught}: cannot be grown") and "\n" not in str(
         raised.value
     )
+
+
+def test_other_instruments_are_heard_by_the_same_layers(taught):
+    several = replace(NARROW, instruments=7, embedding=3, timbre_features=7, basis=2, blend=1)
+    network, report = grown(taught, several)
+    lender, _ = grown(taught, NARROW)
+    assert report == f"begun with {taught}: its layers, as on the mean of its 4 instruments"
+    assert torch.equal(network.fine.weight, lender.fine.weight)
+    beta = lender.film_out.beta(lender.instruments.weight.mean(0))
+    for point in network.instruments.weight:
+        torch.testing.assert_close(network.film_out.beta(point), beta)
 
 
 def test_a_lower_rate_sounds_as_before_at_the_instruments_up_to_its_nyquist(blending):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from synth.mel import Analysis
 from synth.mel2mel.keys import KEYS, initial_keys, play_keys
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from tests.trainer.tiny_data import HOP, RATE, write_excerpt
+from trainer.mel2mel.basis import audibility
 from trainer.mel2mel.keys_alone import has_keys, measure_keys
 from trainer.mel2mel.settle import settle
 
@@ -69,6 +71,22 @@ def test_a_key_is_played_as_it_was_measured(network, folder, instrument):
         # The sum of a sine's bins is 1.5 times its power.
         mean = float(level[at - 10 : at + 10].mean()) - np.log(1.5) / 2
         assert mean == pytest.approx(wanted, abs=0.6), seconds
+
+
+def test_a_basis_as_large_as_it_need_be_says_what_was_measured(folder, network):
+    torch.manual_seed(0)
+    config = replace(network.config, timbre_features=2, blend=1, basis=4, embedding=3)
+    made = Mel2Mel(config).requires_grad_(False)
+    sounds = measure_keys(folder, list(FADES), made)
+    settle(made, sounds)
+    # Two instruments cannot lie in more than one dimension.
+    assert made.instruments.weight[:, 1:].abs().max() < 1e-2
+    told = made.templates.spectra(made.timbre(made.instruments.weight)).view(2, KEYS, 11, -1)
+    heard = audibility(sounds.spectra[:, 40]) == 1
+    away = (told - told.amax(-1, keepdim=True)) - (
+        sounds.spectra - sounds.spectra.amax(-1, keepdim=True)
+    )
+    assert away[:, 40][heard].abs().max() < 0.3
 
 
 def test_a_key_that_was_not_played_takes_after_the_nearest(network):
