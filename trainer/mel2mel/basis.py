@@ -2,7 +2,7 @@
 
 A hundred instruments have a thousand spectra of every key, which are much alike: partials stand at
 the same places. So they are a mean and a mixture of a few, in the log. What is heard counts most: a
-band 70 dB below what is loudest in its key counts a twentieth.
+band counts by its loudness, about the power 0.3 of its power.
 
 The mixtures are a low rank approximation with weights (Srebro and Jaakkola, "Weighted low-rank
 approximations", ICML 2003): what does not count is filled in with what is approximated, again and
@@ -16,11 +16,13 @@ import math
 import torch
 from torch import Tensor
 
-ROUNDS = 8
-LEAST = 0.05
+ROUNDS = 40
+LOUDNESS = 0.6
+"""The power of a magnitude that is its loudness."""
+LEAST = 0.005
 """How much counts what nobody hears."""
-HEARD, UNHEARD = 40 * math.log(10) / 20, 70 * math.log(10) / 20
-"""Nepers below the loudest: down to the first all counts alike, from the second on little does."""
+EVENNESS = 0.5
+"""How far instruments of few loud bands count as much as those of many: 0 not at all, 1 wholly."""
 
 
 def fitted_basis(spectra: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,9 +39,9 @@ def fitted_basis(spectra: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def audibility(spectra: Tensor) -> Tensor:
     """How much bands count, `LEAST`..1, of spectra (instruments, moments, bands) of one key."""
-    below = spectra.amax((1, 2), keepdim=True) - spectra
-    heard = ((UNHEARD - below) / (UNHEARD - HEARD)).clamp(0, 1)
-    return LEAST + (1 - LEAST) * heard
+    heard = (LOUDNESS * (spectra - spectra.amax((1, 2), keepdim=True))).exp()
+    total = heard.sum((1, 2), keepdim=True)
+    return (heard * (total.median() / total) ** EVENNESS).clamp(LEAST, 1.0)
 
 
 def _of_key(away: Tensor, weight: Tensor, count: int) -> tuple[Tensor, Tensor]:
