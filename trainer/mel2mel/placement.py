@@ -5,9 +5,9 @@ between two of them leads from one brightness and level to the other without a d
 have a meaning.
 
 In more, those that sound alike are neighbours. What middle keys sound like in mel bands from moment
-to moment, and how fast they fade, is reduced to its principal components. All lie on a sphere, where
-those too near each other are pushed apart, so that each keeps a place of its own. A straight line
-between two of them then seldom comes near a third one, as it would if some lay inside.
+to moment, and how fast they fade, is reduced to its principal components. All lie on a sphere,
+where those too near each other are pushed apart, so that each keeps a place of its own. A straight
+line between two of them then seldom comes near a third one, as it would if some lay inside.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def _by_likeness(sounds: KeySounds, network: Mel2Mel) -> Tensor:
     told = told - told.mean(0)
     left, lengths, _ = torch.linalg.svd(told.double(), full_matrices=False)
     points = torch.zeros(count, size, dtype=torch.float64)
-    kept = min(size, len(lengths))
+    # What rounding leaves of a direction in which they do not differ is none.
+    kept = min(size, int((lengths > 1e-4 * lengths[0]).sum()))
     points[:, :kept] = left[:, :kept] * lengths[:kept] ** FLATTER
     # Both directions of an axis say the same: brighter is up.
     brightness = (sounds.centroid - sounds.centroid.mean()).double()
