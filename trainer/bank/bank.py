@@ -39,8 +39,8 @@ from trainer.run.checkpoint import BEST, LATEST, load_checkpoint
 from trainer.run.weights import load_weights, read_config, read_notes
 from trainer.wavenet.training import LOSS as WAVENET_LOSS
 
-RING_OUT_S = 5.0
-"""The harp rings up to 4.5 s after its key, whatever the pedal."""
+RING_OUT_S = 10.0
+"""Slow pads ring so long until they are 60 dB down; a harp rings 4.5 s, whatever the pedal."""
 TURN = 2.0
 """From one end of a knob to the other, in the units of `KNOBS`: from -1 to 1."""
 FILES = {"last": LATEST, "best": BEST}

@@ -23,7 +23,7 @@ class Mel2MelCommand:
 
     The method's ten instruments in two dimensions need no flags.
     A hundred in ten: render with --programs trainer/gm100.yaml, then train with
-    --embedding 10 --timbre-features 100 --basis 32.
+    --embedding 10 --timbre-features 100 --basis 40.
     On each of several GPUs or cores: torchrun --nproc-per-node N -m -- trainer mel2mel ...
     """
 
