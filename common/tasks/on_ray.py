@@ -144,7 +144,7 @@ def on_ray(
                 try:
                     yield Outcome(task, *ray.get(ref))
                 except RayError as error:
-                    yield Outcome(task, None, _told(error))
+                    yield Outcome(task, None, told(error))
     finally:
         _end(under_way)
 
@@ -164,7 +164,7 @@ def _do(key: str, make: Callable[[], Callable[[Any], Any]], task: Any) -> tuple[
     return tried(_kept[key], task)
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """Why Ray could not have a task done, in one line."""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     return f"its process was ended {TRIES} times; out of memory? ({type(error).__name__}: {first})"
