@@ -82,8 +82,15 @@ class Worker:
         self._cpu = time.thread_time if together else time.process_time
         vocoder = self._instrument.vocoder
         if together and isinstance(vocoder, AnyWaveNetVocoder):
+            self._play_once()
             self._piece = vocoder.drawing.draw_together().piece
-            _ = self._instrument.mel2mel  # loaded once, not by each thread
+
+    def _play_once(self) -> None:
+        """Load and compile what threads share, before there are any."""
+        vocoder, _ = self._instrument.vocoder, self._instrument.mel2mel
+        frames = torch.zeros(1, 1, self._bank.analysis.count(vocoder.head))
+        draws = torch.zeros(1, 1, vocoder.draws_per_frame)
+        vocoder.step(frames, vocoder.initial_state(1), draws)
 
     def end(self) -> None:
         """Let what is under way in other threads fail soon."""
