@@ -153,12 +153,12 @@ def on_ray(
                 try:
                     outcome = Outcome(task, *ray.get(ref))
                 except RayTaskError as error:
-                    outcome = Outcome(task, None, _told(error, 0))
+                    outcome = Outcome(task, None, told(error, 0))
                 except RayError as error:
                     if tries < TRIES:
                         again.append((task, tries))
                         continue
-                    outcome = Outcome(task, None, _told(error, tries))
+                    outcome = Outcome(task, None, told(error, tries))
                 yield outcome
     finally:
         _end(under_way)
@@ -179,7 +179,7 @@ def _do(key: str, make: Callable[[], Callable[[Any], Any]], task: Any) -> tuple[
     return tried(_kept[key], task)
 
 
-def _told(error: Exception, ended: int) -> str:
+def told(error: Exception, ended: int) -> str:
     """Why Ray could not have a task done, in one line. ended: how often a process died of it."""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     reason = f"{type(error).__name__}: {first}"

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -13,8 +14,10 @@ from tqdm import tqdm
 from common.checks import printable
 from common.files import remove_partials
 from common.tasks.in_order import in_order
+from common.tasks.on_gpus import on_gpus
 from common.tasks.on_ray import has_ray, on_ray, ray_cluster
 from common.tasks.outcome import Outcome
+from common.tasks.side_by_side import side_by_side
 from common.threads import cores_here
 from player.batch.flags import BatchFlags
 from player.batch.manifest import Manifest
@@ -25,8 +28,12 @@ from player.batch.worker import Made, MakeWorker
 from synth.bank.bank import load_bank
 from synth.compiling import compiling_shown
 
-GPU_SHARE = 0.25
-"""Of a GPU, for each piece that it plays: a piece alone does not fill one."""
+GPU_SHARE = 0.5
+"""Of a GPU, for each process: while one prepares its pieces, it draws for the other."""
+TOGETHER = {"triton": 16}
+"""Pieces that a process renders at once, by sampler. A GPU draws for many in the time of one; what
+else a piece costs a core, some tenths of real time, is why there are not more. On a CPU each row
+costs the same, and one piece after the other needs less memory."""
 INSTALL = "pip install 'melstream[ray]'"
 
 
@@ -138,20 +145,25 @@ def _workers(
 ) -> Iterator[Iterable[Outcome[Task, Made]]]:
     """What becomes of the tasks, on a cluster, on this machine's cores, or in this process."""
     cores = flags.workers or cores_here()
+    together = TOGETHER.get(make.settings.sampler, 1)
     several = min(cores, len(todo)) > 1
     if several and not has_ray():
         print(f"one process, since Ray is not installed: {INSTALL}")
         several = False
     if flags.address is None and not several:
         with compiling_shown():
-            yield in_order(make, with_content(todo))
+            if together == 1:
+                yield in_order(make, with_content(todo))
+                return
+            make = replace(make, together=True)
+            with closing(side_by_side(make, with_content(todo), together)) as outcomes:
+                yield outcomes
         return
-    make = MakeWorker(make.settings, make.out, alone=False)
-    gpu = GPU_SHARE if make.settings.sampler == "triton" else 0.0
+    make = replace(make, alone=False, together=together > 1)
     # The longest first, so that no core waits for one that began late.
-    by_size = sorted(todo, key=lambda task: -task.size)
-    with (
-        ray_cluster(flags.address, min(cores, len(todo))),
-        closing(on_ray(make, with_content(by_size), gpu)) as outcomes,
-    ):
-        yield outcomes
+    tasks = with_content(sorted(todo, key=lambda task: -task.size))
+    with ray_cluster(flags.address, min(cores, len(todo))):
+        gpus = make.settings.sampler == "triton"
+        ran = on_gpus(make, tasks, GPU_SHARE, together) if gpus else on_ray(make, tasks)
+        with closing(ran) as outcomes:
+            yield outcomes

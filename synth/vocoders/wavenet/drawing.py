@@ -6,8 +6,6 @@ stays there, and the only wait is for what is fetched at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from numba import njit
 from torch import Tensor
@@ -17,11 +15,12 @@ from synth.vocoders.wavenet.mulaw import CLASSES
 from synth.vocoders.wavenet.network import WaveNet, WaveNetWeights, as_numbers, hear
 from synth.vocoders.wavenet.samplers.choice import load_sampler
 from synth.vocoders.wavenet.samplers.contract import (
+    Draw,
     Packed,
     Sampler,
-    SamplerState,
     initial_state,
 )
+from synth.vocoders.wavenet.together import Together
 
 
 class Drawing:
@@ -73,6 +72,12 @@ class Drawing:
         )
         return heard
 
+    def draw_together(self) -> Together:
+        """From now on draw for several threads at once, which tell what this returns about it."""
+        together = Together(self._draw)
+        self._draw = together.draw
+        return together
+
     def draw(self, conditioning: Tensor, state: WaveNetState, draws: Tensor) -> Tensor:
         """The next classes (batch, samples) int64, on the device; draws (batch, samples) in [0, 1).
         The state is moved on in place."""
@@ -115,10 +120,6 @@ def check_shapes(*wanted: tuple[str, Tensor, tuple[int, ...]]) -> None:
     for name, tensor, shape in wanted:
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name}: expected shape {shape}, got {tuple(tensor.shape)}")
-
-
-Draw = Callable[[Tensor, SamplerState, Tensor], tuple[Tensor, SamplerState]]
-"""`Sampler.sample` of a network: conditioning, state and draws in, classes and state out."""
 
 
 def _drawer(sampler: Sampler[Packed], weights: WaveNetWeights) -> Draw:

@@ -60,6 +60,7 @@ class WideVocoder:
         self._high = SpectralVocoder(replace(analysis, wide_bands=0))
         self._spread = Spread(analysis) if analysis.wide_bands else None
         self._cut = low.bins - 1
+        self.drawing = self._low.drawing
         self.hop, self.draws_per_frame = analysis.hop, self._low.draws_per_frame
         self.lookahead = self._low.lookahead
         self._wait = (self._low.lookahead - self._high.lookahead) * self.hop

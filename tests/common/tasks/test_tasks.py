@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from common.tasks.in_order import in_order
 from common.tasks.on_ray import has_ray, on_ray, ray_cluster
 from common.tasks.outcome import Outcome
+from common.tasks.side_by_side import side_by_side
 
 
 def make_halver() -> Callable[[int], int]:
@@ -123,3 +125,29 @@ def test_a_gpu_is_not_waited_for_where_there_is_none(cluster):
 def test_what_no_worker_can_load_is_the_fault_of_each_task(cluster):
     outcomes = list(on_ray(make_nothing, [1, 2]))
     assert all(outcome.fault.endswith(": there is no bank here") for outcome in outcomes)
+
+
+class Waits:
+    """Returns even numbers at once; odd ones wait until `end`, and then raise."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+
+    def __call__(self, number: int) -> int:
+        if number % 2:
+            self.ended.wait()
+            raise ValueError("ended")
+        return make_halver()(number)
+
+    def end(self) -> None:
+        self.ended.set()
+
+
+def test_some_are_done_side_by_side_and_ended_when_nobody_wants_more():
+    taken = []
+    tasks = (taken.append(n) or n for n in [1, 2, 3, *range(4, 100, 2)])
+    with closing(side_by_side(Waits, tasks, 3)) as outcomes:
+        # Two places are taken by what does not end; the others are done all the same.
+        assert [next(outcomes) for _ in range(3)] == [Outcome(n, n // 2) for n in (2, 4, 6)]
+        assert len(taken) <= 7
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("task")]

@@ -8,6 +8,7 @@ between two): `pack(weights)` once, then `sample` while playing, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeVar
 
@@ -32,6 +33,8 @@ class SamplerState:
     last: Tensor
 
 
+Draw = Callable[[Tensor, SamplerState, Tensor], tuple[Tensor, SamplerState]]
+"""`Sampler.sample` of a network: conditioning, state and draws in, classes and state out."""
 Packed = TypeVar("Packed")
 """Weights as one sampler reads them."""
 
