@@ -112,21 +112,18 @@ def _check_reachable(address: str) -> None:
 
 
 def on_ray(
-    make: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task], gpu: float = 0.0
+    make: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]
 ) -> Generator[Outcome[Task, Result], None, None]:
     """The outcome of each task, as they are done, within `ray_cluster`.
 
     make: makes a worker, in each process that needs one; it and tasks and results are pickled. What
-    it raises is told as the fault of every task. gpu: the share of one that each worker needs;
-    ValueError where the cluster has none. When the iterator is closed, or this process is
+    it raises is told as the fault of every task. When the iterator is closed, or this process is
     interrupted, what is under way is ended first.
     """
     import ray
     from ray.exceptions import RayError, RayTaskError
 
-    if gpu and not ray.cluster_resources().get("GPU"):
-        raise ValueError("the cluster has no GPU")
-    remote = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=0)(_do)
+    remote = ray.remote(num_cpus=1, max_retries=0)(_do)
     made, key = ray.put(make), uuid4().hex
     waiting, under_way = iter(tasks), dict[Any, tuple[Task, int]]()
     again = deque[tuple[Task, int]]()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from common.tasks.in_order import in_order
+from common.tasks.on_gpus import on_gpus
 from common.tasks.on_ray import has_ray, on_ray, ray_cluster
 from common.tasks.outcome import Outcome
 from common.tasks.side_by_side import side_by_side
@@ -119,7 +120,7 @@ def test_a_task_that_kills_every_worker_is_given_up(cluster):
 
 def test_a_gpu_is_not_waited_for_where_there_is_none(cluster):
     with pytest.raises(ValueError, match="the cluster has no GPU"):
-        next(on_ray(make_halver, [2], gpu=0.5))
+        next(on_gpus(make_halver, [2], 0.5, 2))
 
 
 def test_what_no_worker_can_load_is_the_fault_of_each_task(cluster):
