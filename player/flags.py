@@ -32,7 +32,7 @@ LEAST_SILENCE_S, MOST_SILENCE_S = 1.0, 86_400.0
 """Of an OSC sender."""
 LEAST_BUFFER_MS, MOST_BUFFER_MS = 1.0, 500.0
 BUFFER_MS, SOON_BUFFER_MS = 10.0, 4.0
-"""Sound kept ready: usually, and for low latency. A block of 8 ms takes about 2 ms to render."""
+"""Sound kept ready: usually, and for low latency. A block of 8 ms takes about 1 ms to render."""
 GAIN_DB = (-60.0, 24.0)
 """Of the master gain."""
 
@@ -44,7 +44,7 @@ class CommonFlags:
     """Which bank plays, and how."""
 
     bank: Annotated[Path, arg(metavar="FOLDER")] = DEFAULT_BANK
-    """Folder of the bank to play."""
+    """Folder of the bank to play, or the name of one that comes along: gm10-48k, gm10 or gm100."""
     vocoder: Literal["auto", VocoderName] = "auto"
     """What turns spectra into sound. auto takes the better one that plays in real time here."""
     sampler: Literal["auto", SamplerName] = "auto"
@@ -57,6 +57,11 @@ class CommonFlags:
     """Folder of your own patches of this bank. none: saved in the bank's own folder."""
     midi_map: Annotated[str, arg(metavar="FILE")] = "auto"
     """File of learnt controllers, or none. auto is midi-map.yaml in your settings folder."""
+
+    def __post_init__(self) -> None:
+        ours = DEFAULT_BANK.parent / self.bank
+        if not self.bank.exists() and ours.parent == DEFAULT_BANK.parent and ours.is_dir():
+            object.__setattr__(self, "bank", ours)
 
     def patches_path(self) -> Path | None:
         """The folder of the user's patches, likewise."""

@@ -10,7 +10,7 @@ import pytest
 
 from common.flags import read_flags
 from page.address import HttpAddress
-from player.flags import LiveFlags, RenderFlags
+from player.flags import DEFAULT_BANK, LiveFlags, RenderFlags
 from tests.server import run
 
 
@@ -137,3 +137,14 @@ def test_what_cannot_be_kept_is_named(tmp_path):
         f"learnt controllers ({file}/c cannot be written)",
     ]
     assert live("--desk", "none", "--midi-map", "none", "--patches", str(tmp_path)).without() == []
+
+
+def test_a_bank_that_comes_along_is_known_by_its_name(tmp_path, monkeypatch):
+    assert (live("--bank", "gm100").bank / "bank.yaml").is_file()
+    assert render("a.mid", "a.wav", "--bank", "gm10").bank == DEFAULT_BANK.parent / "gm10"
+    for other in ("mine", "..", "folder/gm10"):
+        assert live("--bank", other).bank == Path(other)
+    # A folder of that name where the server is started goes before.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gm10").mkdir()
+    assert live("--bank", "gm10").bank == Path("gm10")
