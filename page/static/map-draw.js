@@ -121,34 +121,40 @@ function drawPatches(context, width, height, view, look) {
   context.font = `12.5px ${look.font}`;
   context.textAlign = "left";
   context.textBaseline = "middle";
-  for (const patch of store.patches) {
-    const [x, y] = placed(view, patch.embedding, width, height);
-    const chosen = patch.name === store.now.patch;
-    const near = patch.name === view.hovered;
+  const told = (patch) => patch.name === store.now.patch || patch.name === view.hovered;
+  store.patches.forEach((patch, i) => {
+    const [x, y] = points[i];
     context.fillStyle = css(look.dark ? 0.74 : 0.58, 0.14, store.hues.get(patch.name));
     context.beginPath();
-    context.arc(x, y, chosen || near ? 5.5 : 4, 0, 2 * Math.PI);
+    context.arc(x, y, told(patch) ? 5.5 : 4, 0, 2 * Math.PI);
     context.fill();
-    if (chosen) {
+    if (patch.name === store.now.patch) {
       context.strokeStyle = look.ink;
       context.lineWidth = 1.25;
       context.beginPath();
       context.arc(x, y, 8.5, 0, 2 * Math.PI);
       context.stroke();
     }
+  });
+  // Among a hundred patches not every label has room: those that matter now come first.
+  const first = store.patches.filter(told);
+  for (const patch of [...first, ...store.patches.filter((p) => !told(p))]) {
+    const [x, y] = points[store.patches.indexOf(patch)];
     const label = patch.name.replaceAll("-", " ");
     const long = context.measureText(label).width;
-    const at = spotFor(x, y, long, width, taken);
+    const at = spotFor(x, y, long, width, taken, told(patch));
+    if (!at) continue;
     taken.push({ x: at.x, y: y + at.dy, wide: long });
     context.fillStyle = look.ink;
-    context.globalAlpha = chosen || near ? 1 : 0.72;
+    context.globalAlpha = told(patch) ? 1 : 0.72;
     context.fillText(label, at.x, y + at.dy);
     context.globalAlpha = 1;
   }
 }
 
-/** Where a label goes: right of its point, left of it, below or above, where it hits no other. */
-function spotFor(x, y, long, width, taken) {
+/** Where a label goes: right of its point, left of it, below or above, where it hits no other; nowhere
+ * if there is no room, unless it must be told. */
+function spotFor(x, y, long, width, taken, must) {
   const spots = [
     { x: x + 14, dy: 0 },
     { x: x - 14 - long, dy: 0 },
@@ -165,7 +171,7 @@ function spotFor(x, y, long, width, taken) {
       s.x + long < width - 6 &&
       taken.every((o) => s.x > o.x + o.wide + 4 || s.x + long + 4 < o.x || Math.abs(y + s.dy - o.y) > 14),
   );
-  return free ?? spots[x > width / 2 ? 1 : 0];
+  return free ?? (must ? spots[x > width / 2 ? 1 : 0] : null);
 }
 
 function drawPuck(context, width, height, view, look) {

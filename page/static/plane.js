@@ -12,7 +12,7 @@ export function planeOf(patches, reach, names) {
   const axes = [first, strongest(centred, [first])];
   const spans = axes.map((axis) => {
     const along = centred.map((p) => dot(p, axis));
-    const margin = 0.3 * (Math.max(...along) - Math.min(...along)) || 1;
+    const margin = 0.15 * (Math.max(...along) - Math.min(...along)) || 1;
     return [Math.min(...along) - margin, Math.max(...along) + margin];
   });
   return {
