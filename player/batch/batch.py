@@ -29,11 +29,11 @@ from synth.bank.bank import load_bank
 from synth.compiling import compiling_shown
 
 GPU_SHARE = 0.5
-"""Of a GPU, for each process: while one prepares its pieces, it draws for the other."""
+"""Of a GPU, for each process: while one computes its pieces' guides, it draws for the other."""
 TOGETHER = {"triton": 16}
-"""Pieces that a process renders at once, by sampler. A GPU draws for many in the time of one; what
-else a piece costs a core, some tenths of real time, is why there are not more. On a CPU each row
-costs the same, and one piece after the other needs less memory."""
+"""Pieces that a process renders at once, by sampler. A GPU draws for many in the time of one. All
+else takes 0.08 of a core for each row at real time: more pieces would only wait for cores. On a CPU
+each row costs the same, and one piece after the other needs less memory. Not tried on a GPU."""
 INSTALL = "pip install 'melstream[ray]'"
 
 
