@@ -148,7 +148,7 @@ def pack_templates(templates: KeyTemplates) -> TemplateWeights:
 def _by_features(templates: KeyTemplates) -> tuple[Tensor, Tensor, Tensor]:
     """by_timbre, mixes and basis of `TemplateWeights`."""
     base = templates.base
-    if templates.by_timbre is not None:
+    if not templates.mixed_of:
         nothing = base.new_zeros(*base.shape[:2], templates.features, 0), base[:, :0]
         return templates.by_timbre.permute(1, 2, 0, 3), *nothing
     by_timbre = base.new_zeros(*base.shape[:2], 0, base.shape[2])

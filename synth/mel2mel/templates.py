@@ -121,6 +121,11 @@ class KeyTemplates(nn.Module):
     then the amount of each, 0..1, may stand behind the features: (rows, features + slots).
     """
 
+    by_timbre: nn.Parameter
+    """Not there with a basis."""
+    mixes: nn.Parameter
+    basis: nn.Parameter
+    """Both are there only with a basis."""
     shares: Tensor
     falls: Tensor
     widths: Tensor
@@ -141,9 +146,7 @@ class KeyTemplates(nn.Module):
         moments = len(self.moments_s)
         self.base = nn.Parameter(_combs(analysis)[:, None].repeat(1, moments, 1))
         self.features = features
-        self.by_timbre: nn.Parameter | None = None
-        self.mixes: nn.Parameter | None = None
-        self.basis: nn.Parameter | None = None
+        self.mixed_of = basis
         if basis:
             self.mixes = nn.Parameter(torch.zeros(features, KEYS, moments, basis))
             self.basis = nn.Parameter(torch.randn(KEYS, basis, analysis.bands))
@@ -223,7 +226,7 @@ class KeyTemplates(nn.Module):
 
     def spectra(self, features: Tensor) -> Tensor:
         """Natural logs of all spectra (rows, 88 * moments * bands), before any level."""
-        if self.by_timbre is not None:
+        if not self.mixed_of:
             return torch.addmm(self.base.flatten()[None], features, self.by_timbre.flatten(1))
         mixed = (features @ self.mixes.flatten(1)).view(-1, *self.mixes.shape[1:])
         return (self.base + mixed @ self.basis).flatten(1)

@@ -117,7 +117,7 @@ def _fill(network: Mel2Mel, sounds: KeySounds, wanted: dict[str, Tensor], soluti
 def _fill_spectra(network: Mel2Mel, base: Tensor, solution: Tensor) -> None:
     """The spectra at velocity 1, base (instruments, 88, moments, bands)."""
     templates = network.templates
-    if templates.by_timbre is not None:
+    if not templates.mixed_of:
         moved = torch.tensordot(solution, base, 1)
         templates.base.copy_(moved[0])
         templates.by_timbre.copy_(moved[1:])
