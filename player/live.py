@@ -235,10 +235,10 @@ class Player:
         # little that comes after it is collected every few seconds, within a tenth of a ms.
         gc.collect()
         gc.freeze()
-        underruns = 0
+        gaps = 0, 0
         while not self._stopped:
-            if self._sink.underruns != underruns:
-                underruns = self._sink.underruns
+            if (self._sink.underruns, self._sink.xruns) != gaps:
+                gaps = self._sink.underruns, self._sink.xruns
                 self.clock.stall()
             began, start = time.perf_counter(), self._engine.frame * self._engine.hop
             self.clock.tick(start, began)
@@ -247,7 +247,8 @@ class Player:
             sound = self._engine.render(windows, BLOCK_FRAMES)
             self.tap.put(start, sound, windows, self._engine.stems)
             load = (time.perf_counter() - began) * 1000 / (BLOCK_FRAMES * self._frame_ms)
-            self.overload.after(load, underruns)
+            # For the server's own gaps no part of ours need fall silent.
+            self.overload.after(load, gaps[0])
             self._load += (load - self._load) * 0.02
             self._peak_load = max(load, self._peak_load)
             if self._pairs:
@@ -290,7 +291,7 @@ class Player:
             given_up=len(given_up),
             faded=", ".join(map(str, sorted(given_up))),
             ordinary=self.overload.ordinary,
-            underruns=self._sink.underruns,
+            underruns=self._sink.underruns + self._sink.xruns,
             limited_s=engine.limiter.limited * frame_ms / 1000 / engine.hop,
             limited_db=engine.limiter.most_db,
             late=self.inbox.late,

@@ -40,7 +40,7 @@ class LastingSink(Sink):
         """A device that is back, until the next block takes it."""
         self._clock = self._new_clock()
         self._why = ""
-        self._gaps = 0
+        self._gaps = self._xruns = 0
         """Underruns of what has played before."""
         self._closing = threading.Event()
         self._stopped = False
@@ -61,6 +61,10 @@ class LastingSink(Sink):
     @property
     def underruns(self) -> int:
         return self._gaps + self._playing.underruns
+
+    @property
+    def xruns(self) -> int:
+        return self._xruns + self._playing.xruns
 
     @property
     def active(self) -> bool:
@@ -128,6 +132,7 @@ class LastingSink(Sink):
         clock.start()
         self._clock = clock
         self._gaps += device.underruns + 1
+        self._xruns += device.xruns
         self._seek(device.fault or "the audio device has stopped", device)
         self._device = None
         if self._stopped:  # meanwhile, by a signal

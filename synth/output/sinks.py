@@ -32,9 +32,10 @@ class Sink(ABC):
 
     engine_rate: Hz of the blocks it takes. rate: Hz of what comes out. latency_ms: how
     long after `write` takes a sample it is heard; port_ms: when it comes out of our own port
-    to a sound server, which states itself what lies behind it. underruns: gaps in the sound so far.
-    active: whether it takes sound now. is_device: whether somebody may hear it. fault: one line
-    on what is wrong now, else None. failed: whether something that was asked for is lost for good.
+    to a sound server, which states itself what lies behind it. underruns: gaps in the sound so far;
+    xruns: those that the sound server made for all its programs, besides. active: whether it takes
+    sound now. is_device: whether somebody may hear it. fault: one line on what is wrong now, else
+    None. failed: whether something that was asked for is lost for good.
     """
 
     engine_rate: int
@@ -63,6 +64,10 @@ class Sink(ABC):
     @property
     @abstractmethod
     def underruns(self) -> int: ...
+
+    @property
+    def xruns(self) -> int:
+        return 0
 
     @property
     @abstractmethod
@@ -129,6 +134,10 @@ class SinkAround(Sink):
     @property
     def underruns(self) -> int:
         return self._sink.underruns
+
+    @property
+    def xruns(self) -> int:
+        return self._sink.xruns
 
     @property
     def active(self) -> bool:

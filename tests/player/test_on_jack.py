@@ -80,3 +80,26 @@ def test_a_server_waits_for_jack_and_its_keyboard_and_outlives_both() -> None:
         "MIDI: keyboard:out has come",
     ):
         assert line in said, said
+
+
+def test_a_server_that_is_late_again_and_again_silences_no_part() -> None:
+    """Its gaps are counted, but no part of ours gives way for them."""
+    with (
+        jack_server(),
+        Server("--audio", "jack", "--midi", "keyboard") as server,
+        contextlib.closing(Stranger("keyboard", inputs=1)) as stranger,
+    ):
+        wait_until(stranger.connected)
+        stranger.connect("melstream:left", "keyboard:in_1")
+        stranger.send("90 3c 64")
+        wait_until(lambda: loudest(stranger)[0] > 0.01)
+        before = server.status()["underruns"]
+        for _ in range(8):
+            stranger.sleep_s = 0.03
+            time.sleep(0.06)
+        wait_until(lambda: server.status()["underruns"] >= before + 6)
+        time.sleep(0.5)
+        status = server.status()
+        assert status["given_up"] == 0 and status["parts"] == 1
+        assert loudest(stranger)[0] > 0.001
+        server.stop(signal.SIGTERM)
