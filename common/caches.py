@@ -1,9 +1,9 @@
 """Where compiled code is kept from one start to the next, also where nothing may be written.
 
-Numba keeps code until the file of the function itself changes. What that function calls is compiled
-into it, and may lie in another file: after an update, half of the code could be of the old edition,
-and what it plays is noise at full scale. So each edition of all compiled files has a folder of its
-own.
+Numba keeps code until the file of the function itself changes. What that function calls, and the
+constants that it reads, are compiled into it, and may lie in another file: after an update, half of
+the code could be of the old edition, and what it plays is noise at full scale. So each edition of
+all compiled files, and of what they import, has a folder of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import atexit
 import functools
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,8 @@ KEEPERS = ("NUMBA_CACHE_DIR", "TRITON_CACHE_DIR")
 """What names a folder to the two compilers."""
 PACKAGES = ("common", "synth", "trainer")
 """Where compiled functions are."""
+IMPORTS = re.compile(rb"^ *from ((?:common|synth|trainer)[\w.]*) import", re.MULTILINE)
+"""Imports of our own modules: all are written like that."""
 NAME = "melstream-"
 """Folders of editions begin with it."""
 EDITIONS = 4
@@ -63,13 +66,18 @@ def provide_caches() -> str:
 
 
 def edition(code: Path) -> str:
-    """Names what the files of compiled functions say, and only these."""
+    """Names what the files say that compiled functions are made of, and only these."""
+    texts = {path: path.read_bytes() for name in PACKAGES for path in (code / name).rglob("*.py")}
+    taken = [path for path, text in texts.items() if b"numba" in text]
+    for path in taken:  # it grows meanwhile: what they import, and what that imports
+        for module in IMPORTS.findall(texts[path]):
+            place = code.joinpath(*module.decode().split("."))
+            for other in (place.with_suffix(".py"), place / "__init__.py"):
+                if other in texts and other not in taken:
+                    taken.append(other)
     told = hashlib.sha256()
-    for package in PACKAGES:
-        for path in sorted((code / package).rglob("*.py")):
-            text = path.read_bytes()
-            if b"numba" in text:
-                told.update(str(path.relative_to(code)).encode() + b"\0" + text)
+    for path in sorted(taken):
+        told.update(str(path.relative_to(code)).encode() + b"\0" + texts[path])
     return told.hexdigest()[:12]
 
 

@@ -76,6 +76,12 @@ def test_each_edition_of_the_compiled_files_has_a_folder_and_old_ones_go(tmp_pat
     first = edition(tmp_path)
     (tmp_path / "synth" / "plain.py").write_text("one = 2")
     assert edition(tmp_path) == first
+    # Constants are compiled in, too, however far they have come.
+    inner.write_text("import numba\nfrom synth.between import one")
+    (tmp_path / "synth" / "between.py").write_text("from synth.plain import one")
+    second = edition(tmp_path)
+    (tmp_path / "synth" / "plain.py").write_text("one = 3")
+    assert len({first, second, edition(tmp_path)}) == 3
     folders = []
     for number in range(EDITIONS + 2):
         inner.write_text(f"import numba; number = {number}")
