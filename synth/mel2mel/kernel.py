@@ -12,9 +12,9 @@ import numba
 import numpy as np
 
 from synth.copying import copy
+from synth.dense import add_product
 from synth.exponential import exp
 from synth.mel import FLOOR
-from synth.mel2mel.dense import add_product
 from synth.mel2mel.network import QUIET
 
 f32 = np.float32

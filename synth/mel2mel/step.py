@@ -17,7 +17,7 @@ from torch import Tensor
 
 from common.threads import MOST_CORES, Helpers
 from common.window import KEYS, ROLL_CHANNELS
-from synth.mel2mel.dense import tiled
+from synth.dense import tiled
 from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, hold_back, speak
 from synth.mel2mel.keys import follow, initial_keys, play
 from synth.mel2mel.network import Film, Mel2Mel, Spectra, place_of

@@ -14,7 +14,7 @@ from common.window import Window
 from synth.engine import Engine
 from synth.mel import Analysis, band_centres
 from synth.predictor import Streaming
-from synth.vocoders.wavenet.conditioning import cpu_conditioning
+from synth.vocoders.wavenet.conditioning import CpuConditioning
 from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import WaveNetVocoder
@@ -41,7 +41,7 @@ def main() -> None:
 def conditioning() -> dict[str, str | float]:
     """The kernels' conditioning beside the CPU's, and by itself."""
     net = lively(WIDE)
-    twin, ours = cpu_conditioning(net), WaveNetVocoder(net, "triton")
+    twin, ours = CpuConditioning(net), WaveNetVocoder(net, "triton")
     frames = torch.randn(2, 3, WIDE.mels)
     states = [ours.initial_state(2) for _ in range(2)]
     wanted, heard = twin(frames, states[0]), ours.drawing.condition(frames, states[1])

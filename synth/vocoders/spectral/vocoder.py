@@ -16,7 +16,7 @@ Partials of low keys share bins; where they are is read from the keys (`partials
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,8 @@ from synth.vocoders.spectral.phase import RANKS, bending, integrate, turning
 from synth.vocoders.spectral.spread import Spread
 from synth.vocoders.transform import inverse_fft, roots_of, split_size
 
-SILENCE = math.log(FLOOR) + 1e-4
+QUIET = math.log(FLOOR)
+SILENCE = QUIET + 1e-4
 """Levels up to here are silence, not sound at -100 dB (float32 rounds the floor's log)."""
 
 CEILING = 3.0
@@ -108,7 +109,7 @@ class SpectralVocoder:
     def initial_state(self, batch: int) -> SpectralState:
         """The state of `batch` silent parts."""
         bins = self.analysis.bins
-        silent = torch.full((batch, bins), math.log(FLOOR), dtype=torch.float32)
+        silent = torch.full((batch, bins), QUIET, dtype=torch.float32)
         still = torch.zeros(batch, bins, dtype=torch.float64)
         tail = torch.zeros(batch, self._tail, dtype=torch.float64)
         held = torch.zeros(batch, KEYS, dtype=torch.bool)
@@ -125,13 +126,12 @@ class SpectralVocoder:
         draws: Tensor,
         pitches: Pitches | None = None,
     ) -> tuple[Tensor, SpectralState]:
-        """Sound for the next frames; see `Vocoder.step`.
+        """Sound for the next frames; see `Vocoder.step`. Overwrites the state.
 
         frames (batch, n, bands); NaN counts as silence, and levels are clipped to the floor and
         `CEILING`. draws (batch, n, 0) is not read. pitches: bends are clipped to `MOST_BEND`;
         without any, no key is held, and the lowest keys lose some of their partials. Returns
-        samples (batch, n * hop) float32 and a new state; the old one stays as it was. Raises
-        ValueError for frames or pitches of another shape.
+        samples (batch, n * hop) float32. Raises ValueError for frames or pitches of another shape.
         """
         batch, bands = len(state.last), self.analysis.bands
         if frames.ndim != 3 or frames.shape[0] != batch or frames.shape[2] != bands:
@@ -139,13 +139,15 @@ class SpectralVocoder:
                 f"frames: expected shape ({batch}, any number, {bands}), as (batch, frames, "
                 f"bands), got {tuple(frames.shape)}"
             )
-        held, bend = _keys(pitches, batch, frames.shape[1])
-        heard = frames.detach().to("cpu", torch.float32)
-        heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)
-        out = np.zeros((batch, frames.shape[1] * self.hop), np.float32)
-        levels = heard.contiguous().numpy()
-        after = SpectralState(*(getattr(state, f.name).clone() for f in fields(state)))
-        moments = [getattr(after, f.name).numpy() for f in fields(after)]
+        return self.play(playable(frames), state, pitches), state
+
+    def play(self, frames: Tensor, state: SpectralState, pitches: Pitches | None = None) -> Tensor:
+        """`step` of frames that `playable` has returned, of the right shape."""
+        batch, n, _ = frames.shape
+        held, bend = _keys(pitches, batch, n)
+        out = np.empty((batch, n * self.hop), np.float32)
+        levels = frames.numpy()
+        moments = [getattr(state, name).numpy() for name in _Moments._fields]
 
         def play_rows(rows: slice) -> None:
             bins = self._spread(levels[rows]) if self._spread else levels[rows]
@@ -153,7 +155,14 @@ class SpectralVocoder:
             _play_all(bins, held[rows], bend[rows], mine, self._plan, out[rows])
 
         self._helpers.share_rows(batch, play_rows)
-        return torch.from_numpy(out), after
+        return torch.from_numpy(out)
+
+
+def playable(frames: Tensor) -> Tensor:
+    """Frames as the vocoders play them: contiguous, on the CPU, float32, NaN as silence and levels
+    clipped to the floor and `CEILING`."""
+    heard = frames.detach().to("cpu", torch.float32).nan_to_num(nan=QUIET)
+    return heard.clamp(QUIET, CEILING).contiguous()
 
 
 def _keys(pitches: Pitches | None, batch: int, frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,12 +7,10 @@ stays there, and the only wait is for what is fetched at the end.
 from __future__ import annotations
 
 import torch
-from numba import njit
 from torch import Tensor
 
-from synth.vocoders.wavenet.conditioning import Conditioning, WaveNetState, cpu_conditioning
-from synth.vocoders.wavenet.mulaw import CLASSES
-from synth.vocoders.wavenet.network import WaveNet, WaveNetWeights, as_numbers, hear
+from synth.vocoders.wavenet.conditioning import Conditioning, CpuConditioning, WaveNetState
+from synth.vocoders.wavenet.network import WaveNet, WaveNetWeights
 from synth.vocoders.wavenet.samplers.choice import load_sampler
 from synth.vocoders.wavenet.samplers.contract import (
     Draw,
@@ -27,8 +25,7 @@ class Drawing:
     """A trained WaveNet, on the CPU, that plays with the sampler of the given name.
 
     Its weights are taken as they are now, rounded to half precision as in a bank. device is
-    where its states live; upsample(frames, state), with both there, is the mel's share of the
-    conditioning (conditioning.py). Raises ValueError for a name that no sampler has, or for what
+    where its states live. Raises ValueError for a name that no sampler has, or for what
     this machine lacks for it.
     """
 
@@ -36,11 +33,8 @@ class Drawing:
         drawing, self.device = load_sampler(sampler)
         self.sampler = sampler
         self.config = wavenet.config
-        self.upsample = _upsampling(wavenet, sampler, self.device)
+        self._condition = _conditioning(wavenet, sampler, self.device)
         self._draw = _drawer(drawing, wavenet.weights())
-        table = None if wavenet.guide is None else wavenet.guide.weight.detach().clone()
-        self._guide = None if table is None else table.float().to(self.device)
-        self._numbers = as_numbers(torch.arange(CLASSES))
 
     def initial_state(self, batch: int) -> WaveNetState:
         """The state of `batch` silent parts."""
@@ -59,18 +53,8 @@ class Drawing:
         config.guide of them before the first sample and after the last; None for a network
         without a guide. The state is moved on in place.
         """
-        told = self.upsample(send(mel, self.device), state)
-        if self._guide is None:
-            return told
-        assert guide is not None, "a network with a guide was given none"
-        if self.device.type == "cuda":
-            classes = send(guide, self.device).long()
-            return torch.cat([told, hear(classes, self._guide, self.config.guide)], -1)
-        heard = torch.empty(*told.shape[:2], self.config.conditioning)
-        _hear(
-            guide.numpy(), told.numpy(), self._guide.numpy(), self._numbers.numpy(), heard.numpy()
-        )
-        return heard
+        there = None if guide is None else send(guide, self.device)
+        return self._condition(send(mel, self.device), state, there)
 
     def draw_together(self) -> Together:
         """From now on draw for several threads at once, which tell what this returns about it."""
@@ -82,20 +66,6 @@ class Drawing:
         """The next classes (batch, samples) int64, on the device; draws (batch, samples) in [0, 1).
         The state is moved on in place."""
         return self._draw(conditioning, state, send(draws, self.device))[0]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _hear(guide, told, table, numbers, out):
-    """`hear` behind what is told of the mel, row by row: all of it copied from tables."""
-    mels, channels = told.shape[2], table.shape[1]
-    around = out.shape[2] - mels - channels
-    for row in range(out.shape[0]):
-        for t in range(out.shape[1]):
-            heard = out[row, t]
-            heard[:mels] = told[row, t]
-            heard[mels : mels + channels] = table[guide[row, t + around // 2]]
-            for i in range(around):
-                heard[mels + channels + i] = numbers[guide[row, t + i]]
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
@@ -128,10 +98,10 @@ def _drawer(sampler: Sampler[Packed], weights: WaveNetWeights) -> Draw:
     return lambda conditioning, state, draws: sampler.sample(packed, conditioning, state, draws)
 
 
-def _upsampling(wavenet: WaveNet, sampler: str, device: torch.device) -> Conditioning:
+def _conditioning(wavenet: WaveNet, sampler: str, device: torch.device) -> Conditioning:
     """The Conditioning that goes with a sampler."""
     if sampler != "triton":
-        return cpu_conditioning(wavenet)
-    from synth.vocoders.wavenet.conditioning_triton import triton_conditioning
+        return CpuConditioning(wavenet)
+    from synth.vocoders.wavenet.conditioning_triton import TritonConditioning
 
-    return triton_conditioning(wavenet, device)
+    return TritonConditioning(wavenet, device)

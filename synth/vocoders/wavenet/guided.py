@@ -12,51 +12,37 @@ conditioning is upsampled from both. Before a stream's first frame all was silen
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 
-from synth.mel import FLOOR, Analysis, Head
+from synth.mel import Analysis, Head
 from synth.rows import select_rows
 from synth.vocoders.contract import Pitches
-from synth.vocoders.spectral.vocoder import CEILING, SpectralState, SpectralVocoder
+from synth.vocoders.spectral.vocoder import SpectralState, SpectralVocoder, playable
 from synth.vocoders.wavenet.conditioning import WaveNetState
 from synth.vocoders.wavenet.drawing import Drawing, check_shapes, fetch, send
-from synth.vocoders.wavenet.levels import (
-    QUIETEST,
-    describe,
-    frame_tables,
-    to_classes,
-    to_samples,
-)
-from synth.vocoders.wavenet.mulaw import CLASSES, SILENCE, decode
+from synth.vocoders.wavenet.levels import to_samples
+from synth.vocoders.wavenet.mulaw import CLASSES, decode
 from synth.vocoders.wavenet.network import WaveNet
+from synth.vocoders.wavenet.waiting import Heard, Waiting, WaitingState
 from synth.vocoders.wavenet.within import Within, WithinState
 
 
 @dataclass(slots=True)
 class GuidedState:
-    """The moment of `batch` parts; what waits until the guide is known far enough, oldest first.
+    """The moment of `batch` parts.
 
-    mels (batch, lookahead - 1, mels) float32 and levels (batch, lookahead) float64: of frames;
-    classes (batch, hop + config.guide) uint8 and guide (batch, hop) float32: of the guide, a hop as
-    the WaveNet counts it.
-    before_guide, before (batch,) float64: the guide's last sample, and the last that was drawn.
-    drawn (batch,) float32: how much of the sound is drawn, where the rest is the guide; `FRESH`
-    before the first hop.
+    before (batch,) float64: the last sample that was drawn. drawn (batch,) float32: how much of the
+    sound is drawn, where the rest is the guide; `FRESH` before the first hop.
     """
 
     wavenet: WaveNetState
     spectral: SpectralState
-    mels: Tensor
-    levels: Tensor
-    classes: Tensor
-    guide: Tensor
-    before_guide: Tensor
+    waiting: WaitingState
     before: Tensor
     drawn: Tensor
     within: WithinState
@@ -69,16 +55,6 @@ class Told(NamedTuple):
 
     conditioning: Tensor
     levels: Tensor
-    guide: Tensor
-
-
-class _Heard(NamedTuple):
-    """What is known of some hops, whoever plays them: mels (batch, n, mels); classes (batch, n *
-    hop + 2 * config.guide): of the guide; levels and guide as in `Told`."""
-
-    mels: Tensor
-    levels: Tensor
-    classes: Tensor
     guide: Tensor
 
 
@@ -116,24 +92,18 @@ class GuidedVocoder:
         self.config = config
         self.hop, self.draws_per_frame = config.hop * upsampling, config.hop
         self._spectral = SpectralVocoder(analysis)
-        self._emphasis = float(config.emphasis)
-        self._tables = frame_tables(analysis, self._emphasis)
         self._waves = decode(torch.arange(CLASSES)).numpy()
         self._within = Within(config.hop, analysis.rate, upsampling)
         self.drawn_behind = self._spectral.lookahead + 1
+        self._waiting = Waiting(config, analysis, self.drawn_behind)
         self.lookahead = self.drawn_behind + self._within.lookahead
 
     def initial_state(self, batch: int) -> GuidedState:
         """The state of `batch` silent parts."""
-        wait, config = self.drawn_behind, self.config
         return GuidedState(
             self.drawing.initial_state(batch),
             self._spectral.initial_state(batch),
-            torch.full((batch, wait - 1, config.mels), math.log(FLOOR)),
-            torch.full((batch, wait), QUIETEST, dtype=torch.float64),
-            torch.full((batch, self.config.hop + config.guide), SILENCE, dtype=torch.uint8),
-            torch.zeros(batch, self.config.hop),
-            torch.zeros(batch, dtype=torch.float64),
+            self._waiting.initial_state(batch),
             torch.zeros(batch, dtype=torch.float64),
             torch.full((batch,), FRESH),
             self._within.initial_state(batch),
@@ -174,28 +144,27 @@ class GuidedVocoder:
         pitches: Pitches | None,
         spared: bool,
     ) -> tuple[Tensor, GuidedState]:
-        state.drawn[state.drawn == FRESH] = 0.0 if spared else 1.0
-        if spared and not state.drawn.any():
+        share = state.drawn.numpy()
+        share[share == FRESH] = 0.0 if spared else 1.0
+        if spared and not share.any():
             guide = sound = self._listen(frames, state, pitches).guide
         else:
-            if not spared:
+            if not spared and (share == 0).any():
                 self._begin_anew(state)
             sound, guide = self.draw(frames, state, draws, pitches)
-            if spared or not (state.drawn == 1).all():
+            if spared or (share != 1).any():
                 sound = self._faded(
                     sound, guide, state, -1 / FADE_HOPS if spared else 1 / BACK_HOPS
                 )
-        played, state.within = self._within.step(guide, sound, state.within)
-        return played, state
+        return self._within.step(guide, sound, state.within), state
 
     def _begin_anew(self, state: GuidedState) -> None:
         """Let the WaveNet forget what it drew before it was left out."""
         rested = state.drawn == 0
-        if rested.any():
-            count, fresh = len(rested), self.drawing.initial_state(int(rested.sum()))
-            kept = [None if rested[row] else row for row in range(count)]
-            state.wavenet = select_rows(state.wavenet, fresh, kept)
-            state.before[rested] = 0
+        count, fresh = len(rested), self.drawing.initial_state(int(rested.sum()))
+        kept = [None if rested[row] else row for row in range(count)]
+        state.wavenet = select_rows(state.wavenet, fresh, kept)
+        state.before[rested] = 0
 
     def _faded(self, sound: Tensor, guide: Tensor, state: GuidedState, more: float) -> Tensor:
         """What is drawn within what is played; more: by how much of it grows each hop."""
@@ -224,53 +193,27 @@ class GuidedVocoder:
         told = self.drawing.condition(heard.mels, state.wavenet, heard.classes)
         return Told(told, heard.levels, heard.guide)
 
-    def _listen(self, frames: Tensor, state: GuidedState, pitches: Pitches | None) -> _Heard:
+    def _listen(self, frames: Tensor, state: GuidedState, pitches: Pitches | None) -> Heard:
         """What `condition` is made of. The state is moved on, but for the WaveNet's and what is
         played."""
-        analysis, (batch, n) = self._spectral.analysis, (len(state.before), frames.shape[1])
-        check_shapes(("frames", frames, (batch, n, analysis.bands)))
-        heard = frames.detach().to("cpu", torch.float32)
-        heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING).contiguous()
-        guide, state.spectral = self._spectral.step(heard, state.spectral, heard[:, :, :0], pitches)
-        mels, levels = self._describe(heard)
-        mels, levels = torch.cat([state.mels, mels], 1), torch.cat([state.levels, levels], 1)
-        # The guide's hops are one later than those to be drawn.
-        classes = self._classes(guide, levels[:, 1 : n + 2], state)
-        classes = torch.cat([state.classes, classes], 1)
-        hops, reach = n * self.config.hop, 2 * self.config.guide
-        state.mels, state.levels = mels[:, n:], levels[:, n:]
-        state.classes = classes[:, hops:]
-        sounds = torch.cat([state.guide, guide], 1)
-        state.guide = sounds[:, hops:]
-        return _Heard(mels[:, :n], levels[:, : n + 1], classes[:, : hops + reach], sounds[:, :hops])
-
-    def _describe(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Mel bands (batch, n, mels) and levels (batch, n) of frames (batch, n, bins)."""
-        mels = torch.empty(*frames.shape[:2], self.config.mels)
-        levels = torch.empty(frames.shape[:2], dtype=torch.float64)
-        for frame, mel, level in zip(frames, mels, levels, strict=True):
-            describe(frame.numpy(), self._tables, mel.numpy(), level.numpy())
-        return mels, levels
-
-    def _classes(self, guide: Tensor, levels: Tensor, state: GuidedState) -> Tensor:
-        """Of the guide's next samples (batch, n * hop); levels (batch, n + 1)."""
-        classes = torch.empty(guide.shape, dtype=torch.uint8)
-        before = state.before_guide.numpy()
-        for row, (sound, out) in enumerate(zip(guide, classes, strict=True)):
-            level = levels[row].numpy()
-            to_classes(sound.numpy(), before[row], level, self._emphasis, out.numpy())
-        if guide.shape[1]:
-            state.before_guide = guide[:, -1].double()
-        return classes
+        bands = self._spectral.analysis.bands
+        check_shapes(("frames", frames, (len(state.before), frames.shape[1], bands)))
+        heard = playable(frames)
+        guide = self._spectral.play(heard, state.spectral, pitches)
+        return self._waiting.step(heard, guide, state.waiting)
 
     def _sound(self, classes: Tensor, levels: Tensor, state: GuidedState) -> Tensor:
         """Samples (batch, n * hop) of the classes that were drawn; levels (batch, n + 1)."""
-        sound = torch.empty(classes.shape)
-        before = np.empty(len(classes))
-        for row, (drawn, out) in enumerate(zip(classes, sound, strict=True)):
-            level, last = levels[row].numpy(), float(state.before[row])
-            before[row] = to_samples(
-                drawn.numpy(), self._waves, last, level, self._emphasis, out.numpy()
-            )
-        state.before = torch.from_numpy(before)
+        sound, emphasis = torch.empty(classes.shape), float(self.config.emphasis)
+        arrays = (x.numpy() for x in (classes, levels, state.before, sound))
+        _to_samples(self._waves, emphasis, *arrays)
         return sound
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _to_samples(waves, emphasis, classes, levels, before, sound):
+    """`to_samples` row by row; before (rows,) is moved on."""
+    for row in range(len(classes)):
+        before[row] = to_samples(
+            classes[row], waves, before[row], levels[row], emphasis, sound[row]
+        )

@@ -8,17 +8,16 @@ with silence below. It waits for the WaveNet, which runs further behind.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from synth.mel import FLOOR, SINGLE_HZ, Analysis, Head
+from synth.mel import SINGLE_HZ, Analysis, Head
 from synth.vocoders.contract import Pitches
 from synth.vocoders.spectral.spread import Spread
-from synth.vocoders.spectral.vocoder import CEILING, SpectralState, SpectralVocoder
+from synth.vocoders.spectral.vocoder import QUIET, SpectralState, SpectralVocoder, playable
 from synth.vocoders.wavenet.drawing import check_shapes
 from synth.vocoders.wavenet.guided import GuidedState, GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNet
@@ -103,24 +102,19 @@ class WideVocoder:
     ) -> tuple[Tensor, WideState]:
         batch, n = len(state.waiting), frames.shape[1]
         check_shapes(("frames", frames, (batch, n, self.analysis.bands)))
-        heard = frames.detach().to("cpu", torch.float32)
-        heard = heard.nan_to_num(nan=math.log(FLOOR)).clamp(math.log(FLOOR), CEILING)
+        heard = playable(frames)
         # At 8 kHz itself a bank's bin is half of the band above: silent for the WaveNet.
-        quiet = torch.full((batch, n, 1), math.log(FLOOR))
-        low, state.low = step_low(
-            torch.cat([heard[..., : self._cut], quiet], -1), state.low, draws, pitches
-        )
-        high, state.high = self._high.step(self._above(heard), state.high, heard[..., :0])
+        below = heard[..., : self._cut + 1].clone()
+        below[..., -1] = QUIET
+        low, state.low = step_low(below, state.low, draws, pitches)
+        high = self._high.play(self._above(heard), state.high)
         high = torch.cat([state.waiting, high], 1)
         state.waiting = high[:, n * self.hop :].clone()
         return low + high[:, : n * self.hop], state
 
     def _above(self, heard: Tensor) -> Tensor:
         """Bins (batch, n, bins) of fine bands (batch, n, bands), without those below 8 kHz."""
-        if self._spread is None:
-            bins = heard.clone()
-        else:
-            spread = [torch.from_numpy(self._spread(row.numpy())) for row in heard.contiguous()]
-            bins = torch.stack(spread)
-        bins[..., : self._cut] = math.log(FLOOR)
+        spread = self._spread
+        bins = heard.clone() if spread is None else torch.from_numpy(spread(heard.numpy()))
+        bins[..., : self._cut] = QUIET
         return bins

@@ -27,6 +27,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from synth.copying import copy
 from synth.vocoders.transform import inverse_fft, roots_of, split_size, turned
 
 WINDOW_HOPS = 6
@@ -67,14 +68,14 @@ class Within:
         tail = torch.zeros(batch, plan.fade.size - plan.played_hop, dtype=torch.float64)
         return WithinState(heard, tail)
 
-    def step(self, guide: Tensor, drawn: Tensor, state: WithinState) -> tuple[Tensor, WithinState]:
+    def step(self, guide: Tensor, drawn: Tensor, state: WithinState) -> Tensor:
         """guide, drawn (batch, n * hop): the same hops. Returns (batch, n * hop * upsampling)
-        float32, two hops before them, and the new state; the old one stays as it was."""
-        heard = torch.cat([state.heard, torch.stack([guide, drawn], 1)], 2)
-        tail = state.tail.clone()
+        float32, two hops before them. Overwrites the state."""
         out = torch.empty(len(drawn), drawn.shape[1] * self.upsampling)
-        _play(heard.numpy(), tail.numpy(), self._plan, out.numpy())
-        return out, WithinState(heard[:, :, drawn.shape[1] :].clone(), tail)
+        sides = guide.contiguous(), drawn.contiguous()
+        arrays = (x.numpy() for x in (*sides, state.heard, state.tail, out))
+        _play(self._plan, *arrays)
+        return out
 
 
 class _Plan(NamedTuple):
@@ -122,33 +123,39 @@ def _hann(size: int) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _play(heard, tail, plan, out):
-    """heard (rows, 2, 5 hops + n) in, out (rows, n * upsampling) filled, tail (rows, ..) moved on
-    in place."""
+def _play(plan, guide, drawn, heard, tail, out):
+    """guide, drawn (rows, n * hop) in, out (rows, n * hop * upsampling) filled, heard and tail
+    moved on."""
     hop, played_hop, low, hann, fade, radices, roots, back_radices, back_roots = plan
     window, played = hann.size, back_roots.size
     both, spare = np.empty(window, np.complex128), np.empty(window, np.complex128)
     packed, room = np.empty(played // 2, np.complex128), np.empty(played // 2, np.complex128)
     kept = np.zeros(played // 2 + 1, np.complex128)
     led = np.empty(window // 2 + 1, np.complex128)
+    before = heard.shape[2]
+    sides = np.empty((2, before + guide.shape[1]))
     for row in range(out.shape[0]):
+        for side, new in enumerate((guide[row], drawn[row])):
+            copy(heard[row, side], sides[side])
+            copy(new, sides[side, before:])
+            copy(sides[side, guide.shape[1] :], heard[row, side])
         for n in range(out.shape[1] // played_hop):
             # Two real signals are one complex one, whose spectrum has both in it.
             for i in range(window):
                 at = n * hop + i
-                both[i] = complex(heard[row, 0, at] * hann[i], -heard[row, 1, at] * hann[i])
+                both[i] = complex(sides[0, at] * hann[i], -sides[1, at] * hann[i])
             sums = turned(both, spare, radices, roots)
             wanted = got = 0.0
             for m in range(window // 2 + 1):
                 one, other = np.conj(sums[m]), sums[(window - m) % window]
-                guide = led[m] = 0.5 * (one + other)
+                followed = led[m] = 0.5 * (one + other)
                 if m < low:
-                    kept[m] = guide
+                    kept[m] = followed
                     continue
                 side = 0.5 * (one - other)
-                drawn = complex(side.imag, -side.real)
-                most, size = abs(guide), abs(drawn)
-                kept[m] = drawn * (min(most, size) / max(size, 1e-12))
+                own = complex(side.imag, -side.real)
+                most, size = abs(followed), abs(own)
+                kept[m] = own * (min(most, size) / max(size, 1e-12))
                 wanted += most * most
                 got += min(most, size) ** 2
             if got < LOST * wanted:

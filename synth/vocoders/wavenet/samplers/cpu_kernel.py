@@ -526,11 +526,26 @@ def _exp(x):
 
 
 @compiled
+def _ranked(x):
+    """Bits of a float as an integer that rises as the float does: maxima of these are made in
+    vectors."""
+    bits = np.int32(np.float32(x).view(np.int32))
+    return np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+
+
+@compiled
+def _unranked(bits):
+    """The float that `_ranked` was given."""
+    return np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
+
+
+@compiled
 def _draw(logits, u):
     """The class where the CDF first exceeds u; overwrites the logits."""
-    top = logits[0]
+    most = _ranked(logits[0])
     for i in range(1, CLASSES):
-        top = max(top, logits[i])
+        most = np.int32(max(most, _ranked(logits[i])))
+    top = _unranked(most)
     for i in range(CLASSES):
         logits[i] = _exp(logits[i] - top)
     total = f32(0)

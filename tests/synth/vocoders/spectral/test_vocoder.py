@@ -61,18 +61,6 @@ def frequency_and_level(audio: Tensor, rate: int) -> tuple[float, float]:
     return (peak + offset) * rate / n, float(level)
 
 
-def test_an_old_state_can_be_played_again():
-    vocoder, frames = (
-        SpectralVocoder(DEFAULT),
-        log_magnitudes(notes(DEFAULT, 0.5, 0), DEFAULT)[None],
-    )
-    draws = torch.empty(1, frames.shape[1], 0)
-    _, state = vocoder.step(frames, vocoder.initial_state(1), draws)
-    first, _ = vocoder.step(frames, state, draws)
-    second, _ = vocoder.step(frames, state, draws)
-    assert torch.equal(first, second)
-
-
 @pytest.mark.parametrize("analysis", [DEFAULT, WIDE, BANDED], ids=["16k", "48k", "48k, banded"])
 @pytest.mark.parametrize("pitch", [65.41, 440.0, 1_003.7, 6_271.9])
 def test_a_sine_keeps_its_frequency_and_level(analysis, pitch):

@@ -24,8 +24,7 @@ def kept(guide: Tensor, drawn: Tensor, block: int = 3) -> Tensor:
     nothing = torch.zeros(len(guide), within.lookahead * HOP)
     guide, drawn = torch.cat([guide, nothing], 1), torch.cat([drawn, nothing], 1)
     for some, more in zip(guide.split(block * HOP, 1), drawn.split(block * HOP, 1), strict=True):
-        sound, state = within.step(some, more, state)
-        heard.append(sound)
+        heard.append(within.step(some, more, state))
     return torch.cat(heard, 1)[:, within.lookahead * HOP :]
 
 

@@ -14,7 +14,7 @@ from synth.engine import Engine
 from synth.mel import Analysis, band_centres, log_magnitudes
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.predictor import Streaming
-from synth.vocoders.wavenet.conditioning import cpu_conditioning
+from synth.vocoders.wavenet.conditioning import CpuConditioning
 from synth.vocoders.wavenet.guided import GuidedVocoder
 from synth.vocoders.wavenet.network import WaveNet
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
@@ -113,7 +113,7 @@ def test_a_launch_repeats_itself_bit_for_bit(sampler, packed):
 
 def test_conditioning_is_that_of_the_cpu():
     net = lively(FULL)
-    vocoder, twin = WaveNetVocoder(net, "triton"), cpu_conditioning(net)
+    vocoder, twin = WaveNetVocoder(net, "triton"), CpuConditioning(net)
     frames = torch.randn(5, 4, FULL.mels)
     state, cpu_state = vocoder.initial_state(5), WaveNetVocoder(net, "reference").initial_state(5)
     heard, wanted = vocoder.drawing.condition(frames.cuda(), state).cpu(), twin(frames, cpu_state)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth.mel2mel.dense import TILE, add_product, tiled
+from synth.dense import TILE, add_product, tiled
 
 
 @pytest.mark.parametrize("outputs", [0, 1, TILE - 1, TILE, 2 * TILE + 5])
