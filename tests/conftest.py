@@ -9,6 +9,8 @@ import torch
 
 from tests.toy_bank import make_toy_bank
 
+pytest.register_assert_rewrite("tests.waiting")
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:

@@ -12,16 +12,28 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-NAME = "melstream-test-" + os.environ.get("PYTEST_XDIST_WORKER", "alone")
-"""One for each process that runs tests, and always the same: each name that ever ran keeps one of
-the machine's eight slots."""
+from tests.alone import lock
+from tests.waiting import PATIENCE_S, wait_until
+
+NAMES = ("alone", "gw0", "gw1", "gw2", "gw3")
+
+
+def _own_name() -> str:
+    """One that no other process has which runs tests, of this checkout or another. There are few:
+    each name that ever ran keeps one of the machine's eight slots."""
+    usual = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    names = (f"melstream-test-{name}" for name in dict.fromkeys((usual, *NAMES)))
+    return next((name for name in names if lock(name)), f"melstream-test-{usual}")
+
+
+NAME = _own_name()
 RATE = 48_000
 ENVIRONMENT = {
     "JACK_NO_AUDIO_RESERVATION": "1",
     "JACK_DEFAULT_SERVER": NAME,
     "JACK_NO_START_SERVER": "1",
 }
-CONNECT_S, SETTLED_S = 10.0, 0.05
+SETTLED_CYCLES = 10
 TOOLS = ("jackd", "jack_wait", "jack_lsp")
 
 
@@ -43,7 +55,8 @@ class JackServer:
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, env=environment, **quiet
         )
-        ready = subprocess.run(["jack_wait", "-w", "-t", "20"], env=environment, **quiet)
+        wait = ["jack_wait", "-w", "-t", f"{PATIENCE_S:.0f}"]
+        ready = subprocess.run(wait, env=environment, **quiet)
         if ready.returncode or self._process.poll() is not None:
             pytest.skip("jackd does not start on this machine")
 
@@ -74,8 +87,8 @@ def jack_server(period: int = 256) -> Iterator[JackServer]:
 class Stranger:
     """Another program on the server: plays MIDI from `out`, hears sound at its inputs.
 
-    inputs: how many. heard: one (samples, inputs) array for each cycle. sleep_s: how long its next
-    cycle takes, which makes the server late.
+    inputs: how many. cycles: how many have gone by. heard: one (samples, inputs) array for each.
+    sleep_s: how long its next cycle takes, which makes the server late; then 0.
     """
 
     def __init__(self, name: str = "stranger", inputs: int = 0) -> None:
@@ -87,6 +100,7 @@ class Stranger:
         self._waiting: list[bytes] = []
         self._at = 0
         self.sleep_s = 0.0
+        self.cycles = 0
         self.heard: list[np.ndarray] = []
         self._client.set_process_callback(self._process)
         self._client.activate()
@@ -103,9 +117,8 @@ class Stranger:
         return bool(self._waiting)
 
     def connect(self, source: str, target: str) -> None:
-        """Connect two ports. JACK refuses until their clients run, and brings clients into the
-        order of their connections some cycles later: what is sent before that may be lost."""
-        deadline = time.monotonic() + CONNECT_S
+        """Connect two ports. JACK refuses until their clients run."""
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 self._client.connect(source, target)
@@ -114,7 +127,18 @@ class Stranger:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
-        time.sleep(SETTLED_S)
+        self.settle()
+
+    def wait_for_ear(self) -> None:
+        """Return when somebody hears `out`."""
+        wait_until(self.connected)
+        self.settle()
+
+    def settle(self) -> None:
+        """JACK brings clients into the order of their connections some cycles later: what is sent
+        before that may be lost."""
+        seen = self.cycles
+        wait_until(lambda: self.cycles >= seen + SETTLED_CYCLES)
 
     def connected(self) -> bool:
         """Whether anybody hears `out`."""
@@ -152,11 +176,12 @@ class Stranger:
         self._client.close()
 
     def _process(self, frames: int) -> None:
-        sleep_s, self.sleep_s = self.sleep_s, 0.0
-        if sleep_s:
-            time.sleep(sleep_s)
+        if self.sleep_s:
+            time.sleep(self.sleep_s)
+            self.sleep_s = 0.0
         self._out.clear_buffer()
         for n in range(min(len(self._waiting), frames - self._at)):
             self._out.write_midi_event(self._at + n, self._waiting.pop(0))
         if self._ins:
             self.heard.append(np.stack([p.get_array() for p in self._ins], 1).copy())
+        self.cycles += 1

