@@ -6,15 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import build_msg
 
 from benchmarks.rigs.live import ROOT, LiveServer
+from tests.waiting import PATIENCE_S, wait_until
 
-PATIENCE_S = 120.0
-"""The first start on a machine compiles."""
+PROCESS_S = 300.0
+"""How long a process may take. The first start on a machine compiles."""
 
 
 class Server:
@@ -25,7 +25,7 @@ class Server:
         self.process, self.lines = self._live.process, self._live.lines
         self.port = self._live.port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.settimeout(5)
+        self._socket.settimeout(PATIENCE_S)
 
     def send(self, address: str, *arguments: object) -> None:
         self.send_bytes(build_msg(address, list(arguments)).dgram)
@@ -52,22 +52,14 @@ class Server:
     def play_on(self, seconds: float) -> None:
         """Return when the engine has played so much more."""
         until = self.status()["seconds"] + seconds
-        deadline = time.monotonic() + PATIENCE_S
-        while self.status()["seconds"] < until:
-            assert time.monotonic() < deadline, "the engine stands still"
-            # Waits without a busy loop: nothing is sent to this socket meanwhile.
-            self._socket.settimeout(0.05)
-            try:
-                self._socket.recv(1)
-            except TimeoutError:
-                self._socket.settimeout(5)
+        wait_until(lambda: self.status()["seconds"] >= until, self.status)
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Signal it; its exit code and what it said last."""
         self.process.send_signal(number)
         rest = self.process.stdout.read()
         self._socket.close()
-        return self.process.wait(PATIENCE_S), rest
+        return self.process.wait(PROCESS_S), rest
 
     def __enter__(self) -> Server:
         return self
@@ -97,5 +89,5 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=PROCESS_S,
     )

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from player.flags import DEFAULT_BANK
-from tests.server import PATIENCE_S, Server
+from tests.server import PROCESS_S, Server
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ALONE = {"render_a_folder.py", "render_to_an_array.py", "test_with_it.py", "train_on_ray.py"}
@@ -46,7 +46,7 @@ def test_a_server_understands_every_example(tmp_path: Path) -> None:
     flags = ("--osc", "127.0.0.1:9000", "--bank", str(bank), "--record", str(take))
     with Server(*flags, "--midi-map", str(tmp_path / "map.yaml")) as server:
         running = {name: start(name) for name in names}
-        said = {name: each.communicate(timeout=PATIENCE_S)[0] for name, each in running.items()}
+        said = {name: each.communicate(timeout=PROCESS_S)[0] for name, each in running.items()}
         status = server.status()
         server.stop()
     assert {name: each.returncode for name, each in running.items()} == dict.fromkeys(names, 0)
@@ -65,7 +65,7 @@ def test_sound_comes_without_a_server(tmp_path: Path) -> None:
     mido.MidiFile(tracks=[song]).save(tmp_path / "a.mid")
     running = [start("render_to_an_array.py"), start("test_with_it.py")]
     running.append(start("render_a_folder.py", str(tmp_path), str(tmp_path / "out")))
-    said = [each.communicate(timeout=PATIENCE_S)[0] for each in running]
+    said = [each.communicate(timeout=PROCESS_S)[0] for each in running]
     assert [each.returncode for each in running] == [0, 0, 0], said
     assert "stereo samples" in said[0] and "peak" in said[1]
     made = sorted(path.name for path in (tmp_path / "out").iterdir())

@@ -15,7 +15,7 @@ import pytest
 
 PATIENCE_S = 60.0
 """How long anything may take. Only a fault takes so long."""
-LOOK_S = 0.01
+LOOK_S = 0.02
 
 T = TypeVar("T")
 

@@ -27,8 +27,8 @@ from daw_bridge.midi.messages import MidiTranslator
 from daw_bridge.midi.port import LEFT, QUEUE, Hear, MidiInput
 from daw_bridge.midi.system import SystemMidi, SystemPort
 from tests.jack_server import ENVIRONMENT, JackServer, Stranger, jack_server
+from tests.waiting import PATIENCE_S, wait_until, wait_until_equal
 
-WAIT_S = 20.0
 SYSTEMS = ["jack", "rtmidi"]
 
 
@@ -75,14 +75,7 @@ def put_into(heard: queue.Queue) -> Hear:
 
 
 def wait_for(heard: queue.Queue, count: int) -> list:
-    return [heard.get(timeout=WAIT_S) for _ in range(count)]
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    return [heard.get(timeout=PATIENCE_S) for _ in range(count)]
 
 
 def own_port(stranger: Stranger) -> str:
@@ -131,16 +124,16 @@ def test_a_keyboard_that_goes_lets_its_keys_go_and_is_taken_again(system, server
         assert midi.waiting == ["keyb", "pads"] and "waiting for 'keyb'" in midi.summary
         for _ in range(2):
             with contextlib.closing(Stranger("keyboard")) as stranger:
-                wait_until(lambda: midi.names == ["keyboard:out"])
+                wait_until_equal(lambda: midi.names, ["keyboard:out"])
                 assert midi.waiting == ["pads"]
                 # rtmidi connects a moment after it says so.
-                wait_until(lambda stranger=stranger: stranger.connected())
+                stranger.wait_for_ear()
                 stranger.send("90 3c 64", "b0 40 7f", "91 40 64", "81 40 00")
                 struck = wait_for(heard, 4)
                 assert [message.type for message in struck[::3]] == ["note_on", "note_off"]
             released = wait_for(heard, 2)
             assert [m.bytes() for m in released] == [[0x80, 60, 0], [0xB0, 64, 0]]
-            wait_until(lambda: midi.names == [])
+            wait_until_equal(lambda: midi.names, [])
         assert midi.faults == midi.lost == 0
     assert heard.empty()
 
@@ -167,6 +160,7 @@ def test_a_player_that_leaves_before_anybody_has_looked_lets_its_keys_go(server)
                 daw.connect("daw:out", "melstream-midi:in")
                 daw.send(f"90 {key:02x} 64")
                 wait_until(lambda daw=daw: not daw.waiting)
+                daw.settle()
         told: list[bytes] = []
         wait_until(lambda: told.extend(m for m, _ in iter(port.read, None)) or len(told) >= 5)
     assert told == [LEFT, b"\x90\x3c\x64", LEFT, b"\x90\x3d\x64", LEFT]
@@ -175,17 +169,17 @@ def test_a_player_that_leaves_before_anybody_has_looked_lets_its_keys_go(server)
 def test_a_server_that_is_restarted_lets_all_keys_go_and_gives_its_ports_back(server, heard):
     with listening("jack", put_into(heard), "keyboard") as midi:
         with contextlib.closing(Stranger("keyboard")) as stranger:
-            wait_until(lambda: stranger.connected())
+            stranger.wait_for_ear()
             stranger.send("90 3c 64")
             wait_for(heard, 1)
             server.stop()
             assert [m.bytes() for m in wait_for(heard, 1)] == [[0x80, 60, 0]]
             awaited = "waiting for 'keyboard', virtual port of JACK as soon as it runs"
-            wait_until(lambda: midi.summary == awaited)
+            wait_until_equal(lambda: midi.summary, awaited)
         # Only now: libjack keeps things in common for all clients of a process.
         server.start()
         with contextlib.closing(Stranger("keyboard")) as stranger:
-            wait_until(lambda: stranger.connected())
+            stranger.wait_for_ear()
             stranger.send("90 3d 64")
             assert wait_for(heard, 1)[0].note == 61
 
@@ -199,7 +193,7 @@ def test_two_ports_are_taken_by_name_and_one_that_fits_several_is_refused(system
         with listening(system, put_into(heard), "left", "RIGHT") as midi:
             assert midi.names == ["left-hand:out", "right-hand:out"] and not midi.waiting
             for stranger, key in ((left, "32"), (right, "33")):
-                wait_until(stranger.connected)
+                stranger.wait_for_ear()
                 stranger.send(f"90 {key} 64")
                 assert wait_for(heard, 1)[0].note == int(key, 16)
         with (
