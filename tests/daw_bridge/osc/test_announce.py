@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import time
+import socket
+from contextlib import ExitStack
 from urllib.request import urlopen
 
 import pytest
@@ -12,10 +13,10 @@ import pytest
 from daw_bridge.osc.announce import OSC, OSCQUERY, Announcement, Service, can_announce
 from tests.daw_bridge.osc.test_notify import Surface
 from tests.server import Server
+from tests.waiting import PATIENCE_S, wait_until
 
 zeroconf = pytest.importorskip("zeroconf")
 HERE = "127.0.0.1"
-PATIENCE_S = 30.0
 
 
 class Browser:
@@ -42,11 +43,8 @@ class Browser:
     def ports(self, kind: str) -> set[int]:
         return {port for (found, _), port in list(self.found.items()) if found == kind}
 
-    def sees(self, kind: str, port: int, there: bool = True) -> bool:
-        end = time.monotonic() + PATIENCE_S
-        while (port in self.ports(kind)) != there and time.monotonic() < end:
-            time.sleep(0.05)
-        return (port in self.ports(kind)) == there
+    def wait_for(self, kind: str, port: int, there: bool = True) -> None:
+        wait_until(lambda: (port in self.ports(kind)) == there, lambda: self.found)
 
     def close(self) -> None:
         self._responder.close()
@@ -55,14 +53,19 @@ class Browser:
 def test_a_surface_finds_the_server_and_sees_it_go():
     assert can_announce()
     browser = Browser()
-    try:
-        services = [Service(OSC, HERE, 9000), Service(OSCQUERY, HERE, 8000)]
+    with ExitStack() as stack:
+        stack.callback(browser.close)
+        services = []
+        for kind in (OSC, OSCQUERY):
+            # A port that nobody else announces.
+            taken = stack.enter_context(socket.create_server((HERE, 0)))
+            services.append(Service(kind, HERE, taken.getsockname()[1]))
         announcement = Announcement(services)
-        assert browser.sees(OSC, 9000) and browser.sees(OSCQUERY, 8000)
+        for service in services:
+            browser.wait_for(service.kind, service.port)
         announcement.close()
-        assert browser.sees(OSC, 9000, False) and browser.sees(OSCQUERY, 8000, False)
-    finally:
-        browser.close()
+        for service in services:
+            browser.wait_for(service.kind, service.port, there=False)
 
 
 def test_a_surface_finds_a_server_that_plays_and_follows_it():
@@ -70,10 +73,10 @@ def test_a_surface_finds_a_server_that_plays_and_follows_it():
     browser = Browser()
     try:
         with Server("--http", f"{HERE}:0") as server:
-            assert browser.sees(OSC, server.port)
+            browser.wait_for(OSC, server.port)
             (page,) = (int(m[1]) for x in server.lines if (m := re.match(r"page .*:(\d+)/", x)))
-            assert browser.sees(OSCQUERY, page)
-            with urlopen(f"http://{HERE}:{page}/?HOST_INFO") as said:
+            browser.wait_for(OSCQUERY, page)
+            with urlopen(f"http://{HERE}:{page}/?HOST_INFO", timeout=PATIENCE_S) as said:
                 info = json.load(said)
             assert (info["OSC_PORT"], info["EXTENSIONS"]["LISTEN"]) == (server.port, True)
             server.ask("/notify", surface.port, 1)
@@ -86,8 +89,5 @@ def test_a_surface_finds_a_server_that_plays_and_follows_it():
 
 def test_an_address_that_is_not_ours_is_told_and_ends_nothing(caplog):
     announcement = Announcement([Service(OSC, "203.0.113.7", 9000)])
-    end = time.monotonic() + PATIENCE_S
-    while not caplog.records and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_until(lambda: "the server is not announced (zeroconf)" in caplog.text)
     announcement.close()
-    assert "the server is not announced (zeroconf)" in caplog.text

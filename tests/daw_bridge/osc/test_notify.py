@@ -13,7 +13,8 @@ from daw_bridge.commands.actions import Session
 from daw_bridge.desk.desk import Desk
 from daw_bridge.osc.notify import LASTS_S, MOST, PACKET_BYTES, Notifier, bundles
 from daw_bridge.osc.server import OscServer
-from tests.daw_bridge.osc.test_server import WAIT_S, Client
+from tests.daw_bridge.osc.test_server import Client
+from tests.waiting import PATIENCE_S, wait_until
 
 HERE = ("127.0.0.1", 9)
 
@@ -27,7 +28,7 @@ class Surface:
         self.port = self.socket.getsockname()[1]
         self.shown: dict[str, list] = {}
 
-    def hear(self, address: str, wait_s: float = WAIT_S) -> list | None:
+    def hear(self, address: str, wait_s: float = PATIENCE_S) -> list | None:
         """What an address is told next; None if nothing is."""
         end = time.monotonic() + wait_s
         self.shown.pop(address, None)
@@ -117,22 +118,24 @@ def test_levels_are_told_to_those_who_ask(desk, inbox, status):
         assert other.hear("/part/16/patch") == ["piano"]
         assert other.hear("/level", 0.3) is None and not meter.resting
         client.ask("/notify", 0)
+        wait_until(lambda: meter.resting)
         meter.now = {0: 0.5}
-        end = time.monotonic() + WAIT_S
-        while not meter.resting and time.monotonic() < end:
-            time.sleep(0.01)
-        assert meter.resting and surface.hear("/level", 0.3) is None
+        assert surface.hear("/level", 0.3) is None and meter.resting
 
 
 def test_a_surface_is_told_nothing_more_when_it_ends_it(server, desk):
-    client, surface = Client(server.port), Surface()
+    client, surface, other = Client(server.port), Surface(), Surface()
     client.ask("/notify", surface.port)
     assert surface.hear("/part/1/pan") == [0.0]
     assert client.ask("/notify", 0) == ("/notify.reply", [0, 0.0])
-    while surface.hear("/part/1/pan", 0.3) is not None:
-        pass  # what was on its way
+    # What another one is told now comes after all that was on its way.
+    client.ask("/notify", other.port)
+    assert other.hear("/part/1/pan") == [0.0]
+    while surface.hear("/part/1/pan", 0) is not None:
+        pass
     desk.pan(1, 0.5)
-    assert surface.hear("/part/1/pan", 0.5) is None
+    assert other.hear("/part/1/pan") == [0.5]
+    assert surface.hear("/part/1/pan", 0) is None
 
 
 def test_without_a_port_it_goes_to_where_it_was_sent_from(server):
