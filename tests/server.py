@@ -45,6 +45,11 @@ class Server:
         assert name != "/error", values
         return values
 
+    def tell(self, address: str, *arguments: object) -> None:
+        """Send a message, and return when it has been acted on."""
+        self.send(address, *arguments)
+        assert self.ask("/sync", 1) == [1]
+
     def status(self) -> dict[str, object]:
         values = self.ask("/status")
         return dict(zip(values[::2], values[1::2], strict=True))

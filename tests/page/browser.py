@@ -13,18 +13,25 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from tests.server import Server
+from tests.waiting import PATIENCE_S
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
     not CHROMIUM, reason="needs Chromium (apt: chromium), or its path in CHROMIUM"
 )
-PATIENCE_MS = 20_000
+PATIENCE_MS = 1000 * PATIENCE_S
 """A busy machine may take seconds for what takes milliseconds."""
+BROWSER_MS = 5 * PATIENCE_MS
+"""How long a browser may take to start."""
 
 HEAR = """async ([module, samples, patience]) => {
   const { listener } = await import(module);
   const end = performance.now() + patience;
-  while (!listener.node) await new Promise((again) => setTimeout(again, 20));
+  const wait = () => {
+    if (performance.now() > end) throw new Error("nothing was heard");
+    return new Promise((again) => setTimeout(again, 20));
+  };
+  while (!listener.node) await wait();
   const { context, node } = listener;
   const ear = new AnalyserNode(context, { fftSize: samples });
   node.connect(ear);
@@ -34,10 +41,7 @@ HEAR = """async ([module, samples, patience]) => {
     const sounds = (from) => heard.slice(from, from + 256).some((x) => Math.abs(x) > 1e-3);
     return heard.every((_, i) => i % 256 || sounds(i));
   };
-  while (!loud()) {
-    if (performance.now() > end) throw new Error("nothing was heard");
-    await new Promise((again) => setTimeout(again, 20));
-  }
+  while (!loud()) await wait();
   node.disconnect(ear);
   return [context.sampleRate, Array.from(heard)];
 }"""
@@ -50,7 +54,9 @@ def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=flags, timeout=BROWSER_MS
+        )
         try:
             yield browser
         finally:

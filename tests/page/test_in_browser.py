@@ -10,15 +10,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from tests.page.browser import (
-    PagedServer,
-    Tabs,
-    chromium,
-    hear,
-    needs_chromium,
-)
+from tests.alone import own_port
+from tests.page.browser import PagedServer, Tabs, chromium, hear, needs_chromium
 from tests.page.test_server import midi_file
 from tests.server import run
+from tests.waiting import wait_until, wait_until_equal
 from trainer.bank.check import in_tune
 
 pytestmark = needs_chromium
@@ -47,7 +43,7 @@ def server() -> Iterator[PagedServer]:
 
 
 def test_a_key_that_is_struck_is_heard_at_its_pitch(tabs: Tabs, server: PagedServer) -> None:
-    server.send("/part/1/patch", "church-organ")
+    server.tell("/part/1/patch", "church-organ")
     tab = tabs.open(server.url)
     box = tab.locator(".key[data-key='69']").bounding_box()
     assert box
@@ -61,7 +57,7 @@ def test_a_key_that_is_struck_is_heard_at_its_pitch(tabs: Tabs, server: PagedSer
 
 
 def test_letters_play_and_let_go_when_the_page_is_left(tabs: Tabs, server: PagedServer) -> None:
-    server.send("/part/1/patch", "church-organ")
+    server.tell("/part/1/patch", "church-organ")
     tab, other = tabs.open(server.url), tabs.open(server.url)
     tab.keyboard.press("x")
     tab.keyboard.down("a")
@@ -73,20 +69,24 @@ def test_letters_play_and_let_go_when_the_page_is_left(tabs: Tabs, server: Paged
 
 def test_the_puck_moves_the_part_and_the_other_page(tabs: Tabs, server: PagedServer) -> None:
     tab, other = tabs.open(server.url), tabs.open(server.url)
-    server.send("/part/1/patch", "grand-piano")
+    server.tell("/part/1/patch", "grand-piano")
     before = server.ask("/part/1/timbre")
+    expect(other.locator("#edited")).to_be_hidden()
     box = tab.locator("#map").bounding_box()
     assert box
     x, y = (box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.9)
     tab.mouse.move(x, y)
     tab.mouse.down()
     tab.mouse.move(x + 20, y - 10, steps=5)
-    tab.mouse.up()
-    expect(other.locator("#edited")).to_be_visible()
-    after = server.ask("/part/1/timbre")
-    assert after[0] < before[0] and after[1] < before[1]
-    shown = ", ".join(f"{v:.2f}" for v in after)
+    # While it is dragged the page shows where it is, which the server is told with each frame.
+    shown = tab.locator("#map-hint").text_content()
+    tab.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
     expect(other.locator("#map-hint")).to_have_text(shown)
+    expect(other.locator("#edited")).to_be_visible()
+    tab.mouse.up()
+    after = server.ask("/part/1/timbre")
+    assert ", ".join(f"{v:.2f}" for v in after) == shown
+    assert after[0] < before[0] and after[1] < before[1]
     # And back: what a DAW sends moves the pucks.
     server.send("/part/1/timbre", 0.25, 0.5)
     for page in (tab, other):
@@ -95,12 +95,13 @@ def test_the_puck_moves_the_part_and_the_other_page(tabs: Tabs, server: PagedSer
 
 def test_knobs_gain_and_patches_are_commands(tabs: Tabs, server: PagedServer) -> None:
     for part in (1, 3):
-        server.send(f"/part/{part}/patch", "grand-piano")
+        server.tell(f"/part/{part}/patch", "grand-piano")
     tab = tabs.open(server.url)
+    expect(tab.locator("#edited")).to_be_hidden()
     tab.locator("[role=slider][aria-label=brightness]").focus()
     tab.keyboard.press("PageUp")
     expect(tab.locator("#edited")).to_be_visible()
-    assert server.ask("/part/1/knob/brightness") == pytest.approx([0.6])
+    wait_until_equal(lambda: server.ask("/part/1/knob/brightness"), pytest.approx([0.6]))
     tab.locator("#parts button").nth(2).click()
     tab.locator("#search").fill("trum")
     tab.locator("#patches li").click()
@@ -118,12 +119,14 @@ def test_a_controller_is_learnt_shown_and_freed(tabs: Tabs, server: PagedServer)
     knob = tab.locator("#knobs .knob").first
     tab.locator("#learn").click()
     knob.locator("svg").click()
-    expect(other.locator("#knobs .knob").first).to_have_class("knob waiting")
+    for page in (tab, other):
+        expect(page.locator("#knobs .knob").first).to_have_class("knob waiting")
     tab.keyboard.press("Escape")
     expect(knob).to_have_class("knob")
     tab.locator("#learn").click()
     knob.locator("svg").click()
-    expect(other.locator("#knobs .knob").first).to_have_class("knob waiting")
+    for page in (tab, other):
+        expect(page.locator("#knobs .knob").first).to_have_class("knob waiting")
     for value in (60, 61):
         server.send("/part/1/cc", 21, value)
     expect(other.locator("#knobs .badge").first).to_have_text("CC 21")
@@ -136,7 +139,7 @@ def test_a_controller_is_learnt_shown_and_freed(tabs: Tabs, server: PagedServer)
 
 
 def test_the_morph_and_the_next_patch_are_learnt(tabs: Tabs, server: PagedServer) -> None:
-    server.send("/part/1/patch", "grand-piano")
+    server.tell("/part/1/patch", "grand-piano")
     tab = tabs.open(server.url)
     for place, controller in (("#morphing", 22), ("#next", 23)):
         tab.locator("#learn").click()
@@ -169,9 +172,11 @@ def test_mute_and_solo_of_a_strip(tabs: Tabs, server: PagedServer) -> None:
     for page in (tab, other):
         page.locator(".tabs [data-panel=mix]").click()
     strips = other.locator("#panel-mix .strip")
-    tab.get_by_label("Mute part 2").click()
+    mute = tab.get_by_label("Mute part 2")
+    mute.click()
     expect(strips.nth(1)).to_have_class("strip silent")
-    tab.get_by_label("Mute part 2").click()
+    expect(mute).to_have_attribute("aria-pressed", "true")
+    mute.click()
     tab.get_by_label("Solo part 3").click()
     expect(other.locator(".strip.silent")).to_have_count(15)
     assert server.ask("/part/2/mute") == [0] and server.ask("/part/3/solo") == [1]
@@ -180,7 +185,7 @@ def test_mute_and_solo_of_a_strip(tabs: Tabs, server: PagedServer) -> None:
 
 
 def test_a_midi_file_that_is_dropped_is_played(tabs: Tabs, server: PagedServer) -> None:
-    server.send("/part/1/patch", "church-organ")
+    server.tell("/part/1/patch", "church-organ")
     tab, other = tabs.open(server.url), tabs.open(server.url)
     dropped = tab.evaluate_handle(
         """bytes => {
@@ -236,11 +241,13 @@ def test_a_recording_that_is_dropped_becomes_a_patch(
         expect(tab.locator("#fit-title")).to_have_text("my lead is ready", timeout=FIT_MS)
         assert [file.name for file in folder.glob("*.yaml")] == ["my lead.yaml"]
         expect(tab.locator("#fit-lines")).to_contain_text("bright-lead")
+        picture, sound = tab.locator("#fit-picture"), tab.locator("#fit-sound")
         wide = "image => image.complete && image.naturalWidth"
-        assert tab.locator("#fit-picture").evaluate(wide) > 1000
-        tab.locator("#fit-b").click()
-        expect(tab.locator("#fit-b")).to_have_attribute("aria-pressed", "true")
-        assert tab.locator("#fit-sound").evaluate("sound => sound.duration") > 3
+        wait_until(lambda: picture.evaluate(wide) > 1000)
+        wait_until(lambda: sound.evaluate("sound => sound.duration > 3"))
+        # It is over soon.
+        pressed = "button => { button.click(); return button.getAttribute('aria-pressed'); }"
+        assert tab.locator("#fit-b").evaluate(pressed) == "true"
         tab.locator("#fit-play").click()
         expect(other.locator("#title")).to_have_text("my lead")
         assert server.ask("/part/1/patch") == ["my lead"]
@@ -280,6 +287,7 @@ def edit(tab: Tab, what: str) -> None:
 
 def answer(tab: Tab, *texts: str) -> None:
     """Fill in what is asked, and say yes."""
+    expect(tab.locator("#dialog")).to_be_visible()
     for field, text in zip(tab.locator("#dialog input").all(), texts, strict=True):
         field.fill(text)
     tab.locator("#dialog button").last.click()
@@ -292,11 +300,13 @@ def test_patches_are_copied_described_found_sent_and_dropped_in(tabs: Tabs, tmp_
         edit(tab, "duplicate")
         expect(tab.get_by_label("Name of the copy")).to_have_value("grand-piano 2")
         answer(tab, "my piano")
-        expect(other.locator("#title")).to_have_text("my piano")
+        for page in (tab, other):
+            expect(page.locator("#title")).to_have_text("my piano")
         edit(tab, "describe")
         answer(tab, "Ann", "warm, keys")
         other.locator("#search").fill("ann warm")
         expect(other.locator("#patches li")).to_have_text(["my piano"])
+        expect(tab.locator("#dialog")).to_be_hidden()
         edit(tab, "like")
         other.locator("#search").fill("")
         other.locator("#liked").click()
@@ -328,6 +338,7 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
         kept = [page.locator("#patches li", has_text="kept by hand") for page in (tab, other)]
         for item in kept:
             expect(item).to_be_visible()
+        expect(tab.locator("#title")).to_have_text("kept by hand")
         edit(tab, "delete")
         for item in kept:
             expect(item).to_have_count(0)
@@ -336,6 +347,7 @@ def test_a_saved_patch_is_there_after_a_restart_whatever_was_undone(
         for item in kept:
             expect(item).to_be_visible()
         kept[0].click()
+        expect(tab.locator("#title")).to_have_text("kept by hand")
         edit(tab, "rename")
         # Keys and Escape belong to the question.
         tab.keyboard.press("Escape")
@@ -365,7 +377,8 @@ def test_the_desk_is_saved_recalled_and_stands_again_after_a_restart(
         tab.locator("#desk-name").fill("two trumpets")
         tab.locator("#desk button", has_text="Save").click()
         expect(other.locator("#desks option")).to_have_count(2)
-        server.send("/part/3/patch", "orchestral-harp")
+        server.tell("/part/3/patch", "orchestral-harp")
+        expect(tab.get_by_label("Patch of part 3")).to_have_value("orchestral-harp")
         other.locator("#desks").select_option("two trumpets")
         expect(tab.get_by_label("Patch of part 3")).to_have_value("trumpet")
         assert server.ask("/part/3/pan") == [-1]
@@ -377,7 +390,7 @@ def test_the_desk_is_saved_recalled_and_stands_again_after_a_restart(
         tab.locator("#desk button", has_text="Save").click()
         answer(tab)
         expect(tab.locator("#toast")).to_contain_text("Saved the desk as two trumpets")
-        server.send("/part/3/patch", "orchestral-harp")
+        server.tell("/part/3/patch", "orchestral-harp")
         assert server.stop()[0] == 0
     with PagedServer("--desk", str(folder)) as server:
         assert server.ask("/part/3/patch") == ["orchestral-harp"]
@@ -388,9 +401,9 @@ def test_the_desk_is_saved_recalled_and_stands_again_after_a_restart(
 
 
 def test_a_page_comes_back_after_the_server(tabs: Tabs) -> None:
-    with PagedServer() as server:
+    address = f"127.0.0.1:{own_port()}"
+    with PagedServer("--http", address) as server:
         tab = tabs.open(server.url)
-        address = server.url.removeprefix("http://").rstrip("/")
         assert server.stop()[0] == 0
     expect(tab.locator("body")).to_have_class("lost")
     with PagedServer("--http", address) as server:

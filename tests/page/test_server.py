@@ -6,7 +6,6 @@ import io
 import json
 import math
 import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -36,8 +35,7 @@ from page.server import PageServer
 from page.state import About
 from page.tap import Tap
 from synth.bank.bank import load_bank
-
-PATIENCE_S = 20.0
+from tests.waiting import PATIENCE_S, wait_until
 
 
 class Instrument:
@@ -111,10 +109,12 @@ def instrument(toy_bank: Path) -> Iterator[Instrument]:
 
 def told(socket: ClientConnection, name: str) -> Any:
     """The next value of that name; those of other names are passed over."""
-    while True:
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
         message = socket.recv(PATIENCE_S)
         if isinstance(message, str) and name in json.loads(message):
             return json.loads(message)[name]
+    raise TimeoutError(f"nothing is told of {name}")
 
 
 def say(socket: ClientConnection, *words: object) -> None:
@@ -182,8 +182,8 @@ def test_what_a_page_holds_is_released_when_it_is_gone(instrument: Instrument) -
         told(socket, "reply")
         held = instrument.events()
         assert held[0] == NoteOn(0, 1, 60, 100) and held[-1] == Pedal(0, 2, 64, True)
-    while not (released := instrument.events()):
-        threading.Event().wait(0.01)
+    released: list[object] = []
+    wait_until(lambda: released.extend(instrument.events()) or len(released) >= 2)
     assert released == [NoteOff(0, 1, 62), Pedal(0, 2, 64, False)]
 
 
@@ -218,9 +218,13 @@ def test_a_midi_file_is_played_in_time(instrument: Instrument) -> None:
         song = told(socket, "song")
         assert (song["name"], song["seconds"]) == ("three.mid", pytest.approx(0.8, abs=1e-3))
         taken: list[Event] = []
-        while len(taken) < 6:
+
+        def played() -> bool:
             instrument.go_on()
-            taken += instrument.inbox.take_until(instrument.clock.now())
+            taken.extend(instrument.inbox.take_until(instrument.clock.now()))
+            return len(taken) >= 6
+
+        wait_until(played)
         first = taken[0].time
         assert [(type(e), e.key, round((e.time - first) / rate, 2)) for e in taken] == [
             (NoteOn, 60, 0.0),
@@ -230,8 +234,7 @@ def test_a_midi_file_is_played_in_time(instrument: Instrument) -> None:
             (NoteOff, 64, 0.6),
             (NoteOff, 67, 0.8),
         ]
-        while (song := instrument.go_on(socket)) is not None:
-            pass
+        wait_until(lambda: instrument.go_on(socket) is None)
 
 
 def test_a_song_stops_when_asked_or_at_a_panic(instrument: Instrument) -> None:
@@ -245,8 +248,7 @@ def test_a_song_stops_when_asked_or_at_a_panic(instrument: Instrument) -> None:
             instrument.go_on()
             instrument.send("POST", "/song?name=long.mid", content)
             assert told(socket, "song")["name"] == "long.mid"
-            while not instrument.inbox.take_until(2**40):
-                instrument.go_on()
+            wait_until(lambda: instrument.go_on() or instrument.inbox.take_until(2**40))
             stop()
             assert told(socket, "song") is None
         taken = instrument.inbox.take_until(2**40)
@@ -275,16 +277,20 @@ def test_the_desk_stands_as_before_when_a_song_has_ended(instrument: Instrument)
             content = midi_file((0.0, 60), (0.2 if ends else 100.0, 64), says=says)
             instrument.send("POST", "/song?name=loud.mid", content)
             assert told(socket, "song")["name"] == "loud.mid"
-            while not desk.zones.members(1):
-                instrument.go_on()
+            wait_until(lambda: instrument.go_on() or desk.zones.members(1))
             assert desk.parts() != before and desk.settings(1).volume == 20
             if ends:
                 # As a hand on the mixer; through the zone it would reach its members, too.
                 desk.turn(1, None, lambda s: replace(s, volume=99), alone=True)
             else:
                 instrument.send("DELETE", "/song")
-            while (song := instrument.go_on(socket)) is not None:
-                assert song == "" or song["name"] == "loud.mid"
+
+            def ended(socket: ClientConnection = socket) -> bool:
+                song = instrument.go_on(socket)
+                assert not song or song["name"] == "loud.mid"
+                return song is None
+
+            wait_until(ended)
             assert desk.settings(1).volume == (99 if ends else 100)
             desk.turn(1, None, lambda s: replace(s, volume=100), alone=True)
             assert desk.parts() == before and not desk.zones.members(1)
@@ -305,8 +311,7 @@ def test_a_song_that_fades_out_leaves_no_part_silent(instrument: Instrument) -> 
         instrument.go_on()
         instrument.send("POST", "/song?name=fade.mid", written.getvalue())
         told(socket, "song")
-        while instrument.go_on(socket) is not None:
-            pass
+        wait_until(lambda: instrument.go_on(socket) is None)
     levels = [e for e in instrument.inbox.take_until(2**40) if isinstance(e, Level)]
     levels = [event.gain_db for event in levels if event.part == 1]
     assert levels[0] == -math.inf and levels[-1] == 0.0
@@ -391,8 +396,7 @@ def test_panic_goes_through(instrument: Instrument) -> None:
 def test_sound_comes_block_by_block_and_silence_costs_nothing(instrument: Instrument) -> None:
     hop = instrument.hop
     with instrument.socket("sound") as socket:
-        while not instrument.tap.watchers:
-            threading.Event().wait(0.01)
+        wait_until(lambda: instrument.tap.watchers)
         sound = np.full((hop, 2), [0.5, -0.25], np.float32)
         for start, block in enumerate([sound * 0, sound * 0, sound, sound, sound * 0, sound * 0]):
             instrument.tap.put(start * hop, block, [], {})
@@ -415,8 +419,7 @@ def test_a_page_that_reads_nothing_misses_sound_and_delays_nobody(instrument: In
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
         with instrument.socket() as other:
-            while instrument.tap.watchers < 2:
-                threading.Event().wait(0.01)
+            wait_until(lambda: instrument.tap.watchers >= 2)
             start = 0
             while not instrument.application.dropped:
                 for _ in range(64):
