@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import build_msg
@@ -76,23 +78,48 @@ class Server:
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
     """`run_server.py` with arguments that make it end by itself; without learnt controllers."""
-    command = arguments[:1] if arguments[:1] == ("render",) else ()
-    rest = arguments[len(command) :]
     return subprocess.run(
-        [
-            sys.executable,
-            "run_server.py",
-            *command,
-            "--midi-map",
-            "none",
-            "--patches",
-            "none",
-            *(() if command else ("--desk", "none")),
-            *rest,
-        ],
+        [sys.executable, "run_server.py", *_alone(arguments)],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=PROCESS_S,
     )
+
+
+RUN_EACH = """
+import contextlib, io, json, sys
+import run_server
+
+ended = []
+for arguments in json.load(sys.stdin):
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        code = run_server.main(arguments)
+    ended.append([arguments, code, out.getvalue(), errors.getvalue()])
+json.dump(ended, sys.stdout)
+"""
+
+
+def run_each(commands: Sequence[Sequence[str]]) -> list[subprocess.CompletedProcess]:
+    """As `run` with each of some arguments, one after the other in a single process, which loads
+    its libraries once."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_EACH],
+        cwd=ROOT,
+        input=json.dumps([_alone(arguments) for arguments in commands]),
+        capture_output=True,
+        text=True,
+        timeout=PROCESS_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return [subprocess.CompletedProcess(*ended) for ended in json.loads(done.stdout)]
+
+
+def _alone(arguments: Sequence[str]) -> list[str]:
+    """Arguments that use nothing of the machine that others may use, too."""
+    if list(arguments[:1]) == ["render"]:
+        return ["render", "--midi-map", "none", "--patches", "none", *arguments[1:]]
+    own = ["--midi-map", "none", "--patches", "none", "--desk", "none", "--http", "none"]
+    return [*own, "--osc", "127.0.0.1:0", *arguments]

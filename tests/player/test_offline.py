@@ -27,7 +27,7 @@ from synth.output.recorder import WavRecorder
 from synth.output.sinks import ClockSink
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.vocoder import wavenet_vocoder
-from tests.server import run
+from tests.server import PROCESS_S, run
 from trainer.bank.check import in_tune
 
 WAVENET_BANK = DEFAULT_BANK.parent / "gm10"
@@ -282,7 +282,7 @@ def test_a_rendering_that_is_interrupted_leaves_nothing_behind(
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PROCESS_S)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "melstream: interrupted" and "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mid"]
