@@ -13,10 +13,7 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import build_msg
 
 from benchmarks.rigs.live import ROOT, LiveServer
-from tests.waiting import PATIENCE_S, wait_until
-
-PROCESS_S = 300.0
-"""How long a process may take. The first start on a machine compiles."""
+from tests.waiting import PATIENCE_S, PROCESS_S, wait_until
 
 
 class Server:

@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from player.flags import DEFAULT_BANK
-from tests.server import PROCESS_S, Server
+from tests.server import Server
+from tests.waiting import PROCESS_S
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ALONE = {"render_a_folder.py", "render_to_an_array.py", "test_with_it.py", "train_on_ray.py"}

@@ -15,6 +15,8 @@ import pytest
 
 PATIENCE_S = 60.0
 """How long anything may take. Only a fault takes so long."""
+PROCESS_S = 300.0
+"""How long a process may take from its start to its end. The first start on a machine compiles."""
 LOOK_S = 0.02
 
 T = TypeVar("T")

@@ -130,17 +130,26 @@ def test_readers_never_see_halves(tmp_path):
         import sys
         from pathlib import Path
         from common.files import write_whole
-        for n in range(200):
+        n = 0
+        while Path(sys.argv[2]).exists():
             write_whole(Path(sys.argv[1]), bytes([n % 4]) * 200_000)
+            n += 1
+        print(n)
     """
-    writers = [
-        subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(path)]) for _ in "ab"
-    ]
-    read = 0
-    while any(writer.poll() is None for writer in writers):
-        assert path.read_bytes() in contents
-        read += 1
-    assert [writer.returncode for writer in writers] == [0, 0] and read > 10
+    wanted = tmp_path / "wanted"
+    wanted.touch()
+    command = [sys.executable, "-c", textwrap.dedent(code), str(path), str(wanted)]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in "ab"]
+    seen: set[int] = set()
+    try:
+        while len(seen) < 30:
+            assert all(writer.poll() is None for writer in writers)
+            assert path.read_bytes() in contents
+            seen.add(path.stat().st_mtime_ns)
+    finally:
+        wanted.unlink()
+        written = [int(writer.communicate()[0]) for writer in writers]
+    assert min(written) > 0
     assert names(tmp_path) == ["a"]
 
 

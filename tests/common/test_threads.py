@@ -22,6 +22,7 @@ from common.threads import (
     on_cores,
     step_back,
 )
+from tests.waiting import PROCESS_S
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setscheduler"), reason="this system has no such priorities"
@@ -117,7 +118,11 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.getcwd()}
     # The worker holds the other end of the pipe, so reading ends only when it has ended too.
     done = subprocess.run(
-        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, str(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PROCESS_S,
     )
     assert done.returncode == 9 and int(done.stdout) > 0, done.stderr
 
@@ -160,7 +165,7 @@ def test_helpers_work_in_a_process_that_was_forked() -> None:
     if child:
         raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60)
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=PROCESS_S)
     assert ended.returncode == 0
 
 

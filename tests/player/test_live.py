@@ -17,8 +17,8 @@ import soundfile
 
 from benchmarks.rigs.live import ROOT
 from player.flags import DEFAULT_BANK
-from tests.server import PROCESS_S, Server, run_each
-from tests.waiting import wait_until
+from tests.server import Server, run_each
+from tests.waiting import PROCESS_S, wait_until
 from trainer.bank.check import in_tune
 
 RATE = 48_000

@@ -27,7 +27,8 @@ from synth.output.recorder import WavRecorder
 from synth.output.sinks import ClockSink
 from synth.vocoders.spectral.vocoder import SpectralVocoder
 from synth.vocoders.wavenet.vocoder import wavenet_vocoder
-from tests.server import PROCESS_S, run
+from tests.server import run
+from tests.waiting import PROCESS_S
 from trainer.bank.check import in_tune
 
 WAVENET_BANK = DEFAULT_BANK.parent / "gm10"

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE_S, wait_until
+
 SOURCE = Path(__file__).resolve().parents[2] / "plugin"
 RATE, PERIOD = 48_000, 256
 LEFT, RIGHT, LATENCY, SERVER, FIRST_KNOB = 1, 2, 3, 4, 5
@@ -126,6 +128,7 @@ class Host:
         self.heard: list[np.ndarray] = []
         self._closing = threading.Event()
         self._rests = False
+        self._at_rest = threading.Event()
         self._thread = threading.Thread(target=self._play)
         self._thread.start()
 
@@ -151,6 +154,9 @@ class Host:
     def rest(self, rests: bool) -> None:
         """Call the plug-in no more, or again, as a DAW whose engine is stopped."""
         self._rests = rests
+        if rests:
+            self._at_rest.clear()
+            assert self._at_rest.wait(PATIENCE_S)
 
     def saved(self) -> bytes:
         """The state that a session would keep, b"" for none."""
@@ -176,10 +182,12 @@ class Host:
 
         assert self._state.restore(self._handle, _RETRIEVE(retrieve), None, 0, None) == 0
 
-    def sound(self) -> np.ndarray:
-        """What was heard since the last call: (samples, 2)."""
-        heard, self.heard = self.heard, []
-        return np.concatenate(heard) if heard else np.zeros((0, 2), np.float32)
+    def play(self, seconds: float, first: int | None = None) -> np.ndarray:
+        """Wait until so much has been played: (samples, 2), from a cycle on, else from the next."""
+        first = len(self.heard) if first is None else first
+        cycles = round(seconds * self._rate / PERIOD)
+        wait_until(lambda: len(self.heard) >= first + cycles)
+        return np.concatenate(self.heard[first:])
 
     def close(self) -> None:
         self._closing.set()
@@ -192,6 +200,7 @@ class Host:
             due += PERIOD / self._rate
             time.sleep(max(due - time.perf_counter(), 0))
             if self._rests:
+                self._at_rest.set()
                 continue
             events, waiting = b"", self._waiting
             self._waiting = []

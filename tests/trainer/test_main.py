@@ -12,6 +12,7 @@ import pytest
 
 from common.flags import read_flags
 from synth.bank.bank import load_bank
+from tests.waiting import PROCESS_S
 from trainer.__main__ import main
 from trainer.commands.bank import BankCommand
 from trainer.commands.render import RenderCommand
@@ -75,7 +76,9 @@ def test_a_render_of_what_is_not_there(broken, message, corpus, soundfont, tmp_p
 
 def test_the_module_itself_exits_with_2_and_one_line(tmp_path):
     command = [sys.executable, "-m", "trainer", "render", "--midi", str(tmp_path)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PROCESS_S
+    )
     assert done.returncode == 2 and done.stdout == ""
     message = f"trainer: {tmp_path}: no MIDI files (.mid, .midi, .kar, .rmi) in it or below"
     assert done.stderr.splitlines() == [message]

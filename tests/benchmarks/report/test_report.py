@@ -23,6 +23,7 @@ from benchmarks.report.sounds import BEFORE_FRAMES
 from benchmarks.report.tables import tables
 from tests.toy_bank import ANALYSIS
 from tests.trainer.tiny_data import make_take, write_excerpt, write_manifest
+from tests.waiting import PROCESS_S
 
 pytest.importorskip("matplotlib")
 STATED = {"date": "2026-01-02", "commit": "abc1234", "machine": "Some CPU, 2 cores"}
@@ -137,7 +138,7 @@ def test_a_browser_can_play_every_sound(sounding, tmp_path):
     probe.write_text(sounding.read_text(encoding="utf-8").replace("</body>", script + "</body>"))
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", probe.as_uri()]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=PROCESS_S)
     found = re.search(r'data-ready="([\d,]+)"', shown.stdout)
     assert found, shown.stderr[-500:]
     states = [int(state) for state in found[1].split(",")]

@@ -33,9 +33,9 @@ def test_a_process_that_is_stopped_has_been_stalled():
         assert watch.stalls is None
         return
     assert all(ms > SHORTEST_MS for _, ms in watch.stalls)
-    ended, longest_ms = max(watch.stalls, key=lambda stall: stall[1])
-    assert 500 * STILL_S < longest_ms < 1e5
-    assert begun < ended < time.perf_counter()
+    # A busy machine may stand still besides.
+    assert [ms for ended, ms in watch.stalls if ended > begun and ms > 500 * STILL_S]
+    assert all(0 < ms < 1e5 and ended < time.perf_counter() for ended, ms in watch.stalls)
 
 
 def test_a_failure_inside_leaves_no_watcher_behind():

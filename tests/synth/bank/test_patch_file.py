@@ -257,22 +257,24 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     """One thread saves over and over while this one reads: always one or the other, whole."""
     takes = [Patch("warm", (float(i), float(i)), dict.fromkeys(KNOBS, i / 2)) for i in (1, 2)]
     save_patch(tmp_path, takes[0], overwrite=False)
-    done = threading.Event()
+    done, saved = threading.Event(), []
 
     def save_often() -> None:
-        try:
-            for i in range(60):
-                save_patch(tmp_path, takes[i % 2], overwrite=True)
-        finally:
-            done.set()
+        while not done.is_set():
+            save_patch(tmp_path, takes[len(saved) % 2], overwrite=True)
+            saved.append(1)
 
     writer = threading.Thread(target=save_often)
     writer.start()
-    read = []
-    while not done.is_set():
-        read.append(load_patch(tmp_path / "warm.yaml", 2, KNOBS))
-    writer.join()
-    assert read and all(patch in takes for patch in read)
+    read: list[Patch] = []
+    try:
+        while len(read) < 60 or len(saved) < 60:
+            assert writer.is_alive()
+            read.append(load_patch(tmp_path / "warm.yaml", 2, KNOBS))
+    finally:
+        done.set()
+        writer.join()
+    assert all(patch in takes for patch in read)
 
 
 def test_as_saved_is_what_the_file_gives_back(tmp_path):

@@ -10,6 +10,7 @@ import soundfile
 from synth.output.recorder import WavRecorder
 from synth.output.sinks import ClockSink
 from synth.output.wav import wav_header
+from tests.waiting import PROCESS_S
 
 RATE = 16_000
 
@@ -31,7 +32,7 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
 
 def run(code: str, *args: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", code, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PROCESS_S)
 
 
 def test_the_take_is_bit_for_bit_what_was_written(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from synth.output.sinks import ClockSink
+from tests.waiting import PATIENCE_S
 
 BLOCK = np.zeros((128, 2), np.float32)
 RATE = 16_000
@@ -79,7 +80,7 @@ def test_a_real_wait_ends_when_another_thread_stops_it():
         writer = threading.Thread(target=lambda: answers.append(sink.write(hour)))
         writer.start()
         sink.stop()
-        writer.join(timeout=30)
+        writer.join(PATIENCE_S)
         assert answers == [False]
         assert not sink.active
 

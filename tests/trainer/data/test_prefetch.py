@@ -7,6 +7,7 @@ import threading
 import pytest
 import torch
 
+from tests.waiting import PATIENCE_S
 from trainer.data.prefetch import Prefetch
 
 
@@ -44,7 +45,7 @@ def test_the_generator_itself_is_left_alone():
 
 
 def test_slow_draws_overlap_and_keep_their_order():
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=PATIENCE_S)
     turns = iter(range(100))
 
     def meet(random: torch.Generator) -> float:

@@ -19,6 +19,7 @@ import torch
 from benchmarks.rigs.batches import raylets
 from common.tasks.on_ray import has_ray
 from tests.trainer.test_main import TINY
+from tests.waiting import PROCESS_S
 from trainer.__main__ import main
 
 REPOSITORY = Path(__file__).parents[3]
@@ -28,11 +29,11 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 @contextmanager
 def torchrun(network: str, *flags: str) -> Iterator[subprocess.Popen]:
-    """Two processes on this machine's processor, for a minute at most."""
+    """Two processes on this machine's processor, for ten minutes at most."""
     # Without --, torchrun takes --run for an abbreviation of a flag of its own.
     command = [*TORCHRUN, "-m", "--", "trainer", network, *flags]
     process = subprocess.Popen(
-        [*command, "--max-minutes=1"],
+        [*command, "--max-minutes=10"],
         cwd=REPOSITORY,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -41,7 +42,7 @@ def torchrun(network: str, *flags: str) -> Iterator[subprocess.Popen]:
         yield process
     finally:
         process.terminate()  # killed, it would leave its workers behind
-        process.communicate(timeout=60)
+        process.communicate(timeout=PROCESS_S)
 
 
 def losses(run: Path) -> list[float]:
@@ -57,7 +58,7 @@ def test_two_processes_learn_as_one_with_twice_the_batch(network, data, tmp_path
     one, two = tmp_path / "one", tmp_path / "two"
     with torchrun(network, *flags, f"--run={two}", "--batch=8") as process:
         assert main([network, *flags, f"--run={one}", "--batch=16"]) == 0
-        _, shown = process.communicate(timeout=120)
+        _, shown = process.communicate(timeout=PROCESS_S)
         assert process.returncode == 0, shown.decode()
     assert len(losses(two)) == ITERATIONS // 50
     assert losses(two) == pytest.approx(losses(one), rel=5e-3)
@@ -83,7 +84,7 @@ def test_a_signal_to_one_process_stops_all_with_one_checkpoint(data, tmp_path):
             assert piece, shown.decode()
             shown += piece
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PROCESS_S)
     kept = torch.load(tmp_path / "last.pt", weights_only=True)
     assert kept["progress"][0] >= 1
     last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
@@ -102,7 +103,7 @@ def test_ray_starts_torchrun_on_two_nodes_that_read_a_share_each(data, tmp_path)
             env=os.environ | {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": cluster.address},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=PROCESS_S,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
@@ -139,7 +140,7 @@ def test_two_processes_share_and_leave_no_thread_behind(tmp_path):
             assert machine.any(machine.rank == 1) and not machine.any(False)
             assert machine.mean(torch.tensor(1.0 + machine.rank)).item() == 1.5
         # A thread that has been joined may be seen a moment longer.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while threads() != before:
             assert time.monotonic() < deadline, threads()
             time.sleep(0.01)
@@ -151,6 +152,6 @@ def test_two_processes_share_and_leave_no_thread_behind(tmp_path):
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PROCESS_S,
     )
     assert done.returncode == 0, done.stderr

@@ -22,6 +22,7 @@ from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNetConfig
 from tests.trainer.tiny_data import FRAMES, HOP, SIZES
+from tests.waiting import PROCESS_S
 from trainer.data.dataset import DataSet
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.settings import LossSettings, Mel2MelSettings, Mel2MelSizes
@@ -163,7 +164,7 @@ def test_sigterm_stops_a_run_with_a_checkpoint(plan, data):
             assert piece, shown.decode()
             shown += piece
         process.send_signal(signal.SIGTERM)
-        _, rest = process.communicate(timeout=60)
+        _, rest = process.communicate(timeout=PROCESS_S)
     finally:
         process.kill()
     assert process.returncode == 0, rest.decode()
