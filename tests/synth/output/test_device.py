@@ -21,8 +21,12 @@ import pytest
 import soundfile
 
 from tests.jack_server import NAME
+from tests.waiting import PATIENCE_S, PROCESS_S
 
 RATE = 48_000
+SPARE_MS = 100.0
+"""What of a busy machine's lateness is not to be heard."""
+WAIT = ["jack_wait", "-w", "-t", f"{PATIENCE_S:.0f}"]
 needs_jack = pytest.mark.skipif(
     not all(map(shutil.which, ["jackd", "jack_wait", "jack_capture"])),
     reason="needs jackd, jack_wait and jack_capture (Debian: jackd2, jack-tools, jack-capture)",
@@ -56,7 +60,7 @@ def jackd() -> Iterator[subprocess.Popen]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT}
     server = subprocess.Popen(command, **quiet)
     try:
-        subprocess.run(["jack_wait", "-w", "-t", "20"], check=True, **quiet)
+        subprocess.run(WAIT, check=True, **quiet)
         yield server
     finally:
         server.terminate()
@@ -75,25 +79,35 @@ def python(code: str, *args: object) -> subprocess.Popen:
 
 def answer(process: subprocess.Popen) -> dict:
     """What the process printed last, as JSON, once it has ended well."""
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=PROCESS_S)
     assert process.returncode == 0, errors
     return json.loads(out.splitlines()[-1])
 
 
-def capture(path: Path, seconds: int) -> subprocess.Popen:
+def capture(path: Path) -> subprocess.Popen:
     """Record what reaches the sound card, from now on."""
-    command = ["jack_capture", "--daemon", "-b", "FLOAT", "-c", "2", "-d", str(seconds), str(path)]
+    command = ["jack_capture", "--daemon", "-b", "FLOAT", "-c", "2"]
+    command += ["-d", f"{PROCESS_S:.0f}", str(path)]
     return subprocess.Popen(command, env=ENVIRONMENT)
 
 
 @needs_jack
 @pytest.mark.parametrize("block", [128, 1_000])
 def test_a_sine_reaches_the_sound_card_whole(jackd, tmp_path, block):
-    recording = capture(tmp_path / "heard.wav", seconds=60)
+    recording = capture(tmp_path / "heard.wav")
     code = """
-with DeviceSink(16_000, "system") as sink:
-    # jack_capture taps the left side a buffer or so before the right, once it sees a player:
-    # so silence comes first. Nor may one long block keep the latency up for good.
+import subprocess
+from tests.waiting import wait_until
+
+def is_captured():
+    listed = ["jack_lsp", "-c", "jack_capture"]
+    sides = subprocess.run(listed, capture_output=True, text=True).stdout.count("PortAudio")
+    return sink.write(np.zeros((1_000, 2), np.float32)) and sides == 2
+
+with DeviceSink(16_000, "system", spare_ms=float(sys.argv[2])) as sink:
+    # jack_capture taps the left side some time before the right, once it sees a player.
+    wait_until(is_captured)
+    # Nor may one long block keep the latency up for good.
     took = sink.write(np.zeros((8_000, 2), np.float32))
     took = took and play(sink, 40_000, block=int(sys.argv[1]))
     print(json.dumps({
@@ -101,13 +115,13 @@ with DeviceSink(16_000, "system") as sink:
         "underruns": sink.underruns, "latency_ms": sink.latency_ms, "line": sink.describe(),
     }))
 """
-    told = answer(python(code, block))
+    told = answer(python(code, block, SPARE_MS))
     recording.send_signal(signal.SIGINT)
-    recording.wait(30)
+    recording.wait(PATIENCE_S)
     assert told["took"] and told["active"] and told["fault"] is None
     assert told["rate"] == RATE
-    # Resampler 15 ms; a ring of a buffer and of 10 ms; the buffer after it; JACK's own.
-    full_ms = 15 + 512 / 48 + 10 + 512 / 48 + 512 / 48
+    # Resampler 15 ms; a ring of a buffer and of what is spare; the buffer after it; JACK's own.
+    full_ms = 15 + 512 / 48 + SPARE_MS + 512 / 48 + 512 / 48
     # What room is left when a block ends is less than a buffer, which is as one block falls.
     assert full_ms - 512 / 48 < told["latency_ms"] < full_ms + 0.1
     assert told["line"].startswith("system (JACK Audio Connection Kit), 2 channels at 48000 Hz")
@@ -157,7 +171,7 @@ print(json.dumps({"again": again, "active": active, "fault": sink.fault}))
     assert player.stdout.readline() == "playing\n"
     jackd.terminate() if how == "terminated" else jackd.send_signal(signal.SIGSTOP)
     try:
-        out, errors = player.communicate(timeout=30)
+        out, errors = player.communicate(timeout=PROCESS_S)
     finally:
         jackd.send_signal(signal.SIGCONT)
     assert player.returncode == 0, errors
@@ -179,7 +193,7 @@ with sink:
     writer = threading.Thread(target=lambda: answers.append(sink.write(sine(16_000 * 60))))
     writer.start()
     sink.stop()
-    writer.join(20)
+    writer.join(60)
 after = sink.write(sine(128))
 sink.close()
 print(json.dumps([before, answers, after, sink.active, sink.fault]))
@@ -189,10 +203,8 @@ print(json.dumps([before, answers, after, sink.active, sink.fault]))
 
 @needs_jack
 def test_devices_are_found_by_index_and_name_or_listed(jackd, tmp_path):
-    recording = capture(tmp_path / "heard.wav", seconds=30)
-    subprocess.run(
-        ["jack_wait", "-w", "-t", "20"], env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=True
-    )
+    recording = capture(tmp_path / "heard.wav")
+    subprocess.run(WAIT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=True)
     code = """
 from player.devices import about, name
 from synth.output.portaudio import find_device, load_portaudio, output_devices
@@ -219,7 +231,7 @@ print(json.dumps(told))
         told = answer(python(code))
     finally:
         recording.terminate()
-        recording.wait(10)
+        recording.wait(PATIENCE_S)
     line = "system (JACK Audio Connection Kit): 2 channels, 48000 Hz"
     assert any(told_line.startswith(line) for told_line in told["list"])
     for wanted, about in {"unknown": "'harpsichord'", "empty": "''", "index": "99"}.items():
