@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,7 +13,8 @@ from common.jack.library import load_jack
 LOOK_S = 0.25
 """How often it is looked whether a server has come or gone."""
 STALLED_S = 2.0
-"""A server that runs no cycle for so long is gone, though it may not say so."""
+"""A server that runs no cycle for so long is gone, though it may not say so. Counted in looks: if
+this program has stood still itself, the server may be well."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,8 @@ class JackLink:
         self._leaving: list[JackClient] = []
         """Those that were left last, some of which may hang."""
         self._cycles: list[int] = []
-        self._since = 0.0
+        self._still = 0
+        """Looks since the last cycle that was seen."""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="jack", daemon=True)
 
@@ -124,7 +125,7 @@ class JackLink:
                 client.close()
             return
         self.missing = ""
-        self._clients, self._cycles, self._since = clients, [], time.monotonic()
+        self._clients, self._cycles, self._still = clients, [], 0
         for member, client in zip(self._members, clients, strict=True):
             member.joined(client)
 
@@ -134,11 +135,13 @@ class JackLink:
         if any(client.gone for client in self._clients):
             self._leave("the JACK server has ended")
         elif cycles != self._cycles:
-            self._cycles, self._since = cycles, time.monotonic()
+            self._cycles, self._still = cycles, 0
             for client in self._clients:
                 client.state_latency(round(self.latency_s() * client.rate))
-        elif time.monotonic() - self._since > STALLED_S:
-            self._leave("the JACK server does not run any more")
+        else:
+            self._still += 1
+            if self._still * LOOK_S >= STALLED_S:
+                self._leave("the JACK server does not run any more")
 
     def _leave(self, why: str) -> None:
         self._clients, self._leaving, self.missing = [], self._clients, why

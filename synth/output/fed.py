@@ -21,7 +21,8 @@ RING_MS = 1_000
 """Storage, not latency: more than any device asks for at once."""
 
 STALLED_S = 2.0
-"""A device that asks for nothing for so long is gone, though it may claim to be active."""
+"""A device that asks for nothing for so long is gone, though it may claim to be active. The writer
+must have looked all the while: if this program has stood still, the device may be well."""
 
 LOOK_S = 0.02
 """How often a writer whom no buffer wakes looks whether it is to stop, or the device gone."""
@@ -78,14 +79,15 @@ class FedSink(Sink):
     def write(self, block: Samples) -> bool:
         # Resampling can overshoot full scale between two limited samples.
         self._feed.begin(np.clip(self._resampler.step(self._taken(block)), -1, 1))
-        asked, since = self._playout.asked, time.monotonic()
+        asked, since, looks = self._playout.asked, time.monotonic(), 0
         while self.active:
             if self._feed.go_on():
                 return True
             self._wait(LOOK_S)
+            looks += 1
             if self._playout.asked != asked:
-                asked, since = self._playout.asked, time.monotonic()
-            elif time.monotonic() - since > STALLED_S:
+                asked, since, looks = self._playout.asked, time.monotonic(), 0
+            elif min(time.monotonic() - since, looks * LOOK_S) > STALLED_S:
                 self._report("asks for no more sound")
         if self._started and not self._stopped:
             self._report("has stopped")
