@@ -7,6 +7,7 @@ this machine alone.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import ipaddress
@@ -14,15 +15,18 @@ import logging
 import socket
 import threading
 from collections.abc import Sequence
+from concurrent import futures
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo, Zeroconf
 
 NAME = "melstream"
 OSC, OSCQUERY = "_osc._udp.local.", "_oscjson._tcp.local."
+LOOK_S = 0.05
+"""How often whoever waits for the network looks whether it is to end."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,28 +69,36 @@ class Announcement:
             with ExitStack() as stack:
                 for host in dict.fromkeys(service.host for service in self._services):
                     here = [service for service in self._services if service.host == host]
-                    stack.callback(_announced(host, here).close)
+                    self._announce(host, here, stack)
                 self._closing.wait()
         except Exception as error:  # a network that refuses it must not end anything
             _log.warning("the server is not announced (zeroconf): %r", error)
 
+    def _announce(self, host: str, services: Sequence[Service], stack: ExitStack) -> None:
+        """Announce services on one address, until the stack ends."""
+        from zeroconf import InterfaceChoice, Zeroconf
 
-def _announced(host: str, services: Sequence[Service]) -> Zeroconf:
-    """Services on one address, announced until this is closed."""
-    from zeroconf import InterfaceChoice, Zeroconf
-
-    address = ipaddress.ip_address(host)
-    addresses = _own_addresses() if address.is_unspecified else [address.packed]
-    responder = Zeroconf(InterfaceChoice.All if address.is_unspecified else [host])
-    try:
+        address = ipaddress.ip_address(host)
+        addresses = _own_addresses() if address.is_unspecified else [address.packed]
+        responder = Zeroconf(InterfaceChoice.All if address.is_unspecified else [host])
+        stack.callback(responder.close)
         for service in services:
-            info = _info(service, addresses)
-            # Another server of this name may be there: then this one is called melstream-2.
-            responder.register_service(info, allow_name_change=True)
-    except BaseException:
-        responder.close()
-        raise
-    return responder
+            self._register(responder, _info(service, addresses), stack)
+
+    def _register(self, responder: Zeroconf, info: ServiceInfo, stack: ExitStack) -> None:
+        """Return when a name has been found. It is then said some times, by zeroconf's thread."""
+        loop = responder.loop
+        assert loop
+        # Another server of this name may be there: then this one is called melstream-2.
+        named = responder.async_register_service(info, allow_name_change=True)
+        found = asyncio.run_coroutine_threadsafe(named, loop)
+        while not futures.wait([found], LOOK_S).done:
+            if self._closing.is_set():
+                found.cancel()
+                return
+        said = cast(asyncio.Future, found.result())
+        # Before it is taken back, or else it might be said once more afterwards.
+        stack.callback(lambda: loop.call_soon_threadsafe(said.cancel))
 
 
 def _info(service: Service, addresses: list[bytes]) -> ServiceInfo:
