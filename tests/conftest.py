@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ def one_thread() -> None:
     """Play as the server does. Matrices this small are not worth another core, and where that core
     is busy with something else, the threads wait for each other a hundred times as long."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def obedient() -> None:
+    """A shell's background job ignores Ctrl-C, and what it starts would do so too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from tests.synth.interpreter import fault, round_rows_alike
 from tests.synth.streaming import Stage, check_blocks, check_rows, check_snapshot
 
 CONFIG = WaveNetConfig(mels=6, layers=5, cycle=4, residual=16, skip=32, guide=4, sharpness=2.0)
-ROWS, SAMPLES, CONTRACT_SAMPLES = 3, 40, 20
+ROWS, SAMPLES, CONTRACT_SAMPLES = 3, 30, 14
 
 
 def main() -> None:

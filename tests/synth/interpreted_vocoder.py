@@ -42,14 +42,14 @@ def conditioning() -> dict[str, str | float]:
     """The kernels' conditioning beside the CPU's, and by itself."""
     net = lively(WIDE)
     twin, ours = CpuConditioning(net), WaveNetVocoder(net, "triton")
-    frames = torch.randn(2, 3, WIDE.mels)
+    frames = torch.randn(2, 2, WIDE.mels)
     states = [ours.initial_state(2) for _ in range(2)]
     wanted, heard = twin(frames, states[0]), ours.drawing.condition(frames, states[1])
     stage = Stage(
         ours.initial_state,
         lambda inputs, state: (ours.drawing.condition(inputs[0], state), state),
         (frames,),
-        blocks=(1, 2),
+        blocks=(1,),
     )
     return {
         "loudest": float(wanted.abs().max()),
@@ -60,22 +60,18 @@ def conditioning() -> dict[str, str | float]:
     }
 
 
-def vocoder() -> dict[str, str | float]:
-    """Two frames of two parts."""
+def vocoder() -> dict[str, float]:
+    """A frame of one part. That rows and blocks change nothing is known of all that it is made of:
+    of its conditioning, of its sampler (interpreted.py), and of the vocoder around them."""
     generator = torch.Generator().manual_seed(1)
-    frames = torch.randn(2, 2, CONFIG.mels, generator=generator)
-    stage = vocoder_stage(WaveNetVocoder(lively(CONFIG), "triton"), frames, blocks=(1,))
+    frames = torch.randn(1, 1, CONFIG.mels, generator=generator)
     # A lively net would make a whole take differ after one draw on a knife's edge.
     calm, heard = WaveNet(CONFIG).half().float().requires_grad_(False), []
     draws = torch.rand(1, 1, 128, generator=generator)
     for sampler in ("triton", "reference"):
         other = WaveNetVocoder(calm, sampler)
-        heard.append(other.step(frames[:1, :1], other.initial_state(1), draws)[0])
-    return {
-        "agree": float((heard[0] == heard[1]).float().mean()),
-        # It plays in blocks of one frame, too, and all of this takes its time.
-        "rows": fault(check_rows, stage),
-    }
+        heard.append(other.step(frames, other.initial_state(1), draws)[0])
+    return {"agree": float((heard[0] == heard[1]).float().mean())}
 
 
 def guided() -> dict[str, str | float]:

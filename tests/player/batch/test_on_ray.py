@@ -16,7 +16,7 @@ from player.batch.batch import batch
 from player.batch.flags import BatchFlags
 from tests.player.batch.scores import contents
 
-SCORES = 30
+SCORES = 18
 """Enough that a batch can be caught in the middle."""
 
 

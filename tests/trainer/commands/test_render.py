@@ -323,12 +323,9 @@ class Begun:
     def __init__(self, arguments: list[str], **more: object) -> None:
         command = [sys.executable, "-m", "trainer", *arguments, "--minutes=20"]
         environment = os.environ | {"TQDM_MININTERVAL": "0"}
-        # A shell's background job ignores Ctrl-C, and what it starts would do so too.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, **more
         )
-        signal.signal(signal.SIGINT, before)
         self.shown = b""
         while not re.search(rb"[1-9]\d*/8\d\d ", self.shown):
             read = os.read(self.process.stderr.fileno(), 4096)
