@@ -68,17 +68,13 @@ def test_a_recording_that_fails_is_told_in_the_status(tmp_path: Path) -> None:
     assert code == 2
 
 
-def test_it_says_what_it_found_and_stops_on_ctrl_c() -> None:
-    with Server() as server:
-        told = "\n".join(server.lines)
-        for word in ("bank", "vocoder", "sound", "midi", "osc", "latency", "no device"):
-            assert word in told
-        code, said = server.stop(signal.SIGINT)
-    assert code == 0 and "underruns" in said
-
-
-def test_a_gain_is_heard_and_what_the_limiter_does_is_told() -> None:
-    with Server("--gain", "24", "--patch", "trumpet") as server:
+def test_flags_are_heard_a_gain_with_what_the_limiter_does_and_a_zone_for_patterns() -> None:
+    with Server("--gain", "24", "--patch", "trumpet", "--mpe", "upper") as server:
+        server.send("/part/16/pan", 0.5)
+        server.send("/part/[1-9]/pan")
+        assert [server.reply() for _ in range(9)] == [
+            (f"/part/{n}/pan", [0.5]) for n in range(1, 10)
+        ]
         assert server.status()["limited_s"] == server.status()["limited_db"] == 0
         for key in (60, 64, 67):
             server.send("/part/1/note", key, 127)
@@ -87,16 +83,6 @@ def test_a_gain_is_heard_and_what_the_limiter_does_is_told() -> None:
         assert status["limited_s"] < status["seconds"] and status["limited_db"] > 3
         code, said = server.stop()
     assert code == 0 and "limiter on " in said and "limiter on 0.0%" not in said
-
-
-def test_a_zone_is_opened_by_a_flag_and_patterns_ask_all_of_it() -> None:
-    with Server("--mpe", "upper") as server:
-        server.send("/part/16/pan", 0.5)
-        server.send("/part/[1-9]/pan")
-        assert [server.reply() for _ in range(9)] == [
-            (f"/part/{n}/pan", [0.5]) for n in range(1, 10)
-        ]
-        server.stop()
 
 
 def test_a_saved_patch_survives_a_restart(tmp_path: Path) -> None:
@@ -121,8 +107,11 @@ def test_a_saved_patch_survives_a_restart(tmp_path: Path) -> None:
     assert (bank / "again.yaml").read_text() == (bank / "bright one.yaml").read_text()
 
 
-def test_bad_packets_are_answered_or_counted_and_it_plays_on() -> None:
+def test_it_says_what_it_found_answers_or_counts_bad_packets_and_stops_on_ctrl_c() -> None:
     with Server() as server:
+        found = "\n".join(server.lines)
+        for word in ("bank", "vocoder", "sound", "midi", "osc", "latency", "no device"):
+            assert word in found
         for packet in (
             b"",
             b"garbage",
@@ -146,8 +135,8 @@ def test_bad_packets_are_answered_or_counted_and_it_plays_on() -> None:
         server.send("/part/1/note", 60, 100)
         server.play_on(0.2)
         assert server.status()["parts"] == 1
-        code, said = server.stop()
-    assert code == 0
+        code, said = server.stop(signal.SIGINT)
+    assert code == 0 and "underruns" in said
     assert "malformed packets 5" in said and "refused messages 6" in said
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from daw_bridge.events import AllNotesOff, AllSoundOff, NoteOff, NoteOn, Pedal
 from daw_bridge.osc.holders import CLOSED_S, LASTING_S, REMEMBERED, Holders, is_closed
+from tests.alone import own_port
 
 HERE = "127.0.0.1"
 
@@ -25,12 +26,6 @@ def clock() -> Clock:
     return Clock()
 
 
-def closed_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ended:
-        ended.bind((HERE, 0))
-        return ended.getsockname()[1]
-
-
 def speak(holders: Holders, clock: Clock, sender: tuple, lasting_s: float = LASTING_S + 1) -> None:
     """A sender holds two keys and a pedal, and says something later."""
     holders.heard(sender)
@@ -45,7 +40,7 @@ RELEASES = [NoteOff(99, 1, 60), NoteOff(99, 1, 64), Pedal(99, 2, 64, False)]
 
 
 def test_a_program_that_has_ended_lets_go(clock):
-    holders, sender = Holders(clock=clock), (HERE, closed_port())
+    holders, sender = Holders(clock=clock), (HERE, own_port())
     speak(holders, clock, sender)
     clock.now += CLOSED_S - 1
     assert not holders.gone(99)
@@ -72,7 +67,7 @@ def test_a_program_that_lives_may_hold_a_drone_for_ever(clock, family, address, 
 
 def test_a_port_for_one_message_says_nothing_of_its_sender(clock):
     holders = Holders(clock=clock)
-    speak(holders, clock, (HERE, closed_port()), lasting_s=0)
+    speak(holders, clock, (HERE, own_port()), lasting_s=0)
     clock.now += 1e6
     assert not holders.gone(99)
 
@@ -90,7 +85,7 @@ def test_of_other_machines_only_a_stated_silence_is_known(clock):
 
 def test_never_means_never(clock):
     holders = Holders(closed=False, clock=clock)
-    speak(holders, clock, (HERE, closed_port()))
+    speak(holders, clock, (HERE, own_port()))
     clock.now += 1e6
     assert not holders.gone(99)
 

@@ -23,6 +23,7 @@ from daw_bridge.events import AllSoundOff, NoteOff, NoteOn, Pedal
 from daw_bridge.osc.holders import CLOSED_S, LASTING_S, Holders
 from daw_bridge.osc.replies import BUNDLE_BYTES
 from daw_bridge.osc.server import OscServer
+from tests.alone import own_port
 from tests.waiting import PATIENCE_S, wait_until
 
 RATE = 16_000
@@ -421,10 +422,10 @@ def test_a_bad_address_is_said_in_one_line(desk, inbox, clock, host, port):
 
 
 def test_a_closed_server_frees_its_port(desk, inbox, clock):
-    with OscServer(desk, inbox, clock, dict, "0", port=0) as first:
-        port = first.port
-    with OscServer(desk, inbox, clock, dict, "0", port=port) as second:
-        assert second.port == port
+    port = own_port()
+    for _ in range(2):
+        with OscServer(desk, inbox, clock, dict, "0", port=port) as server:
+            assert server.port == port
 
 
 def test_keys_of_a_program_that_has_ended_are_released(book, inbox, clock, status):
