@@ -8,14 +8,19 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+
+from tests.waiting import PROCESS_S, wait_until
 
 try:
     import fcntl
 except ImportError:  # Windows, where nothing that needs a lock is tested
     fcntl = None  # type: ignore[assignment]
 
-_locks: dict[str, object] = {}
+_locks: dict[str, TextIO] = {}
 """Open files, whose locks the system ends with this process."""
 FIRST_PORT, PORTS = 20_000, 10_000
 """Below those that a system gives to whoever asks for any."""
@@ -34,6 +39,17 @@ def lock(name: str) -> bool:
         return False
     _locks[name] = file
     return True
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Have a name in the block alone; others that want it wait."""
+    wait_until(lambda: lock(name), patience_s=2 * PROCESS_S)
+    try:
+        yield
+    finally:
+        if name in _locks:
+            _locks.pop(name).close()
 
 
 def own_port() -> int:

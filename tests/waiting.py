@@ -22,17 +22,21 @@ LOOK_S = 0.02
 T = TypeVar("T")
 
 
-def wait_until(true: Callable[[], T], stands: Callable[[], object] | None = None) -> T:
+def wait_until(
+    true: Callable[[], T],
+    stands: Callable[[], object] | None = None,
+    patience_s: float = PATIENCE_S,
+) -> T:
     """Return what `true` says as soon as that is true; the test fails if it is not within a minute.
 
-    stands: says how things stand, for the message of the failure.
+    stands: says how things stand, for the message of the failure. patience_s: instead of a minute.
     """
     __tracebackhide__ = True
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not (said := true()):
         if time.monotonic() > deadline:
             how = "" if stands is None else f"; now: {stands()}"
-            pytest.fail(f"not true within {PATIENCE_S:.0f} s: {_source(true)}{how}")
+            pytest.fail(f"not true within {patience_s:.0f} s: {_source(true)}{how}")
         time.sleep(LOOK_S)
     return said
 

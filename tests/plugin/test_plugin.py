@@ -13,7 +13,7 @@ import pytest
 
 from common.plugin.link import PluginLink
 from common.plugin.memory import FOLDER, LAYOUT, PluginMemory
-from tests.alone import lock
+from tests.alone import locked
 from tests.jack_server import ENVIRONMENT, Stranger, jack_server
 from tests.plugin.host import RATE, Host, built
 from tests.server import Server
@@ -24,12 +24,12 @@ PLUGIN = ("--audio", "plugin")
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if not FOLDER.is_dir():
         pytest.skip("needs /dev/shm")
     # A server takes any plug-in of its user.
-    wait_until(lambda: lock("melstream-test-plugin"))
-    return built(tmp_path_factory.mktemp("plugin") / "built")
+    with locked("melstream-test-plugin"):
+        yield built(tmp_path_factory.mktemp("plugin") / "built")
 
 
 @pytest.fixture
