@@ -207,7 +207,9 @@ def draw(wavenet: WaveNet, name: str, streams: int, block: int) -> Run:
     # Conditioning of one held spectrum, and a silent guide: values do not change the work.
     drawing = Drawing(wavenet, "reference")
     held = torch.full((1, 1, config.mels), -4.0)
-    guide = torch.full((1, config.hop + 2 * config.guide), SILENCE, dtype=torch.uint8)
+    guide = None
+    if config.guide:
+        guide = torch.full((1, config.hop + 2 * config.guide), SILENCE, dtype=torch.uint8)
     heard = drawing.condition(held, drawing.initial_state(1), guide).to(device)
     heard = heard.repeat(streams, block, 1)
     state = initial_state(config.dilations, config.residual, streams, device)
