@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """How long anything may take. Only a fault takes so long."""
 PROCESS_S = 300.0
 """How long a process may take from its start to its end. The first start on a machine compiles."""
@@ -27,9 +27,10 @@ def wait_until(
     stands: Callable[[], object] | None = None,
     patience_s: float = PATIENCE_S,
 ) -> T:
-    """Return what `true` says as soon as that is true; the test fails if it is not within a minute.
+    """Return what `true` says as soon as that is true; the test fails if it is not within two
+    minutes.
 
-    stands: says how things stand, for the message of the failure. patience_s: instead of a minute.
+    stands: says how things stand, for the message of the failure. patience_s: instead of them.
     """
     __tracebackhide__ = True
     deadline = time.monotonic() + patience_s
@@ -42,8 +43,8 @@ def wait_until(
 
 
 def wait_until_equal(ask: Callable[[], object], expected: object) -> None:
-    """Return as soon as `ask` says what is expected; what it says instead fails the test, after a
-    minute."""
+    """Return as soon as `ask` says what is expected; what it says instead fails the test, after two
+    minutes."""
     __tracebackhide__ = True
     deadline = time.monotonic() + PATIENCE_S
     while (said := ask()) != expected and time.monotonic() < deadline:

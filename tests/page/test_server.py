@@ -35,7 +35,7 @@ from page.server import PageServer
 from page.state import About
 from page.tap import Tap
 from synth.bank.bank import load_bank
-from tests.waiting import PATIENCE_S, wait_until
+from tests.waiting import PATIENCE_S, PROCESS_S, wait_until
 
 
 class Instrument:
@@ -64,7 +64,7 @@ class Instrument:
         return connect(f"ws://127.0.0.1:{self.port}/{path}", open_timeout=PATIENCE_S, **options)
 
     def get(self, path: str = "/", **headers: str) -> tuple[int, str, dict[str, str]]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PROCESS_S)
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         said = answer.read().decode()
@@ -73,7 +73,7 @@ class Instrument:
 
     def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:
         """The status and the answer to a request, JSON where it is."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PROCESS_S)
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         said = answer.read()
