@@ -94,7 +94,15 @@ class Stranger:
     def __init__(self, name: str = "stranger", inputs: int = 0) -> None:
         jack = pytest.importorskip("jack", reason="needs JACK-Client")
         self._refused = jack.JackError
-        self._client = jack.Client(name, no_start_server=True, servername=NAME)
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self._client = jack.Client(name, no_start_server=True, servername=NAME)
+                break
+            except jack.JackOpenError:  # a server that is busy may refuse a client at first
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
         self._out = self._client.midi_outports.register("out")
         self._ins = [self._client.inports.register(f"in_{n + 1}") for n in range(inputs)]
         self._waiting: list[bytes] = []

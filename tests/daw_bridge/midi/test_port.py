@@ -65,6 +65,8 @@ def listening(
     link.add(jack)
     with contextlib.closing(link):
         link.start()
+        # A server that is busy may refuse a client at first.
+        wait_until(lambda: not link.missing)
         with contextlib.closing(MidiInput([jack], wanted, hear, stamp)) as midi:
             midi.start()
             yield midi
@@ -80,7 +82,7 @@ def wait_for(heard: queue.Queue, count: int) -> list:
 
 def own_port(stranger: Stranger) -> str:
     """The port that others connect to, whichever system opened it."""
-    return next(name for name in stranger.ports("^melstream.*:(in|melstream)$"))
+    return wait_until(lambda: stranger.ports("^melstream.*:(in|melstream)$"))[0]
 
 
 @pytest.fixture
