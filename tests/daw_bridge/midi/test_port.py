@@ -57,7 +57,8 @@ def listening(
 ) -> Iterator[MidiInput]:
     """Inputs by one of the two systems."""
     if system == "rtmidi":
-        with contextlib.closing(MidiInput([SystemMidi("UNIX_JACK")], wanted, hear, stamp)) as midi:
+        found = wait_until(rtmidi_on_jack)
+        with contextlib.closing(MidiInput([found], wanted, hear, stamp)) as midi:
             midi.start()
             yield midi
         return
@@ -70,6 +71,13 @@ def listening(
         with contextlib.closing(MidiInput([jack], wanted, hear, stamp)) as midi:
             midi.start()
             yield midi
+
+
+def rtmidi_on_jack() -> SystemMidi | None:
+    """None while the server refuses it, as a busy one may."""
+    with contextlib.suppress(OSError):
+        return SystemMidi("UNIX_JACK")
+    return None
 
 
 def put_into(heard: queue.Queue) -> Hear:
