@@ -86,6 +86,7 @@ class Follower:
                 "lines": dict(about.lines),
                 "keys": [LOWEST_KEY, HIGHEST_KEY],
                 "axes": list(desk.book.axes),
+                "places": {name: list(place) for name, place in desk.book.places.items()},
                 "reach": [list(ends) for ends in desk.reach],
                 "knobs": list(desk.book.knobs),
                 "directions": {name: list(way) for name, way in desk.book.knobs.items()},

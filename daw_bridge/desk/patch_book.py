@@ -53,6 +53,11 @@ class PatchBook(Protocol):
         ...
 
     @property
+    def places(self) -> Mapping[str, tuple[float, float]]:
+        """Patch -> x and y on a map of a space of many coordinates; empty if there is none."""
+        ...
+
+    @property
     def knobs(self) -> Mapping[str, Embedding]:
         """Name of a knob -> its direction in the embedding space."""
         ...

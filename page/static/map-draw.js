@@ -8,6 +8,7 @@ export const EDGE = 26;
 export const PUCK = 11;
 export const TRAIL_MS = 2500;
 const FIELD = [72, 48];
+const MORPH_STEPS = 24;
 
 /** Where a point of the plane lies on a canvas of this size. */
 export function toScreen(plane, [x, y], width, height) {
@@ -62,22 +63,25 @@ function drawAxes(context, width, height, view, look) {
   context.lineWidth = 1;
   const [zeroX, zeroY] = toScreen(view.plane, [0, 0], width, height).map((v) => Math.round(v) + 0.5);
   context.beginPath();
-  context.moveTo(zeroX, 0);
-  context.lineTo(zeroX, height);
-  context.moveTo(0, zeroY);
-  context.lineTo(width, zeroY);
+  if (!view.plane.curved) {
+    context.moveTo(zeroX, 0);
+    context.lineTo(zeroX, height);
+    context.moveTo(0, zeroY);
+    context.lineTo(width, zeroY);
+  }
   context.stroke();
   context.globalAlpha = 0.55;
   context.fillStyle = look.ink;
   context.font = `11px ${look.font}`;
   context.textAlign = "right";
   context.textBaseline = "alphabetic";
-  context.fillText(`${view.plane.names[0]} →`, width - 12, height - 10);
+  const [across, up] = view.plane.names.map((name) => name && `${name} →`);
+  context.fillText(across, width - 12, height - 10);
   context.save();
   context.translate(16, 12);
   context.rotate(-Math.PI / 2);
   context.textAlign = "right";
-  context.fillText(`${view.plane.names[1]} →`, 0, 0);
+  context.fillText(up, 0, 0);
   context.restore();
   context.globalAlpha = 1;
 }
@@ -85,9 +89,26 @@ function drawAxes(context, width, height, view, look) {
 function drawMorph(context, width, height, view, look) {
   const ends = [store.now.patch, store.now.towards].map((name) => store.patch(name));
   if (!ends[0] || !ends[1]) return;
-  const [a, b] = ends.map((p) => placed(view, p.embedding, width, height));
-  context.strokeStyle = look.ink;
+  const [from, to] = ends.map((p) => p.embedding);
   context.globalAlpha = 0.4;
+  if (view.plane.curved) drawSteps(context, width, height, view, from, to, look);
+  else drawWay(context, ...[from, to].map((e) => placed(view, e, width, height)), look);
+  context.globalAlpha = 1;
+}
+
+/** A morph on a map where its way is not straight, and may leap. */
+function drawSteps(context, width, height, view, from, to, look) {
+  context.fillStyle = look.ink;
+  for (let step = 0; step <= MORPH_STEPS; step++) {
+    const point = from.map((x, i) => x + (step / MORPH_STEPS) * (to[i] - x));
+    context.beginPath();
+    context.arc(...placed(view, point, width, height), 1.5, 0, 2 * Math.PI);
+    context.fill();
+  }
+}
+
+function drawWay(context, a, b, look) {
+  context.strokeStyle = look.ink;
   context.setLineDash([2, 5]);
   context.lineCap = "round";
   context.lineWidth = 1.5;
@@ -96,7 +117,6 @@ function drawMorph(context, width, height, view, look) {
   context.lineTo(...b);
   context.stroke();
   context.setLineDash([]);
-  context.globalAlpha = 1;
 }
 
 function drawTrail(context, width, height, view, look) {

@@ -52,7 +52,9 @@ function leave(embedding) {
   trail.push({ embedding: [...embedding], at: performance.now(), hue: store.hue(embedding) });
 }
 
-function moveTo(embedding) {
+function moveTo(at) {
+  const embedding = plane.lifted(at, base());
+  plane.note(embedding, at);
   dragged = embedding;
   leave(embedding);
   link.turn(store.of("timbre"), ...embedding);
@@ -113,7 +115,7 @@ canvas.addEventListener("pointerdown", (event) => {
   const [px, py] = toScreen(plane, plane.flat(base()), canvas.clientWidth, canvas.clientHeight);
   const onPuck = Math.hypot(px - event.offsetX, py - event.offsetY) < 2 * PUCK;
   pressed = { x: event.offsetX, y: event.offsetY, patch: onPuck ? null : patchAt(event.offsetX, event.offsetY, 16) };
-  if (!pressed.patch && !onPuck) moveTo(plane.lifted(fromScreen(event.offsetX, event.offsetY), base()));
+  if (!pressed.patch && !onPuck) moveTo(fromScreen(event.offsetX, event.offsetY));
 });
 canvas.addEventListener("pointermove", (event) => {
   if (!store.now) return;
@@ -126,7 +128,7 @@ canvas.addEventListener("pointermove", (event) => {
   if (pressed.patch && Math.hypot(event.offsetX - pressed.x, event.offsetY - pressed.y) < 5) return;
   pressed.patch = null;
   canvas.style.cursor = "grabbing";
-  moveTo(plane.lifted(fromScreen(event.offsetX, event.offsetY), base()));
+  moveTo(fromScreen(event.offsetX, event.offsetY));
 });
 for (const end of ["pointerup", "pointercancel"]) {
   canvas.addEventListener(end, () => {
@@ -140,11 +142,13 @@ canvas.addEventListener("keydown", (event) => {
   if (!way || !store.now) return;
   event.preventDefault();
   const at = plane.flat(base()).map((v, i) => v + way[i] * STEP * (plane.spans[i][1] - plane.spans[i][0]));
-  link.send(store.of("timbre"), ...plane.lifted(at, base()));
+  const embedding = plane.lifted(at, base());
+  plane.note(embedding, at);
+  link.send(store.of("timbre"), ...embedding);
 });
 
 store.when(["patches"], () => {
-  const next = planeOf(store.patches, store.hello.reach, store.hello.axes);
+  const next = planeOf(store.patches, store.hello.reach, store.hello.axes, store.hello.places);
   if (JSON.stringify(next.spans) !== JSON.stringify(plane?.spans)) [plane, found] = [next, null];
   field = null;
   if (colours.value && !found) paint();

@@ -1,10 +1,17 @@
-// Which plane of the timbre space the map shows: two coordinates as they are, or the two directions
-// in which the patches differ most (principal axes), for spaces of more.
+// What of the timbre space the map shows: two coordinates as they are; of more, a map on which
+// neighbours are alike, where the bank states one; else the two directions in which the patches
+// differ most (principal axes).
 
-/** names: what the bank calls its coordinates, if it does. */
-export function planeOf(patches, reach, names) {
+import { neighbourMap } from "./neighbours.js";
+
+const LEAST_PLACES = 3;
+
+/** names: what the bank calls its coordinates, if it does; places: where its patches lie on its map. */
+export function planeOf(patches, reach, names, places) {
   const size = reach.length;
   if (size <= 2) return coordinates(reach, names);
+  const anchors = patches.filter((p) => places[p.name]).map((p) => ({ at: places[p.name], embedding: p.embedding }));
+  if (anchors.length >= LEAST_PLACES) return neighbourMap(anchors);
   const points = patches.map((p) => p.embedding);
   const middle = reach.map((_, i) => points.reduce((sum, p) => sum + p[i], 0) / points.length);
   const centred = points.map((p) => p.map((x, i) => x - middle[i]));
@@ -18,6 +25,7 @@ export function planeOf(patches, reach, names) {
   return {
     names: ["principal axis 1", "principal axis 2"],
     spans,
+    note: () => {},
     flat: (e) => axes.map((axis) => dot(e.map((x, i) => x - middle[i]), axis)),
     // What lies outside the plane stays as it is.
     lifted: (at, from) => {
@@ -32,6 +40,7 @@ function coordinates(reach, [first = "timbre 0", second = "timbre 1"]) {
   return {
     names: one ? [first, ""] : [first, second],
     spans: one ? [reach[0], [-1, 1]] : reach,
+    note: () => {},
     flat: (e) => (one ? [e[0], 0] : e.slice(0, 2)),
     lifted: (at) => (one ? [at[0]] : at),
   };

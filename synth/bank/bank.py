@@ -47,12 +47,14 @@ class Bank:
     """A loaded bank. Any thread may look up and save its patches.
 
     ring_out_s: seconds after a part's last key within which it has died away. axes: a
-    name for each coordinate, what it changes most; empty where none are stated. knobs: name ->
-    direction in the embedding space; if one has more numbers than an embedding, all have: those are
-    the first of `KNOBS` (synth/mel2mel/knobs.py), which knobs alone reach. fidelity:
-    vocoder -> mean correlation with the original, as measured when the bank was made. about:
-    provenance, as bank.yaml tells it. patches: all of them, by name; never changed in place. own:
-    the user's, None where patches are saved in the bank's folder.
+    name for each coordinate, what it changes most; empty where none are stated. places: patch -> x
+    and y, 0..1, on a map of a space of more than two coordinates, alike patches beside each other;
+    only of patches that are there. knobs: name -> direction in the embedding space; if one has
+    more numbers than an embedding, all have: those are the first of `KNOBS`
+    (synth/mel2mel/knobs.py), which knobs alone reach. fidelity: vocoder -> mean correlation with
+    the original, as measured when the bank was made. about: provenance, as bank.yaml tells it.
+    patches: all of them, by name; never changed in place. own: the user's, None where patches are
+    saved in the bank's folder.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Bank:
     wavenet_config: WaveNetConfig | None
     ring_out_s: float
     axes: Sequence[str]
+    places: Mapping[str, tuple[float, float]]
     knobs: Mapping[str, tuple[float, ...]]
     fidelity: Mapping[VocoderName, float]
     about: Mapping[str, Any]
@@ -350,6 +353,7 @@ def load_bank(path: str | Path, own: Path | None = None) -> Bank:
         file.wavenet_config,
         file.ring_out_s,
         file.axes or (),
+        {name: (x, y) for name, (x, y) in (file.places or {}).items() if name in patches},
         knobs,
         file.fidelity or {},
         file.about or {},

@@ -70,8 +70,8 @@ class WaveNetSizes:
 @known_keys_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankFile:
-    """What bank.yaml holds. ring_out_s, axes, knobs, fidelity and about as in `Bank`; wavenet:
-    None for a bank without one."""
+    """What bank.yaml holds. ring_out_s, axes, places, knobs, fidelity and about as in `Bank`;
+    wavenet: None for a bank without one."""
 
     audio: AudioSizes
     mels: Annotated[int, Strict(), Interval(ge=1, le=1_024)]
@@ -79,6 +79,7 @@ class BankFile:
     wavenet: WaveNetSizes | None = None
     ring_out_s: Annotated[float, Strict(), Interval(ge=0, le=60)]
     axes: tuple[Any, ...] | None = None
+    places: dict[Any, tuple[Coordinate, ...]] | None = None
     knobs: dict[Any, tuple[Coordinate, ...]] | None = None
     fidelity: dict[VocoderName, Annotated[float, Strict(), Interval(ge=-1, le=1)]] | None = None
     about: dict[Any, Any] | None = None
@@ -132,6 +133,12 @@ def check_bank_content(where: str, content: Any) -> BankFile:
             f"{where}: axes: expected {file.mel2mel.embedding} different names, got "
             f"{brief(list(axes))}"
         )
+    for name, place in (file.places or {}).items():
+        _check_name(f"{where}: places", name)
+        if len(place) != 2:
+            raise ValueError(
+                f"{where}: places: {name}: expected 2 numbers, got {brief(list(place))}"
+            )
     # One knob that reaches behind the embedding lengthens all of them.
     size, config = file.mel2mel.embedding, file.mel2mel_config
     sizes = range(size, size + most_knobs(config) + 1)
@@ -164,6 +171,7 @@ def bank_content(
     wavenet: WaveNetConfig | None,
     ring_out_s: float,
     axes: Sequence[str],
+    places: Mapping[str, list[float]],
     knobs: Mapping[str, list[float]],
     fidelity: Mapping[str, float],
     about: Mapping[str, Any],
@@ -176,6 +184,7 @@ def bank_content(
         "wavenet": _sizes(WaveNetSizes, wavenet) if wavenet else None,
         "ring_out_s": ring_out_s,
         **({"axes": list(axes)} if axes else {}),
+        **({"places": dict(places)} if places else {}),
         "knobs": dict(knobs),
         "fidelity": dict(fidelity),
         "about": dict(about),

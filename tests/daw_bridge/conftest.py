@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ class MemoryBook:
     embedding_size = 2
     span = ((-8.0, 8.0), (-8.0, 8.0))
     axes = ("brightness", "sustain")
+    places: Mapping[str, tuple[float, float]] = {}
 
     def __init__(self) -> None:
         self.knobs = {"brightness": (1.0, 0.0), "breath": (0.0, -2.0)}

@@ -23,7 +23,7 @@ from synth.mel2mel.network import KNOBS, Mel2Mel, Mel2MelConfig, config_of
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import check_fits
 from trainer.bank.axes import name_axes
-from trainer.bank.embedding_map import draw_map
+from trainer.bank.embedding_map import draw_map, place_patches
 from trainer.bank.levels import level_patches
 from trainer.bank.plan import BankPlan
 from trainer.bank.provenance import data_set, training
@@ -105,12 +105,14 @@ def write_bank(plan: BankPlan) -> Path:
     for name in plan.fidelity:
         if name not in vocoders:
             raise ValueError(f"--fidelity: expected one of {', '.join(vocoders)}, got {name!r}")
-    knobs = _knobs(config)
+    knobs, points = _knobs(config), mel2mel.instruments.weight.detach()
+    places = place_patches(list(programs), points.numpy())
     content = bank_content(
         config,
         wavenet.config if wavenet else None,
         RING_OUT_S,
         name_axes(mel2mel),
+        places,
         knobs,
         dict(plan.fidelity),
         about,
@@ -121,8 +123,7 @@ def write_bank(plan: BankPlan) -> Path:
     _keep_weights(mel2mel, out / "mel2mel.safetensors", dtype, mel2mel_notes)
     if wavenet:
         _keep_weights(wavenet, out / "wavenet.safetensors", dtype, wavenet_notes)
-    points = mel2mel.instruments.weight.detach()
-    draw_map(out / "map.png", list(programs), points.numpy())
+    draw_map(out / "map.png", list(programs), points.numpy(), places)
     for name, point in zip(programs, points.tolist(), strict=True):
         # A hundred patches are found by their families.
         tags = tuple(filter(None, [family_of(programs[name])]))

@@ -1,4 +1,4 @@
-"""A picture of where a bank's patches lie in its timbre space."""
+"""Where a bank's patches lie: places on a map for spaces of many coordinates, and a picture."""
 
 from __future__ import annotations
 
@@ -8,25 +8,58 @@ import numpy as np
 
 from common.files import whole_file
 
+LEAST_PLACED = 5
+"""Patches that a map of more than two coordinates needs at least."""
+NEIGHBOURS = 12
+"""Of each patch, about as many as are kept beside it; found by trial with a hundred."""
 
-def draw_map(path: Path, names: list[str], points: np.ndarray) -> bool:
+
+def place_patches(names: list[str], points: np.ndarray) -> dict[str, list[float]]:
+    """Places x, y in 0..1 for points (patches, size) of more than two coordinates, such that
+    patches that are neighbours stay neighbours (t-SNE; van der Maaten and Hinton, 2008).
+
+    Empty for two coordinates or less, which are their own map, for a handful of patches, and
+    without scikit-learn.
+    """
+    if points.shape[1] <= 2 or len(names) < LEAST_PLACED:
+        return {}
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError:
+        return {}
+    near = min(NEIGHBOURS, (len(names) - 1) / 3)
+    flat = TSNE(2, perplexity=near, init="pca", random_state=0).fit_transform(points)
+    low, high = flat.min(0), flat.max(0)
+    shares = (flat - low) / np.maximum(high - low, 1e-9)
+    return {
+        name: [round(float(x), 3) for x in place] for name, place in zip(names, shares, strict=True)
+    }
+
+
+def draw_map(
+    path: Path, names: list[str], points: np.ndarray, places: dict[str, list[float]]
+) -> bool:
     """Write a .png of points (patches, size), by name; False if there is no matplotlib.
 
-    More than two dimensions are turned so that the two in which the patches differ most are
-    seen, and the title says how much of their variance that is.
+    They are drawn at their places, if there are any. Otherwise more than two dimensions are turned
+    so that the two in which the patches differ most are seen, and the title says how much of their
+    variance that is.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return False
-    flat, share = flatten(points)
+    if places:
+        flat, seen = np.array([places[name] for name in names]), ", neighbours side by side"
+    else:
+        flat, share = flatten(points)
+        seen = "" if share > 0.999 else f", {100 * share:.0f}% of their variance"
     small = len(names) > 30
     figure = Figure(figsize=(6, 6), layout="constrained")
     plot = figure.subplots()
     plot.scatter(flat[:, 0], flat[:, 1], s=12 if small else 30)
     for name, place in zip(names, flat, strict=True):
         plot.annotate(name, place, (4, 3), textcoords="offset points", fontsize=5 if small else 8)
-    seen = "" if share > 0.999 else f", {100 * share:.0f}% of their variance"
     plot.set_title(f"{len(names)} patches in {points.shape[1]} dimensions{seen}")
     plot.margins(0.15)
     plot.grid(alpha=0.3)

@@ -124,6 +124,8 @@ def test_what_may_be_left_out(folder):
 
 
 def test_axes_have_names(folder):
+    edit(folder, put("places", value={"piano": [0.25, 1.0], "gone": [0, 0]}))
+    assert load_bank(folder).places == {"piano": (0.25, 1.0)}
     edit(folder, put("axes", value=["brightness", "sustain"]))
     assert load_bank(folder).axes == ("brightness", "sustain")
 
@@ -250,6 +252,9 @@ def without(*path: str) -> Callable[[dict], None]:
         ),
         (put("knobs", "../x", value=[1, 2]), "knobs: expected a name of letters, digits"),
         (put("knobs", 7, value=[1, 2]), "knobs: expected a name of letters, digits, - or _, got 7"),
+        (put("places", value=5), "places: expected a mapping, got 5"),
+        (put("places", value={"piano": [0.5]}), "places: piano: expected 2 numbers, got [0.5]"),
+        (put("places", value={"a b": [0, 1]}), "places: expected a name of letters"),
         (put("axes", value=5), "axes: expected a list, got 5"),
         (put("axes", value=["bright"]), "axes: expected 2 different names, got ['bright']"),
         (put("axes", value=["a", "a"]), "axes: expected 2 different names, got ['a', 'a']"),
