@@ -2,14 +2,14 @@
 
 A frame is some 1.2 million multiply-adds, each with a weight of its own, so it takes as long as
 weights take to arrive. PyTorch needed as long again to find its way through seventy small
-operations, and at each let other threads have the interpreter. Here few compiled functions do it,
-none of which holds the interpreter. Rows share each weight while it is near, and are divided among
-the processor's cores; neither they nor the size of a block can change a bit.
+operations, and at each let other threads have the interpreter. Here a compiled function does it
+that does not hold the interpreter (block.py). Rows share each weight while it is near, and are
+divided among the processor's cores; neither they nor the size of a block can change a bit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -18,17 +18,15 @@ from torch import Tensor
 from common.threads import MOST_CORES, Helpers
 from common.window import KEYS, ROLL_CHANNELS
 from synth.dense import tiled
-from synth.mel2mel.kernel import HeadWeights, HearingWeights, hear, hold_back, speak
-from synth.mel2mel.keys import follow, initial_keys, play
+from synth.mel2mel.block import Said, Score, Streams, say_block
+from synth.mel2mel.kernel import HeadWeights, HearingWeights
+from synth.mel2mel.keys import initial_keys
 from synth.mel2mel.network import Film, Mel2Mel, Spectra, place_of
 from synth.mel2mel.template_mix import (
     Memory,
-    Moment,
     TemplateCache,
     TemplateWeights,
     initial_cache,
-    mix_frame,
-    moment_of,
     pack_templates,
 )
 
@@ -60,6 +58,9 @@ class Mel2MelState:
     caches: list[TemplateCache | None]
 
 
+TENSORS = tuple(f.name for f in fields(Mel2MelState) if f.name != "caches")
+
+
 class Mel2MelStep:
     """A Mel2Mel on the CPU, with its weights as they are now, for streams that look `lookahead`
     frames ahead."""
@@ -74,7 +75,8 @@ class Mel2MelStep:
         if net.templates is not None:
             self._templates = pack_templates(net.templates)
             self._slots = len(self._templates.deep.power)
-        self._places = [place_of(net.config, knob) for knob in ("attack", "decay", "movement")]
+        places = (place_of(net.config, knob) for knob in ("attack", "decay", "movement"))
+        self._places = np.array([-1 if place is None else place for place in places], np.int64)
         self._helpers = Helpers(MOST_CORES)
         self._memory = Memory(net.templates) if net.templates and net.config.movement else None
 
@@ -111,80 +113,39 @@ class Mel2MelStep:
         frames come out as silence: they belong to the time before it began.
         """
         batch, n, _ = roll.shape
-        config, heads, size = self._config, self._heads, self._config.embedding
-        rolls = roll.contiguous().numpy()
+        heads, size = self._heads, self._config.embedding
         embeddings = np.zeros((batch, n, size + self._slots), np.float32)
         embeddings[..., : embedding.shape[2]] = embedding.numpy()
-        mel = np.empty((n, batch, len(heads.mel_bias)), np.float32)
-        fine = np.empty((n, batch, len(heads.fine_bias)), np.float32)
         lateness = np.zeros((batch, n, KEYS), np.float32)
         if late is not None:
             lateness[:] = late.numpy()
-        age = state.age.numpy()
-        rings = (
-            *(state.roll.numpy(), state.late.numpy(), state.embedding.numpy()),
-            *(state.gates_forward.numpy(), state.gates_backward.numpy()),
-        )
-        recurrent = state.h.numpy(), state.c.numpy()
-        lag_now, held_back = state.lag.numpy(), state.hidden.numpy()
-        keyboard = moment_of(state.key_velocity, state.key_age, state.key_rest, state.key_late)
-        bands = config.analysis.bands if config.movement else 0
-        spread = np.zeros((n, batch, bands), np.float32)
-        told = np.empty((n, batch, len(self._hearing.timbre)), np.float32)
-        amount = np.ones((n, batch, 1), np.float32)
+        score = Score(roll.contiguous().numpy(), lateness, embeddings)
+        # As addresses, since compiled code cannot be given a list of arrays without copying it.
+        caches = [cache.places for cache in state.caches if cache is not None]
+        moment = [getattr(state, name).numpy() for name in TENSORS]
+        streams = Streams._make([*moment, np.array(caches, np.int64).reshape(-1, 3)])
+        bands = self._config.analysis.bands if self._config.movement else 0
+        told = len(heads.mel_bias), len(heads.fine_bias), bands, len(self._hearing.timbre)
+        filled = [np.zeros((batch, n, width), np.float32) for width in told]
+        said = Said._make([*filled, np.zeros((batch, n), np.float32)])
 
         def play_rows(rows: slice) -> None:
             """All frames of some of the rows."""
-            mine, caches = age[rows], [c for c in state.caches[rows] if c is not None]
-            ringing, moment = [r[rows] for r in rings], [x[rows] for x in recurrent]
-            (velocity, since, rest, struck), count = (x[rows] for x in keyboard), len(mine)
-            keys: Moment = velocity, since, rest, struck
-            hidden = np.empty((count, 2 * config.hidden), np.float32)
-            features = np.empty((count, told.shape[2]), np.float32)
-            timbre = np.empty((count, told.shape[2] + self._slots), np.float32)
-            due = np.empty((count, 1, ROLL_CHANNELS), np.float32)
-            due_late = np.empty((count, 1, KEYS), np.float32)
-            lag = np.empty((count, 1), np.float32)
-            now: Moment = velocity.copy(), since.copy(), rest.copy(), struck.copy()
-            start, turns = np.empty((count, 0), np.float32), np.zeros((count, 2), np.float32)
-            score = rolls[rows], lateness[rows], embeddings[rows]
-            for t in range(n):
-                arguments = (*score, t, mine, *ringing, *moment, due, due_late, hidden, features)
-                hear(self._hearing, *arguments)
-                if self._templates is not None:
-                    before = velocity.copy(), since.copy(), rest.copy(), struck.copy()
-                    play(due, due_late, *keys, *(x[:, None] for x in now))
-                    follow(due, due_late, lag_now[rows], lag)
-                    hold_back(hidden, held_back[rows], lag[:, 0], mine == self.lookahead + 1)
-                    point = ringing[2][np.arange(count), mine % (self.lookahead + 1)]
-                    if config.knobs:
-                        turns, amount[t, rows, 0] = self._turns(point)
-                    timbre[:, : features.shape[1]] = features
-                    timbre[:, features.shape[1] :] = point[:, size:].clip(0, 1)
-                    moving = spread[t, rows]
-                    start = mix_frame(self._templates, now, before, timbre, turns, caches, moving)
-                    told[t, rows] = features
-                speak(heads, hidden, start, mine, self.lookahead, mel[t, rows], fine[t, rows])
+            say_block(
+                *(self._hearing, self._templates, heads, self._places),
+                Score._make(x[rows] for x in score),
+                Streams._make(x[rows] for x in streams),
+                Said._make(x[rows] for x in said),
+            )
 
         self._helpers.share_rows(batch, play_rows)
-        spectra = [torch.from_numpy(x).transpose(0, 1).contiguous() for x in (mel, fine)]
-        heard = Spectra(spectra[0], spectra[1] if len(heads.fine_bias) else None)
+        mel, fine = torch.from_numpy(said.mel), torch.from_numpy(said.fine)
+        heard = Spectra(mel, fine if len(heads.fine_bias) else None)
         if self._memory is None:
             return heard
-        moved = np.ascontiguousarray((spread * amount).swapaxes(0, 1))
-        memory = np.ascontiguousarray(self._memory(told).T)
+        moved = said.spread * (1 + said.movement[:, :, None])
+        memory = self._memory(said.features)
         return replace(heard, spread=torch.from_numpy(moved), memory=torch.from_numpy(memory))
-
-    def _turns(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """At points (batch, n): attack and decay (batch, 2), and the factor of the movement
-        (batch,)."""
-        attack, decay, movement = (_turned(points, place) for place in self._places)
-        return np.stack([attack, decay], 1), 1 + movement
-
-
-def _turned(points: np.ndarray, place: int | None) -> np.ndarray:
-    """How far the knob of that coordinate is turned at points (batch, n), as `turned` says it."""
-    return points[:, 0] * np.float32(0) if place is None else points[:, place].clip(-1, 1)
 
 
 def _pack_hearing(net: Mel2Mel) -> HearingWeights:

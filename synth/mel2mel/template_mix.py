@@ -212,7 +212,7 @@ def mix_frame(
     magnitudes = np.empty((len(features), weights.floor_bias.size), np.float32)
     # As addresses, since compiled code cannot be given a list of arrays without copying it.
     places = np.array([cache.places for cache in caches], np.int64).reshape(-1, 3)
-    _mix_all(weights, now, before, features, turns, places, magnitudes, spreads)
+    mix_rows(weights, now, before, features, turns, places, magnitudes, spreads)
     return magnitudes
 
 
@@ -229,7 +229,7 @@ _pointer: Any = intrinsic(_typed_pointer)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _mix_all(w, now, before, features, turns, places, power, spread):
+def mix_rows(w, now, before, features, turns, places, power, spread):
     """`_mix` of each row; places (batch, 3): where its `TemplateCache` lies."""
     keys, moments, bands = w.base.shape
     velocity, age, rest, late = now
