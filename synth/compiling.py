@@ -16,7 +16,7 @@ from typing import Any
 from numba.core import event
 from tqdm import tqdm
 
-FUNCTIONS = 113
+FUNCTIONS = 129
 """How many a first start compiles, library functions among them: the default bank's, with the
 spectral vocoder. Others differ by a few; then the last step is longer or shorter."""
 TYPICAL = "about half a minute"

@@ -76,7 +76,14 @@ def say_block(hearing, templates, heads, knobs, score, streams, said):
     fine = np.empty((count, said.fine.shape[2]), np.float32)
     spread = np.empty((count, said.spread.shape[2]), np.float32)
     start = np.empty((count, 0 if templates is None else fine.shape[1]), np.float32)
-    before, now = _keyboards(s), _keyboards(s)
+    late_by = np.empty(count, np.float32)
+    # After a frame the keyboard is what its tracks say; those of one frame only take room.
+    tracks = np.empty((count, 1, keys), np.float32), np.empty((count, 1, keys), np.int16)
+    now = s.velocity, s.key_age, s.rest, s.struck
+    before = (
+        *(np.empty((count, keys), np.float32), np.empty((count, keys), np.int16)),
+        *(np.empty((count, keys), np.int16), np.empty((count, keys), np.float32)),
+    )
     for t in range(n):
         hear(
             *(hearing, score.roll, score.lateness, score.embedding, t, s.age, s.roll, s.late),
@@ -84,16 +91,16 @@ def say_block(hearing, templates, heads, knobs, score, streams, said):
             *(due, due_late, hidden, features),
         )
         if templates is not None:
-            _copy_keys(s, before)
-            play(
-                *(due, due_late, s.velocity, s.key_age, s.rest, s.struck),
-                *(now[0].reshape((count, 1, keys)), now[1].reshape((count, 1, keys))),
-                *(now[2].reshape((count, 1, keys)), now[3].reshape((count, 1, keys))),
-            )
+            for b in range(count):
+                copy(s.velocity[b], before[0][b])
+                copy(s.key_age[b], before[1][b])
+                copy(s.rest[b], before[2][b])
+                copy(s.struck[b], before[3][b])
+            play(due, due_late, *now, tracks[0], tracks[1], tracks[1], tracks[0])
             follow(due, due_late, s.lag, lag)
             for b in range(count):
-                begins[b] = s.age[b] == queue
-            hold_back(hidden, s.hidden, lag[:, 0].copy(), begins)
+                begins[b], late_by[b] = s.age[b] == queue, lag[b, 0]
+            hold_back(hidden, s.hidden, late_by, begins)
             for b in range(count):
                 point = s.embedding[b, s.age[b] % queue]
                 turns[b, 0], turns[b, 1] = _turned(point, knobs[0]), _turned(point, knobs[1])
@@ -108,25 +115,6 @@ def say_block(hearing, templates, heads, knobs, score, streams, said):
             copy(fine[b], said.fine[b, t])
             copy(spread[b], said.spread[b, t])
             copy(features[b], said.features[b, t])
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _keyboards(s):
-    """Room for `Streams`' keyboards."""
-    return (
-        *(np.empty_like(s.velocity), np.empty_like(s.key_age)),
-        *(np.empty_like(s.rest), np.empty_like(s.struck)),
-    )
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _copy_keys(s, to):
-    velocity, age, rest, late = to
-    for b in range(len(s.velocity)):
-        copy(s.velocity[b], velocity[b])
-        copy(s.key_age[b], age[b])
-        copy(s.rest[b], rest[b])
-        copy(s.struck[b], late[b])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
