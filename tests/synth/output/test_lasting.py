@@ -114,6 +114,25 @@ def test_a_restarted_server_is_heard_again_and_the_time_between_goes_by_the_cloc
         )
 
 
+def test_gaps_that_others_made_still_count_when_the_server_is_gone(playing: Playing) -> None:
+    with jack_server() as server:
+        playing.start()
+        with contextlib.closing(Stranger("late")) as stranger:
+
+            def late_once_more() -> bool:
+                stranger.sleep_s = stranger.sleep_s or 0.1
+                return playing.sink.xruns > 0
+
+            wait_until(late_once_more)
+        before = playing.sink.xruns
+        server.stop()
+        wait_until_equal(lambda: playing.sink.fault, "JACK has stopped")
+        assert playing.sink.xruns >= before
+        server.start()
+        wait_until_equal(lambda: playing.sink.fault, None)
+        assert playing.sink.xruns >= before
+
+
 def test_a_server_that_comes_later_is_joined(playing: Playing) -> None:
     playing.start()
     assert playing.sink.fault == "no JACK server is running"
