@@ -16,6 +16,7 @@ const colours = document.getElementById("colours");
 const scale = document.getElementById("legend");
 const hint = document.getElementById("map-hint");
 let plane = null;
+let made = ""; // of what the plane was made
 let field = null;
 let found = null; // what was measured, for this plane
 let trail = [];
@@ -31,6 +32,11 @@ function fromScreen(x, y) {
   const clip = (v) => Math.min(Math.max(v, 0), 1);
   const [a, b] = [clip((x - EDGE) / (width - 2 * EDGE)), clip((height - EDGE - y) / (height - 2 * EDGE))];
   return [a, b].map((v, i) => plane.spans[i][0] + v * (plane.spans[i][1] - plane.spans[i][0]));
+}
+
+/** One step along an axis, which ends where the map does. */
+function stepped(v, way, [low, high]) {
+  return Math.min(Math.max(v + way * STEP * (high - low), low), high);
 }
 
 /** Where the puck is: under the finger while it is dragged, else where the server says. */
@@ -141,15 +147,20 @@ canvas.addEventListener("keydown", (event) => {
   const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
   if (!way || !store.now) return;
   event.preventDefault();
-  const at = plane.flat(base()).map((v, i) => v + way[i] * STEP * (plane.spans[i][1] - plane.spans[i][0]));
+  const at = plane.flat(base()).map((v, i) => (way[i] ? stepped(v, way[i], plane.spans[i]) : v));
   const embedding = plane.lifted(at, base());
   plane.note(embedding, at);
   link.send(store.of("timbre"), ...embedding);
 });
 
+store.addEventListener("hello", () => {
+  // The server may have been started again with another bank.
+  [trail, dragged, pressed] = [[], null, null];
+});
 store.when(["patches"], () => {
   const next = planeOf(store.patches, store.hello.reach, store.hello.axes, store.hello.places);
-  if (JSON.stringify(next.spans) !== JSON.stringify(plane?.spans)) [plane, found] = [next, null];
+  const basis = JSON.stringify([store.hello, next.spans, next.anchors]);
+  if (basis !== made) [plane, found, made] = [next, null, basis];
   field = null;
   if (colours.value && !found) paint();
   soon();

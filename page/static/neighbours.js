@@ -43,6 +43,10 @@ export function neighbourMap(anchors) {
     return points;
   }
 
+  function inside(at) {
+    return at.map((v, axis) => Math.min(Math.max(v, spans[axis][0]), spans[axis][1]));
+  }
+
   /** The point of the map that is most like an embedding. */
   function nearest(embedding) {
     surface ??= grid();
@@ -55,7 +59,7 @@ export function neighbourMap(anchors) {
     let { at } = best;
     let [dx, dy] = [cell[0] / 2, cell[1] / 2];
     for (let step = 0; step < STEPS && least > 1e-9; step++) {
-      const around = [[dx, 0], [-dx, 0], [0, dy], [0, -dy]].map(([x, y]) => [at[0] + x, at[1] + y]);
+      const around = [[dx, 0], [-dx, 0], [0, dy], [0, -dy]].map(([x, y]) => inside([at[0] + x, at[1] + y]));
       const [next, far] = around
         .map((p) => [p, apart(lifted(p), embedding, Infinity)])
         .reduce((a, b) => (b[1] < a[1] ? b : a));
@@ -66,19 +70,23 @@ export function neighbourMap(anchors) {
   }
 
   function note(embedding, at) {
+    const name = named(embedding);
+    noted.delete(name); // so that those that were not asked for longest come first
     if (noted.size >= MOST_NOTED) noted.delete(noted.keys().next().value);
-    noted.set(named(embedding), at);
+    noted.set(name, at);
   }
 
   return {
     names: ["", ""],
     curved: true,
     spans,
+    anchors,
     lifted,
     note,
     flat: (embedding) => {
-      if (!noted.has(named(embedding))) note(embedding, nearest(embedding));
-      return noted.get(named(embedding));
+      const at = noted.get(named(embedding)) ?? nearest(embedding);
+      note(embedding, at);
+      return at;
     },
   };
 }

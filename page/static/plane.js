@@ -10,7 +10,9 @@ const LEAST_PLACES = 3;
 export function planeOf(patches, reach, names, places) {
   const size = reach.length;
   if (size <= 2) return coordinates(reach, names);
-  const anchors = patches.filter((p) => places[p.name]).map((p) => ({ at: places[p.name], embedding: p.embedding }));
+  // By their own places: a user may call a patch "constructor".
+  const placed = patches.filter((p) => Object.hasOwn(places, p.name));
+  const anchors = placed.map((p) => ({ at: places[p.name], embedding: p.embedding }));
   if (anchors.length >= LEAST_PLACES) return neighbourMap(anchors);
   const points = patches.map((p) => p.embedding);
   const middle = reach.map((_, i) => points.reduce((sum, p) => sum + p[i], 0) / points.length);
