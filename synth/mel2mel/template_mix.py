@@ -108,6 +108,10 @@ class TemplateCache:
         spectra, made, made_for = (array.ctypes.data for array in arrays)
         self.places = spectra, made, made_for
 
+    def __reduce__(self) -> tuple[type[TemplateCache], tuple[np.ndarray, ...]]:
+        """Made anew of its arrays when it is copied: those of a copy lie elsewhere."""
+        return TemplateCache, (self.spectra, self.made, self.made_for)
+
 
 def pack_templates(templates: KeyTemplates) -> TemplateWeights:
     """Copies of the weights as they are now, on the CPU."""

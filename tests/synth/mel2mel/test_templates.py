@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -128,6 +130,14 @@ def test_a_timbre_that_moves_is_as_one_that_never_did(templates):
         moved = mixed_at(templates, keys, t, features, caches)
         anew = mixed_at(templates, keys, t, features, [initial_cache(weights)])
         assert torch.equal(moved, anew)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copied_cache_does_not_write_into_the_one_it_was_copied_from(templates, copied):
+    cache = initial_cache(pack_templates(templates))
+    other = copied(cache)
+    assert other.places == tuple(x.ctypes.data for x in (other.spectra, other.made, other.made_for))
+    assert not set(other.places) & set(cache.places)
 
 
 def test_every_parameter_learns(templates):
