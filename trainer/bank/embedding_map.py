@@ -18,10 +18,10 @@ def place_patches(names: list[str], points: np.ndarray) -> dict[str, list[float]
     """Places x, y in 0..1 for points (patches, size) of more than two coordinates, such that
     patches that are neighbours stay neighbours (t-SNE; van der Maaten and Hinton, 2008).
 
-    Empty for two coordinates or less, which are their own map, for a handful of patches, and
-    without scikit-learn.
+    Empty for two coordinates or less, which are their own map, for a handful of patches, for
+    points that are all the same, and without scikit-learn.
     """
-    if points.shape[1] <= 2 or len(names) < LEAST_PLACED:
+    if points.shape[1] <= 2 or len(names) < LEAST_PLACED or not np.ptp(points, axis=0).any():
         return {}
     try:
         from sklearn.manifold import TSNE

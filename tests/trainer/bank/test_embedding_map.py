@@ -59,6 +59,10 @@ def test_few_coordinates_or_patches_have_no_places(count, size):
     assert place_patches(named(count), np.random.default_rng(0).normal(size=(count, size))) == {}
 
 
+def test_patches_at_one_point_have_no_places():
+    assert place_patches(named(40), np.ones((40, 10))) == {}
+
+
 def test_a_map_is_drawn_by_its_places(tmp_path):
     pytest.importorskip("matplotlib")
     points = np.random.default_rng(0).normal(size=(3, 10))
