@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 
 from playwright.sync_api import expect
 
+from common.threads import LISTENER, be_scheduled, go_before_others, scheduling
 from page.address import HttpAddress, listen
 from page.measured import Gauge
 from page.messages import MessageLog
@@ -25,8 +26,12 @@ LINES = dict.fromkeys(("sound", "midi", "osc", "vocoder"), "")
 def url_of(stage: Stage, instrument: Instrument) -> Iterator[str]:
     """The address of a page that a stage's player is shown on."""
     gauge = Gauge(instrument.mel2mel, stage.player.bank.more)
-    bound = listen(HttpAddress("127.0.0.1", 0, fixed=True))
-    with closing(open_page(stage.player, bound, MessageLog(), LINES, False, gauge)):
+    bound, way = listen(HttpAddress("127.0.0.1", 0, fixed=True)), scheduling()
+    # As in a server: the renderer may wait for one of the page's threads that holds the interpreter.
+    go_before_others(LISTENER)
+    page = open_page(stage.player, bound, MessageLog(), LINES, False, gauge)
+    be_scheduled(way)
+    with closing(page):
         yield bound.url
 
 
