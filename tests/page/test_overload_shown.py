@@ -27,7 +27,7 @@ def url_of(stage: Stage, instrument: Instrument) -> Iterator[str]:
     """The address of a page that a stage's player is shown on."""
     gauge = Gauge(instrument.mel2mel, stage.player.bank.more)
     bound, way = listen(HttpAddress("127.0.0.1", 0, fixed=True)), scheduling()
-    # As in a server: the renderer may wait for one of the page's threads that holds the interpreter.
+    # As in a server: the renderer may wait for a thread of the page that holds the interpreter.
     go_before_others(LISTENER)
     page = open_page(stage.player, bound, MessageLog(), LINES, False, gauge)
     be_scheduled(way)
