@@ -69,8 +69,7 @@ export function neighbourMap(anchors) {
     return at;
   }
 
-  function note(embedding, at) {
-    const name = named(embedding);
+  function keep(name, at) {
     noted.delete(name); // so that those that were not asked for longest come first
     if (noted.size >= MOST_NOTED) noted.delete(noted.keys().next().value);
     noted.set(name, at);
@@ -82,10 +81,11 @@ export function neighbourMap(anchors) {
     spans,
     anchors,
     lifted,
-    note,
+    note: (embedding, at) => keep(named(embedding), at),
     flat: (embedding) => {
-      const at = noted.get(named(embedding)) ?? nearest(embedding);
-      note(embedding, at);
+      const name = named(embedding);
+      const at = noted.get(name) ?? nearest(embedding);
+      keep(name, at);
       return at;
     },
   };

@@ -135,9 +135,9 @@ def check_bank_content(where: str, content: Any) -> BankFile:
         )
     for name, place in (file.places or {}).items():
         _check_name(f"{where}: places", name)
-        if len(place) != 2:
+        if len(place) != 2 or not all(0 <= share <= 1 for share in place):
             raise ValueError(
-                f"{where}: places: {name}: expected 2 numbers, got {brief(list(place))}"
+                f"{where}: places: {name}: expected 2 numbers from 0 to 1, got {brief(list(place))}"
             )
     # One knob that reaches behind the embedding lengthens all of them.
     size, config = file.mel2mel.embedding, file.mel2mel_config
