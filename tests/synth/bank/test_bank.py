@@ -253,8 +253,14 @@ def without(*path: str) -> Callable[[dict], None]:
         (put("knobs", "../x", value=[1, 2]), "knobs: expected a name of letters, digits"),
         (put("knobs", 7, value=[1, 2]), "knobs: expected a name of letters, digits, - or _, got 7"),
         (put("places", value=5), "places: expected a mapping, got 5"),
-        (put("places", value={"piano": [0.5]}), "places: piano: expected 2 numbers from 0 to 1, got"),
-        (put("places", value={"piano": [0, 1.5]}), "expected 2 numbers from 0 to 1, got [0.0, 1.5]"),
+        (
+            put("places", value={"piano": [0.5]}),
+            "places: piano: expected 2 numbers from 0 to 1, got",
+        ),
+        (
+            put("places", value={"piano": [0, 1.5]}),
+            "expected 2 numbers from 0 to 1, got [0.0, 1.5]",
+        ),
         (put("places", value={"a b": [0, 1]}), "places: expected a name of letters"),
         (put("axes", value=5), "axes: expected a list, got 5"),
         (put("axes", value=["bright"]), "axes: expected 2 different names, got ['bright']"),
