@@ -47,10 +47,12 @@ NO_LOGITS = np.empty((0, 0, 0), np.float32)
 @dataclass(frozen=True, slots=True)
 class CpuWeights:
     """Weights, and threads that help: one for each core but the caller's; they are started when
-    there are enough rows. channels: of the conditioning."""
+    there are enough rows. channels: of the conditioning; dilations, residual: of the network."""
 
     weights: PackedWeights
     channels: int
+    dilations: tuple[int, ...]
+    residual: int
     cores: int
     helpers: ThreadPoolExecutor
 
@@ -61,7 +63,8 @@ def pack(weights: WaveNetWeights) -> CpuWeights:
     channels = weights.conditioning.shape[2]
     packed = _place(_pack(round_weights(weights)), channels)
     # A pool must have room for one, and starts it only when it is asked for.
-    return CpuWeights(packed, channels, cores, ThreadPoolExecutor(max(cores - 1, 1)))
+    sizes = channels, weights.dilations, packed.embedding.shape[1]
+    return CpuWeights(packed, *sizes, cores, ThreadPoolExecutor(max(cores - 1, 1)))
 
 
 def _place(weights: PackedWeights, channels: int) -> PackedWeights:
@@ -164,9 +167,8 @@ def _run(
     forced: Tensor | None,
     logits: np.ndarray,
 ) -> Tensor:
-    weights = packed.weights
-    dilations, residual = tuple(weights.dilations.tolist()), weights.embedding.shape[1]
-    check_inputs(conditioning, state, draws, packed.channels, dilations, residual, forced)
+    weights, sizes = packed.weights, (packed.channels, packed.dilations, packed.residual)
+    check_inputs(conditioning, state, draws, *sizes, forced)
     drawn, rows = np.empty(draws.shape, np.int64), len(draws)
     block = Block(
         conditioning.contiguous().numpy(),
@@ -178,7 +180,10 @@ def _run(
         drawn,
         logits,
     )
-    groups = max(min(packed.cores, rows), 1)
+    groups = min(packed.cores, rows)
+    if groups < 2:
+        walk(weights, block)
+        return torch.from_numpy(drawn)
     edges = [rows * group // groups for group in range(groups + 1)]
     # Arrays without rows, of what is not wanted, stay as they are.
     shares = [Block(*(a[start:stop] for a in block)) for start, stop in pairwise(edges)]
