@@ -5,22 +5,33 @@ iterations, on the same data. validation_nats is the lowest cross-entropy per sa
 reached on held-out pieces; real_time_factor is that of the cpu sampler from upsampled frames,
 vocoder_real_time that of the whole vocoder from frames, both for one stream on one core. guide:
 samples of a guide that it hears on either side, 0 for none.
+
+--bank: the run also plays test pieces from notes, in place of that bank's WaveNet. mean_r, stft and
+log_mel_l1 are then those of `fidelity`, means over instruments, of --pieces of each and the first
+--seconds of every piece.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from benchmarks.cores import last_cores
-from benchmarks.flags import add_data_flag
+from benchmarks.flags import above, add_data_flag, add_lookahead_flag, whole
+from benchmarks.measures.comparison import PiecePair, compare
+from benchmarks.measures.conditions import play
+from benchmarks.measures.fidelity import mean_of
 from benchmarks.measures.sampler import LEAST_S, draw, timed, vocode
+from benchmarks.measures.takes import instruments, load_takes, take_paths
 from benchmarks.rows import Row
 from common.threads import on_cores
+from synth.bank.bank import Bank, load_bank
+from synth.instrument import Instrument
 from synth.mel import Analysis
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import wavenet_vocoder
@@ -29,19 +40,25 @@ from trainer.run.weights import load_weights, read_config
 
 SUMMARY = "how fast are smaller WaveNets, and how much worse?"
 SAMPLER = "cpu"
+FIGURES = ("mean_r", "stft", "log_mel_l1")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Which runs."""
     add_data_flag(parser)
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="folders of runs")
-    parser.add_argument("--least-s", type=float, default=LEAST_S, help="seconds for each figure")
+    parser.add_argument("--least-s", type=float, default=LEAST_S, help="seconds for each speed")
+    parser.add_argument("--bank", type=Path, help="bank whose Mel2Mel plays (default: none)")
+    parser.add_argument("--pieces", type=whole(1), default=2, help="of each instrument")
+    parser.add_argument("--seconds", type=above(0), default=6.0, help="of each piece")
+    add_lookahead_flag(parser)
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
-    """A row for each run. ValueError for a folder that is no run."""
+    """A row for each run. ValueError for a folder that is no run, or a bank that does not fit."""
     manifest = read_manifest(options.data)
     rate, hop = manifest.rate, manifest.hop
+    bank = None if options.bank is None else load_bank(options.bank)
     rows: list[Row] = []
     loaded = [_load(run) for run in options.runs]
     with on_cores(last_cores(1)), torch.inference_mode():
@@ -57,6 +74,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
             ]
             rows.append(
                 {
+                    "layers": wavenet.config.layers,
                     "residual": wavenet.config.residual,
                     "skip": wavenet.config.skip,
                     "guide": wavenet.config.guide,
@@ -66,9 +84,33 @@ def measure(options: argparse.Namespace) -> list[Row]:
                     "validation_nats": best["validation"],
                     "real_time_factor": factors[0],
                     "vocoder_real_time": factors[1],
+                    **(_heard(wavenet, bank, options) if bank else dict.fromkeys(FIGURES)),
                 }
             )
     return rows
+
+
+def _heard(wavenet: WaveNet, bank: Bank, options: argparse.Namespace) -> Row:
+    """FIGURES of a network that plays from notes, the bank's Mel2Mel before it. ValueError for one
+    that does not fit the bank, or a data set that does not."""
+    analysis = bank.analysis
+    if wavenet.config.mels != analysis.mels:
+        raise ValueError(
+            f"{bank.path}: mels: expected {wavenet.config.mels}, as the run has, "
+            f"got {analysis.mels}"
+        )
+    instrument = Instrument(bank, wavenet_vocoder(wavenet, SAMPLER, analysis))
+    found = []
+    for patch in instruments(bank, options.data):
+        paths = take_paths(options.data, patch, options.pieces)
+        takes = load_takes(bank, paths, patch, options.seconds)
+        pairs = [
+            PiecePair(play(instrument, options.lookahead, t), t.original, t.onsets * analysis.hop)
+            for t in takes
+        ]
+        found.append(asdict(compare(pairs, analysis)))
+    means = mean_of(found)
+    return {name: means[name] for name in FIGURES}
 
 
 def _load(run: Path) -> tuple[WaveNet, dict[str, float]]:

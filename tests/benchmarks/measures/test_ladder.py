@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
 from benchmarks.__main__ import main
 from tests.benchmarks.tiny_takes import make_data
+from tests.toy_bank import GUIDED, make_wavenet
 from trainer.__main__ import main as train
 
 
@@ -36,6 +40,35 @@ def test_a_row_for_each_run(data, tmp_path):
     for row in (small, large):
         assert row["iterations"] == 2 and 0 < row["validation_nats"] < 10
         assert row["real_time_factor"] > 0 and row["vocoder_real_time"] > 0
+        assert row["layers"] == 2 and row["mean_r"] is None
+
+
+def make_run(folder: Path) -> Path:
+    """A run of the toy's WaveNet with a guide, as if it had been trained."""
+    folder.mkdir()
+    said = {"config": json.dumps(asdict(GUIDED))}
+    save_file(make_wavenet(GUIDED).state_dict(), folder / "best.safetensors", said)
+    line = {"iteration": 3, "samples": 7, "validation": 4.5}
+    (folder / "log.jsonl").write_text(json.dumps(line) + "\n")
+    return folder
+
+
+def test_with_a_bank_the_run_plays_from_notes(data, toy_bank, tmp_path, capsys):
+    kept, run = tmp_path / "rows.json", make_run(tmp_path / "guided")
+    flags = ["ladder", "--data", str(data), "--runs", str(run), "--bank", str(toy_bank)]
+    short = ["--least-s", "0", "--pieces", "1", "--seconds", "1.5", "--json", str(kept)]
+    assert main([*flags, *short]) == 0
+    (row,) = json.loads(kept.read_text())
+    assert (row["guide"], row["validation_nats"]) == (GUIDED.guide, 4.5)
+    assert -1 < row["mean_r"] < 1 and row["stft"] > 0 and row["log_mel_l1"] > 0
+
+    assert not train(
+        ["wavenet", "--data", str(data), "--run", str(tmp_path / "wide"), "--layers", "2"]
+        + ["--cycle", "2", "--iterations", "1", "--batch", "1", "--frames", "8", "--device", "cpu"]
+    )
+    flags[flags.index(str(run))] = str(tmp_path / "wide")
+    assert main([*flags, *short]) == 2
+    assert "mels: expected 80, as the run has, got 24" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_run_is_told_in_one_line(data, tmp_path, capsys):
