@@ -144,6 +144,10 @@ class GuidedVocoder:
         pitches: Pitches | None,
         spared: bool,
     ) -> tuple[Tensor, GuidedState]:
+        rows, n, bands = len(state.before), frames.shape[1], self._spectral.analysis.bands
+        check_shapes(
+            ("frames", frames, (rows, n, bands)), ("draws", draws, (rows, n, self.config.hop))
+        )
         share = state.drawn.numpy()
         share[share == FRESH] = 0.0 if spared else 1.0
         if spared and not share.any():
@@ -179,8 +183,7 @@ class GuidedVocoder:
     ) -> tuple[Tensor, Tensor]:
         """What the WaveNet draws, `drawn_behind` frames before these, and its guide: (batch,
         n * config.hop) float32 on the CPU. Moves the state on, but for what keeps the one within
-        the other."""
-        check_shapes(("draws", draws, (len(state.before), frames.shape[1], self.config.hop)))
+        the other. Shapes are those that `step` checks."""
         draws = send(draws, self.drawing.device)
         told = self.condition(frames, state, pitches)
         drawn = self.drawing.draw(told.conditioning, state.wavenet, draws.flatten(1))
@@ -188,7 +191,7 @@ class GuidedVocoder:
 
     def condition(self, frames: Tensor, state: GuidedState, pitches: Pitches | None = None) -> Told:
         """What is known of the hops to be drawn next. The state is moved on, but for the sampler's
-        moment and what is played."""
+        moment and what is played. Shapes are those that `step` checks."""
         heard = self._listen(frames, state, pitches)
         told = self.drawing.condition(heard.mels, state.wavenet, heard.classes)
         return Told(told, heard.levels, heard.guide)
@@ -196,8 +199,6 @@ class GuidedVocoder:
     def _listen(self, frames: Tensor, state: GuidedState, pitches: Pitches | None) -> Heard:
         """What `condition` is made of. The state is moved on, but for the WaveNet's and what is
         played."""
-        bands = self._spectral.analysis.bands
-        check_shapes(("frames", frames, (len(state.before), frames.shape[1], bands)))
         heard = playable(frames)
         guide = self._spectral.play(heard, state.spectral, pitches)
         return self._waiting.step(heard, guide, state.waiting)

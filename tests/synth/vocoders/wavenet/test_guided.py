@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synth.mel import FLOOR, Analysis, log_magnitudes, mel_filters, mel_from_magnitudes
 from synth.vocoders.spectral.vocoder import SpectralVocoder
-from synth.vocoders.wavenet.guided import GuidedVocoder
+from synth.vocoders.wavenet.guided import FRESH, GuidedVocoder
 from synth.vocoders.wavenet.levels import HEADROOM, QUIETEST
 from synth.vocoders.wavenet.mulaw import SILENCE, decode, encode
 from synth.vocoders.wavenet.network import GUIDE_CHANNELS
@@ -167,8 +167,12 @@ def test_refuses_an_analysis_that_does_not_fit(analysis, told):
 @pytest.mark.parametrize(("bands", "draws"), [(6, HOP), (ANALYSIS.bands, HOP - 1)])
 def test_refuses_frames_and_draws_of_another_shape(bands, draws):
     vocoder = GuidedVocoder(lively(GUIDED), "cpu", ANALYSIS)
-    with pytest.raises(ValueError, match="expected shape \\(1, 3, "):
-        vocoder.step(torch.zeros(1, 3, bands), vocoder.initial_state(1), torch.rand(1, 3, draws))
+    for step in (vocoder.step, vocoder.step_spared):
+        state = vocoder.initial_state(1)
+        with pytest.raises(ValueError, match="expected shape \\(1, 3, "):
+            step(torch.zeros(1, 3, bands), state, torch.rand(1, 3, draws))
+        # Nothing has moved on.
+        assert state.drawn.item() == FRESH
 
 
 @pytest.mark.parametrize("kind", [GuidedVocoder, WideVocoder])
