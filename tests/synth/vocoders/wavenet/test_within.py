@@ -41,7 +41,7 @@ def test_what_lies_near_the_guide_stays_as_it_is():
 
 
 def test_a_difference_counts_by_how_small_it_is():
-    """By 1 / (1 + 4 d^2), in shares of the guide: at most a quarter of it, for whatever is drawn."""
+    """By 1 / (1 + 4 d^2), d in shares of the guide: by a quarter of the guide at most."""
     guide = tone(1000)
     for drawn, share in ((1.5 * guide, 1 / 2), (3 * guide, 1 / 17), (-guide, 1 / 17)):
         sound = kept(guide, drawn)
