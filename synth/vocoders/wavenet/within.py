@@ -30,7 +30,8 @@ from synth.vocoders.transform import inverse_fft, roots_of, split_size, turned
 
 WINDOW_HOPS = 6
 """Longer windows part close partials better and sound later; found by trial."""
-LOW_HZ = 200
+LOW_HZ = 400
+"""Found by trial, 0 to 800."""
 DOUBT = 4.0
 """A difference with so much less power than the guide counts by half; found by trial, 0.5 to 8."""
 
