@@ -37,13 +37,13 @@ def test_what_lies_near_the_guide_stays_as_it_is():
     guide = tone(600) + tone(1234)
     drawn = 0.95 * tone(600) + 1.05 * tone(1234)
     sound = kept(guide, drawn)
-    assert level_db(sound - drawn) < level_db(drawn - guide) - 35
+    assert level_db(sound - drawn) < level_db(drawn - guide) - 32
 
 
 def test_a_difference_counts_by_how_small_it_is():
-    """By 1 / (1 + 4 d^2), d in shares of the guide: by a quarter of the guide at most."""
+    """By 1 / (1 + 4 d^2) squared, d in shares of the guide."""
     guide = tone(1000)
-    for drawn, share in ((1.5 * guide, 1 / 2), (3 * guide, 1 / 17), (-guide, 1 / 17)):
+    for drawn, share in ((1.5 * guide, 1 / 4), (3 * guide, 1 / 289), (-guide, 1 / 289)):
         sound = kept(guide, drawn)
         torch.testing.assert_close(
             level_db(sound - guide), level_db(share * (drawn - guide)), rtol=0, atol=0.2
@@ -71,7 +71,7 @@ def test_where_the_network_falls_silent_the_guide_is_heard():
     drawn = guide.clone()
     drawn[:, 20 * HOP :] = 0
     power = kept(guide, drawn).square().view(HOPS, HOP).mean(1) / guide.square().mean()
-    torch.testing.assert_close(power[26:-5], torch.full((9,), 0.8**2), rtol=0.02, atol=0)
+    torch.testing.assert_close(power[26:-5], torch.full((9,), 0.96**2), rtol=0.02, atol=0)
     assert power[5:-5].min() > 0.4 and power[5:-5].max() < 1.3
 
 
