@@ -60,7 +60,8 @@ class Told(NamedTuple):
 
 FRESH = -1.0
 FADE_HOPS, BACK_HOPS = 1, 4
-"""How long what is drawn takes to fade into its guide, and back: at first it is not of much use."""
+"""Hops in which the WaveNet's sound fades into the guide, and in which it fades in again: slower,
+because a WaveNet that starts anew needs a few hops to find the guide."""
 
 
 class GuidedVocoder:
