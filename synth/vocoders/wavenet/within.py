@@ -33,9 +33,9 @@ WINDOW_HOPS = 6
 LOW_HZ = 400
 """Found by trial, 0 to 800."""
 DOUBT = 4.0
-"""A difference d times as large as the guide counts by 1 / (1 + DOUBT d^2)^2: by a quarter where its
-power is 1 / DOUBT of the guide's. 0.5 to 8 were tried. Without the outer square r is the same, but
-where the network falls silent the guide would lose 2 dB, not 0.4."""
+"""A difference d times as large as the guide counts by 1 / (1 + DOUBT d^2)^2: by a quarter where
+its power is 1 / DOUBT of the guide's. 0.5 to 8 were tried. Without the outer square r is the same,
+but where the network falls silent the guide would lose 2 dB, not 0.4."""
 
 
 @dataclass(slots=True)
