@@ -14,6 +14,9 @@ from mido import Message
 TEMPO, PORT, END = 0x51, 0x21, 0x2F
 """Types of meta events."""
 
+MOST_BYTES = 4
+"""Of a number of variable length."""
+
 SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 """Data bytes of system messages, which do not belong into files; of all others none."""
 
@@ -87,20 +90,19 @@ def read_track(data: bytes) -> Track:
             else:
                 at += 1 + SYSTEM_BYTES.get(first, 0)
                 track.broken += 1
-    except IndexError:  # an event, mostly the last one, states more bytes than there are
+    except IndexError:  # an event, mostly the last one, has more bytes than there are or may be
         track.broken += 1
     return track
 
 
 def _variable(data: bytes, at: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+    """A number of variable length, and where it ends. IndexError if that is not in sight."""
     value = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value = value << 7 | byte & 127
-        if byte < 0x80:
-            return value, at
+    for place in range(at, at + MOST_BYTES):
+        value = value << 7 | data[place] & 127
+        if data[place] < 0x80:
+            return value, place + 1
+    raise IndexError  # it has too many bytes
 
 
 def _sized(data: bytes, at: int) -> tuple[bytes, int]:

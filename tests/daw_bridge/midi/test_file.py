@@ -77,6 +77,16 @@ def test_data_bytes_over_127_are_clipped(path):
     assert struck.message.velocity == 127
 
 
+@pytest.mark.parametrize("more", [4, 160])
+def test_a_number_of_too_many_bytes_ends_its_track(path, more):
+    """Of 161 bytes, it would be a time that is too great for a float."""
+    late = bytes.fromhex("00 90 30 64") + more * b"\xff" + bytes.fromhex("7f 80 30 40")
+    path.write_bytes(midi_bytes(late, bytes.fromhex(MELODY)))
+    said: list[str] = []
+    found = notes(read_midi_file(path, said.append))
+    assert found == [(0.0, 0.0, 48), *PLAYED] and said == ["1 broken event passed over"]
+
+
 GOOD = midi_bytes(TRACK)
 
 MELODY = "00 90 3c 64 60 80 3c 40 00 90 40 64 60 80 40 40 00 ff 2f 00"
