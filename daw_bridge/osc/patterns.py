@@ -131,7 +131,7 @@ def _characters(inside: str) -> frozenset[str]:
     chosen, at = set(), 0
     while at < len(inside):
         if inside[at + 1 : at + 2] == "-" and at + 2 < len(inside):
-            chosen |= set(map(chr, range(ord(inside[at]), ord(inside[at + 2]) + 1)))
+            chosen |= {c for c in printable if inside[at] <= c <= inside[at + 2]}
             at += 3
         else:
             chosen.add(inside[at])

@@ -13,7 +13,7 @@ from daw_bridge.desk.desk import Desk
 from daw_bridge.events import NoteOn
 from daw_bridge.osc.addresses import MOST_MATCHES, MOST_PATTERNS, Addresses
 from daw_bridge.osc.packet import Message
-from daw_bridge.osc.patterns import LONGEST, is_pattern, matches
+from daw_bridge.osc.patterns import LONGEST, _pieces, is_pattern, matches
 
 END = 10**9
 
@@ -77,6 +77,11 @@ def test_no_pattern_takes_long(commands, unit):
     began = time.thread_time()
     assert list(matches(pattern, commands)) == []
     assert time.thread_time() - began < 0.5
+
+
+def test_a_range_of_characters_holds_only_those_of_addresses(commands):
+    assert _pieces("[#-\U000e01ef]") == [frozenset(map(chr, range(ord("#"), 127)))]
+    assert list(matches("/part/[2-\U000e01ef]/pan", commands))[0] == "/part/2/pan"
 
 
 def test_a_pattern_acts_on_every_part_at_one_time(addresses, inbox):
