@@ -570,5 +570,8 @@ ALIASES = Group(
     ),
 )
 
+GO_AHEAD = frozenset(command.address for command in (*NOTES.commands, *ALIASES.commands))
+"""Addresses of commands that never wait for a file that their sender has had written."""
+
 GROUPS = (NOTES, SOUND, PATCHES, SNAPSHOTS, SERVER, MIDI_LEARN, ALIASES)
 COMMANDS = tuple(command for group in GROUPS for command in group.commands)

@@ -55,8 +55,19 @@ def is_this_machine(host: str) -> bool:
     [True, True, False, False]
     """
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        return ipaddress.ip_address(unmapped(host).partition("%")[0]).is_loopback
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+
+
+def unmapped(host: str) -> str:
+    """A numeric address, as IPv4 where it is one that a socket for both writes as IPv6.
+
+    >>> unmapped("::ffff:192.0.2.2"), unmapped("192.0.2.2"), unmapped("fe80::1%eth0")
+    ('192.0.2.2', '192.0.2.2', 'fe80::1%eth0')
+    """
+    try:
+        mapped = ipaddress.IPv6Address(host).ipv4_mapped
+    except ValueError:
+        return host
+    return str(mapped or host)

@@ -25,7 +25,7 @@ from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Answer, Session, Status
 from daw_bridge.commands.argument import check_all
 from daw_bridge.commands.command import Files
-from daw_bridge.commands.table import ALIASES, COMMANDS, NOTES, find
+from daw_bridge.commands.table import COMMANDS, GO_AHEAD, find
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.sources import Source
 from daw_bridge.events import Event
@@ -34,7 +34,7 @@ from daw_bridge.osc.addresses import Addresses
 from daw_bridge.osc.holders import Holders, Sender
 from daw_bridge.osc.notify import LASTS_S, Meter, Notifier
 from daw_bridge.osc.packet import MAX_PACKET, Message, encode, messages
-from daw_bridge.osc.replies import Replies, is_this_machine
+from daw_bridge.osc.replies import Replies, is_this_machine, unmapped
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,6 @@ _MOST_WAITING = 1_024
 NOTIFY, LEARN = "/notify", "/midi/learn"
 """Commands that are about their sender: it is told changes, or what has been learnt."""
 
-_GO_AHEAD = {command.address for command in (*NOTES.commands, *ALIASES.commands)}
 _USE_FILES = {command.address for command in COMMANDS if command.files is not Files.NONE}
 _CHANGE_FILES = {command.address for command in COMMANDS if command.files is Files.CHANGE}
 
@@ -106,7 +105,7 @@ class OscServer:
         self._sender: Sender = ()
         """Of the packet that is being acted on, in the listener's thread."""
         self._clock = clock
-        self._watch, self._peers = watch, frozenset(peers)
+        self._watch, self._peers = watch, frozenset(map(unmapped, peers))
         self._replies = Replies()
         self._answering = threading.Lock()
         self._files: queue.Queue[tuple[Message, _Packet] | None] = queue.Queue(_MOST_WAITING)
@@ -201,7 +200,7 @@ class OscServer:
         """Act on a message now, or after what waits for files."""
         address = _template(message.address)
         waits = address in _USE_FILES or (
-            address not in _GO_AHEAD and self._pending[packet.sender] > 0
+            address not in GO_AHEAD and self._pending[packet.sender] > 0
         )
         if not waits:
             self._answer(message, packet)
@@ -283,6 +282,7 @@ class OscServer:
 
     def _check_sender(self, message: Message, host: str) -> None:
         """Raises ValueError for a change of files from a machine that may not."""
+        host = unmapped(host)
         changes = _template(message.address) in _CHANGE_FILES
         if changes and not is_this_machine(host) and host not in self._peers:
             raise ValueError(

@@ -288,17 +288,21 @@ def own_address() -> str:
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_other_machines_change_files_only_if_they_may(book, inbox, clock, trusted):
+@pytest.mark.parametrize("both", [False, True], ids=["IPv4", "both"])
+def test_other_machines_change_files_only_if_they_may(book, inbox, clock, trusted, both):
     host = own_address()
     desk = Desk(book, inbox.post, clock.now)
+    if both and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
     peers = (host,) if trusted else ()
-    with OscServer(desk, inbox, clock, dict, "0", host, port=0, peers=peers) as server:
+    listens = "::" if both else host
+    with OscServer(desk, inbox, clock, dict, "0", listens, port=0, peers=peers) as server:
         client = Client(server.port, host)
         address, values = client.ask("/patch/save", 1, "mine")
         assert client.ask("/part/1/pan") == ("/part/1/pan", [0.0])
         client.socket.close()
     assert (address == "/patch/save.reply") == trusted == ("mine" in book.names)
-    assert trusted or "--osc-peers" in values[1]
+    assert trusted or values[1].endswith(f"--osc-peers {host}")
 
 
 def test_a_bundle_from_elsewhere_is_answered_within_bounds(book, inbox, clock, status):
