@@ -91,7 +91,8 @@ def _place(desk: Desk, s: Settings, binding: Binding, value: float) -> float:
         return around(0.0, s.home_knobs[knob], 1.0, shaped)
     if knob == GAIN:
         home = desk.fresh(s.patch).gain_db
-        return around(home - GAIN_DOWN_DB, home, home + GAIN_UP_DB, shaped)
+        low, high = max(home - GAIN_DOWN_DB, GAIN_DB[0]), min(home + GAIN_UP_DB, GAIN_DB[1])
+        return around(low, home, high, shaped)
     if knob == PAN:
         return panned(shaped)
     if knob == MORPH:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from mido import Message
 
+from common.patch import Patch
 from daw_bridge.desk.binding import Binding
 from daw_bridge.desk.desk import Desk
 from daw_bridge.desk.learn import MidiMap
@@ -274,6 +275,16 @@ def test_gain_pan_and_morph_are_learnt_like_knobs(learning):
         move(learning, 22, value)
         assert learning.settings(1).morph == pytest.approx(morph)
         learning.patch(1, "organ")
+
+
+@pytest.mark.parametrize(("home", "ends"), [(20.0, (-16.0, 24.0)), (-100.0, (-120.0, -88.0))])
+def test_a_learnt_gain_stays_within_what_a_patch_may_have(learning, book, home, ends):
+    book.add(Patch("mine", (0.0, 0.0), {}, gain_db=home))
+    learning.patch(1, "mine")
+    learning.learnt.bind(20, "gain_db")
+    for value, gain_db in ((0, ends[0]), (64, home), (127, ends[1])):
+        move(learning, 20, value)
+        assert learning.settings(1).gain_db == gain_db
 
 
 def test_buttons_step_through_the_patches_when_they_are_pressed(learning):
