@@ -50,7 +50,7 @@ class MidiTranslator:
     of message that is not supported, and for each patch that lacks a key that was struck. ignored:
     channel messages without effect; malformed: bytes that are no whole MIDI message; outside: notes
     of keys that do not sound, outside 21..108 or outside those of the patch. The counters only
-    grow.
+    grow. panics: says how often all sound has been ended from elsewhere.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class MidiTranslator:
         desk: Desk,
         post: Callable[[Event], object],
         say: Callable[[str], object] = print,
+        panics: Callable[[], int] = int,
     ) -> None:
         self.ignored = 0
         self.malformed = 0
@@ -67,6 +68,7 @@ class MidiTranslator:
         self._post = post
         self._say = say
         self._said: set[str] = set()
+        self._panics, self._panicked = panics, panics()
         self._one_key: defaultdict[int, OneKey] = defaultdict(OneKey)
         """Of parts that play one key at a time."""
 
@@ -131,6 +133,9 @@ class MidiTranslator:
 
     def _play(self, note: NoteOn | NoteOff) -> None:
         """Post a note; a part that plays one key at a time may say more or less."""
+        if self._panics() != self._panicked:
+            self._panicked = self._panics()
+            self._one_key.clear()  # no key is down any more
         if note.part not in self._controllers.mono:
             self._one_key.pop(note.part, None)
             self._post(note)

@@ -187,6 +187,17 @@ def test_a_mono_part_plays_the_last_key_and_goes_back(translator, posted):
     ]
 
 
+def test_after_a_panic_a_mono_part_goes_back_to_no_key_from_before(desk, inbox):
+    translator = MidiTranslator(desk, inbox.post, panics=lambda: inbox.panics)
+    for data in ("b0 7e 01", "90 3c 64", "90 40 64"):
+        translator.hear(mido.Message.from_hex(data), 9)
+    inbox.panic(9)
+    for data in ("90 43 64", "80 43 00"):
+        translator.hear(mido.Message.from_hex(data), 9)
+    notes = [e for e in inbox.take_until(10) if isinstance(e, NoteOn | NoteOff)]
+    assert notes == [NoteOn(9, 1, 67, 100), NoteOff(9, 1, 67)]
+
+
 def test_notes_of_keys_that_a_piano_does_not_have_are_counted(translator, posted):
     for key in (20, 21, 108, 109, 127):
         translator.hear(mido.Message("note_on", note=key, velocity=1), 40)
