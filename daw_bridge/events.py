@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67
+PEDALS = (SUSTAIN, SOSTENUTO, SOFT)
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
 OMNI_OFF, OMNI_ON, MONO, POLY = 124, 125, 126, 127
 
@@ -35,7 +36,7 @@ class NoteOff:
 
 @dataclass(frozen=True, slots=True)
 class Pedal:
-    """A pedal moved. number: the controller SUSTAIN, SOSTENUTO or SOFT; down: half way or more."""
+    """A pedal moved. number: the controller, one of PEDALS; down: half way or more."""
 
     time: int
     part: int

@@ -155,7 +155,7 @@ class Controllers:
         self._desk.turn(part, time, morphed, alone=alone)
 
     def _reset(self, part: int, time: int) -> None:
-        for pedal in (events.SUSTAIN, events.SOSTENUTO, events.SOFT):
+        for pedal in events.PEDALS:
             self._post(Pedal(time, part, pedal, False))
         self._desk.turn(part, time, lambda s: replace(s, expression=127), alone=True)
         self._wheel(part, 0, time, alone=True)

@@ -30,7 +30,7 @@ from daw_bridge.desk.programs import family_of, nearest
 from daw_bridge.desk.settings import BEND, Embedding, Range, Settings, Tuning, decibels
 from daw_bridge.desk.snapshots import KeptPart, Snapshots
 from daw_bridge.desk.zones import MANAGER_BEND, MEMBER_BEND, Zones
-from daw_bridge.events import Bend, Event, Level, Timbre
+from daw_bridge.events import PEDALS, Bend, Event, Level, Pedal, Timbre
 
 MARGIN = 0.25
 """How far timbres reach beyond what the bank was trained on, as a share of what that spans."""
@@ -115,7 +115,7 @@ class Desk:
         for part, kept in parts.items():
             stood = replace(kept, embedding=self._within(kept.embedding))
             self.turn(part, time, stood.over, post_all=True, alone=True)
-        self._settle()
+        self.settle()
 
     def effective(self, part: int) -> Embedding:
         """The embedding that the part plays: its base, moved by its knobs, within reach."""
@@ -250,6 +250,9 @@ class Desk:
         now = self.zones.members(manager)
         for part in sorted(before - set(now) - set(self.zones.others(manager))):
             self.turn(part, time, lambda s: s.unbent(MANAGER_BEND), alone=True)
+            # The manager's pedals no longer reach it, so nobody could lift them there.
+            for pedal in PEDALS:
+                self._post(Pedal(self._at(time), part, pedal, False))
         self.turn(manager, time, lambda s: s.unbent(MANAGER_BEND), alone=True)
         sound = self._settings[manager]
 
@@ -332,26 +335,26 @@ class Desk:
         """
         with self._saving:
             self.book.delete(name)
-            self._settle()
+            self.settle()
 
     def rename(self, name: str, new: str) -> None:
         """Rename a patch of the user's, also where parts play it. ValueError, from the book."""
         with self._saving:
             self.book.rename(name, new)
-            self._settle({name: new})
+            self.settle({name: new})
 
     def undo(self) -> list[str]:
         """Undo the last save, deletion or renaming; the names it was about. ValueError if none."""
         with self._saving:
             names = self.book.undo()
-            self._settle()
+            self.settle()
         return names
 
     def reload(self) -> list[str]:
         """Read the user's patches again; why files were skipped, one line each."""
         with self._saving:
             problems = self.book.reload()
-            self._settle()
+            self.settle()
         return problems
 
     def turn(
@@ -420,7 +423,7 @@ class Desk:
     def _at(self, time: int | None) -> int:
         return self._now() if time is None else time
 
-    def _settle(self, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
+    def settle(self, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Let no part stand on a patch that is gone: it takes the first one's name, or the new one.
 
         Its sound stays as it is.

@@ -113,6 +113,16 @@ def test_a_closed_zone_leaves_parts_of_their_own(translator, desk):
     assert bent(desk)[1] == 1 and desk.settings(2).patch == "piano"
 
 
+def test_a_zone_that_is_closed_or_smaller_leaves_no_pedal_down(translator, posted):
+    open_zone(translator, 1, 3)
+    send(translator, "b0 40 7f", "b0 42 7f", "b0 43 7f")
+    for count, left in ((2, {4}), (0, {2, 3})):
+        posted.clear()
+        open_zone(translator, 1, count)
+        lifted = {(e.part, e.number) for e in posted if isinstance(e, Pedal) and not e.down}
+        assert lifted == {(part, pedal) for part in left for pedal in (64, 66, 67)}
+
+
 def test_a_zone_costs_what_sounds(translator, desk, posted):
     """Members that have not played have no windows."""
     open_zone(translator, 1, 15)
