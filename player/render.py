@@ -31,7 +31,9 @@ def render(flags: RenderFlags) -> None:
     out, limiter = _target(flags.out), _limiter(flags)
     chosen = _chosen_patches(flags, bank)
     read = read_midi_file(flags.midi, print)
-    score = playable_score(read, chosen, bank, str(flags.midi), print)
+    # --patch is for every channel but drums; --part is for one, whatever it plays.
+    drums = flags.patches_of_parts()
+    score = playable_score(read, chosen, bank, str(flags.midi), print, play_drums=drums)
     instrument = make_instrument(bank, flags.vocoder, flags.sampler)
     print(f"vocoder  {instrument.reason}")
     rate, hop = bank.analysis.rate, bank.analysis.hop

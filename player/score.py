@@ -32,14 +32,21 @@ class Score(NamedTuple):
 
 
 def playable_score(
-    messages: Sequence[TimedMessage], chosen: Collection[int], bank: Bank, name: str, say: Say
+    messages: Sequence[TimedMessage],
+    keep_patch: Collection[int],
+    bank: Bank,
+    name: str,
+    say: Say,
+    play_drums: Collection[int] = (),
 ) -> Score:
-    """What is to be played: no programs on parts whose patch was chosen, no drums unless chosen.
+    """What is to be played of a file, without the programs and drums that are not wanted.
 
-    chosen: parts; name: what messages call the file; say: gets a line for all that is left out.
-    ValueError where nothing is left, or where it would never end.
+    keep_patch: parts that keep the patch they have, whatever programs the file asks for;
+    play_drums: parts that play the notes of drums, which are left out of all others; name: what
+    messages call the file; say: gets a line for all that is left out. ValueError where nothing is
+    left, or where it would never end.
     """
-    playable = _playable(messages, chosen, bank, say)
+    playable = _playable(messages, keep_patch, play_drums, bank, say)
     if not any(_strikes(timed.message) for timed in playable):
         raise ValueError(f"{name}: no note to play (of keys {LOWEST_KEY}..{HIGHEST_KEY})")
     end_s = sounding_end(playable)
@@ -56,7 +63,11 @@ def frames_of(score: Score, instrument: Instrument) -> int:
 
 
 def _playable(
-    messages: Sequence[TimedMessage], chosen: Collection[int], bank: Bank, say: Say
+    messages: Sequence[TimedMessage],
+    keep_patch: Collection[int],
+    play_drums: Collection[int],
+    bank: Bank,
+    say: Say,
 ) -> list[TimedMessage]:
     playable, unknown, outside = [], set(), 0
     drums: Counter[int] = Counter()
@@ -66,11 +77,11 @@ def _playable(
             playable.append(timed)
             continue
         part = timed.message.channel + 1
-        if timed.drums and part not in chosen:
+        if timed.drums and part not in play_drums:
             drums[part] += _strikes(timed.message)
         elif _strikes(timed.message) and not _has_key(timed.message):
             outside += 1
-        elif kind != "program_change" or part not in chosen:
+        elif kind != "program_change" or part not in keep_patch:
             playable.append(timed)
             if kind == "program_change" and nearest(timed.message.program, bank.programs) is None:
                 unknown.add(timed.message.program)

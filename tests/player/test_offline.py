@@ -242,6 +242,19 @@ def test_what_a_rendering_leaves_out_is_told(tmp_path: Path) -> None:
     assert "3 notes outside keys 21..108 left out" in told and "drums" not in told
 
 
+def test_a_patch_for_every_channel_is_for_no_drums(tmp_path: Path) -> None:
+    """GS may make any channel one of drums."""
+    path = tmp_path / "a.mid"
+    file = mido.MidiFile(song(path, (0, 60), (10, 40)))
+    makes_drums = bytes.fromhex("41 10 42 12 40 1a 15 02 0f")
+    file.tracks[0].insert(0, mido.Message("sysex", data=makes_drums))
+    file.save(path)
+    told = run("render", str(path), str(tmp_path / "a.wav"), "--patch", "trumpet").stdout
+    assert "1 note on channel 11 (drums) left out; --part 11=PATCH plays them" in told
+    told = run("render", str(path), str(tmp_path / "a.wav"), "--part", "11=trumpet").stdout
+    assert "drums" not in told
+
+
 def test_a_rendering_tells_its_level_and_takes_another(tmp_path: Path) -> None:
     """The gain before the limiter turns it up or down; normalized, nothing is limited."""
     chord = song(tmp_path / "a.mid", *((0, key) for key in range(48, 60)), velocity=127)
