@@ -102,9 +102,10 @@ def _findings(flags: LiveFlags) -> Iterator[Finding]:
 
 
 def _ports(flags: LiveFlags) -> Iterator[Finding]:
-    for name, kind, asked in (
-        ("osc", socket.SOCK_DGRAM, flags.osc_address()),
-        ("page", socket.SOCK_STREAM, None if flags.http == "auto" else _address(flags)),
+    page = None if flags.http == "auto" else _address(flags)
+    for name, flag, kind, asked in (
+        ("osc", "--osc", socket.SOCK_DGRAM, flags.osc_address()),
+        ("page", "--http", socket.SOCK_STREAM, page),
     ):
         if asked is None:
             continue
@@ -115,7 +116,7 @@ def _ports(flags: LiveFlags) -> Iterator[Finding]:
             yield Finding(name, f"{asked[0]}:{asked[1]} is free")
         except OSError as error:
             reason = f"{asked[0]}:{asked[1]}: {error.strerror or error}"
-            yield Finding(name, reason, f"end what uses it, or name another with --{name}")
+            yield Finding(name, reason, f"end what uses it, or name another with {flag}")
 
 
 def _address(flags: LiveFlags) -> tuple[str, int] | None:

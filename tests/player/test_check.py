@@ -47,16 +47,20 @@ def test_a_machine_that_is_ready(bank, tmp_path):
 def test_what_is_wrong_is_said_with_what_to_do(bank, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, socket.socket() as served:
+        for one in (taken, served):
+            one.bind(("127.0.0.1", 0))
+        served.listen()
+        port, http = (one.getsockname()[1] for one in (taken, served))
         more = ["--osc", f"127.0.0.1:{port}", "--audio", "no such device", "--midi", "no such port"]
+        more += ["--http", f"127.0.0.1:{http}"]
         ready, lines = checked(tmp_path / "none", file / "below", *more)
     assert not ready
     for name, said in (
         ("bank", "--bank"),
         ("files", "make it writable"),
         ("osc", f"127.0.0.1:{port}"),
+        ("page", "name another with --http"),
         ("midi", "--midi"),
     ):
         assert lines[name][0].startswith("CHANGE") and said in lines[name][0]
