@@ -13,6 +13,7 @@ const ROW = ["KeyA", "KeyW", "KeyS", "KeyE", "KeyD", "KeyF", "KeyT", "KeyG", "Ke
   "KeyK", "KeyO", "KeyL", "KeyP", "Semicolon", "Quote"];
 const LETTERS = ["A", "W", "S", "E", "D", "F", "T", "G", "Y", "H", "U", "J", "K", "O", "L", "P", ";", "'"];
 const SUSTAIN = 64;
+const PEDALS = new Set([SUSTAIN, 66, 67]);
 const STRUCK_BY_LETTER = 90;
 
 const keys = document.getElementById("keys");
@@ -27,6 +28,9 @@ const holders = new Map();
 const fingers = new Map();
 const letters = new Map();
 let lowest = 48;
+let spaceHeld = false;
+// The part of each pedal that is down, and of each pitch wheel that is away from its middle.
+const moved = new Map();
 
 function build([low, high]) {
   keys.replaceChildren();
@@ -77,6 +81,7 @@ function releaseAll() {
   for (const holder of [...holders.keys()]) release(holder);
   fingers.clear();
   letters.clear();
+  spaceHeld = false;
   press(false);
 }
 
@@ -114,10 +119,19 @@ for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
   });
 }
 
+/** Address of a command for the part of a pedal or wheel: until it is back at rest, the part on which
+ * it was moved, whichever is shown meanwhile. */
+function addressFor(control, atRest, name) {
+  const part = moved.get(control) ?? store.part;
+  if (atRest) moved.delete(control);
+  else moved.set(control, part);
+  return `/part/${part}/${name}`;
+}
+
 function press(down) {
   if (pedal.getAttribute("aria-pressed") === String(down)) return;
   pedal.setAttribute("aria-pressed", down);
-  link.send(store.of("cc"), SUSTAIN, down ? 127 : 0);
+  link.send(addressFor("pedal", !down, "cc"), SUSTAIN, down ? 127 : 0);
 }
 
 pedal.addEventListener("click", () => press(pedal.getAttribute("aria-pressed") !== "true"));
@@ -136,20 +150,27 @@ addEventListener("keydown", (event) => {
     strike(lowest + step, STRUCK_BY_LETTER, `letter ${event.code}`);
   } else if (event.code === "KeyZ" || event.code === "KeyX") {
     shift(event.code === "KeyX" ? 1 : -1);
-  } else if (event.code === "Space" && !event.target.matches?.("button")) {
+  } else if (event.code === "Space" && (spaceHeld || !event.target.matches?.("button"))) {
     event.preventDefault();
+    spaceHeld = true;
     press(true);
   }
 });
 addEventListener("keyup", (event) => {
   if (letters.delete(event.code)) release(`letter ${event.code}`);
-  if (event.code === "Space" && !event.target.matches?.("button") && !writing(event.target)) press(false);
+  // Also where the focus has gone elsewhere meanwhile.
+  if (event.code === "Space" && spaceHeld) {
+    event.preventDefault();
+    spaceHeld = false;
+    press(false);
+  }
 });
 addEventListener("blur", releaseAll);
 document.addEventListener("visibilitychange", () => document.hidden && releaseAll());
 // The server has released what a lost connection held.
 link.on("close", () => {
   holders.clear();
+  moved.clear();
   pedal.setAttribute("aria-pressed", false);
 });
 
@@ -202,18 +223,23 @@ async function openMidi() {
 }
 
 function hear([status, first, second]) {
-  const holder = `midi ${status & 15} ${first}`;
+  const channel = status & 15;
+  const holder = `midi ${channel} ${first}`;
   switch (status & 0xf0) {
     case 0x90:
       if (second) return strike(first, second, holder);
       return release(holder);
     case 0x80:
       return release(holder);
-    case 0xb0:
-      return link.send(store.of("cc"), first, second);
-    case 0xe0:
+    case 0xb0: {
+      const address = PEDALS.has(first) ? addressFor(`midi ${channel} ${first}`, second < 64, "cc") : store.of("cc");
+      return link.send(address, first, second);
+    }
+    case 0xe0: {
+      const bend = (first + 128 * second - 8192) / 8192;
       // Two semitones, as MIDI keyboards expect.
-      return link.turn(store.of("bend"), ((first + 128 * second - 8192) / 8192) * 2);
+      return link.turn(addressFor(`midi wheel ${channel}`, !bend, "bend"), bend * 2);
+    }
   }
 }
 

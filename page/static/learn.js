@@ -81,8 +81,8 @@ addEventListener("keydown", (event) => {
   choose(false);
 }, { capture: true });
 link.on("learnt", (now) => {
-  const done = learnt.waiting && !now.waiting && Object.keys(now.bound).length > Object.keys(learnt.bound).length;
   const name = learnt.waiting;
+  const done = name && !now.waiting && Object.values(now.bound).includes(name);
   learnt = now;
   show();
   if (done && choosing()) {

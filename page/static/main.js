@@ -42,7 +42,7 @@ open("shape", "sound");
 const panic = () => link.send("/panic");
 document.getElementById("panic").addEventListener("click", panic);
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !asking() && !event.target.matches?.("input")) panic();
+  if (event.key === "Escape" && !asking() && !event.target.matches?.("input:not([type=range])")) panic();
 });
 
 store.addEventListener("hello", () => {
