@@ -24,7 +24,9 @@ Metrics, /metrics. The counters of /status for Prometheus and its like (metrics.
 Everything else that is an address of OSC is answered as OSCQuery asks (query.py).
 
 A page that is slow or stalled gets less, and delays nobody: each has its own place in the trails,
-and what it misses is counted.
+and what it misses is counted. What reads or changes files waits for the disk in a second thread. So
+does all that the page sends behind it, so that it is done and answered in order; only notes,
+controllers and panic go ahead.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -49,9 +51,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from common.checks import whole
 from daw_bridge.clock import AudioClock
-from daw_bridge.commands.actions import Session
+from daw_bridge.commands.actions import Answer, Session
+from daw_bridge.commands.command import Files
 from daw_bridge.commands.console import Call, Console
-from daw_bridge.events import SUSTAIN, NoteOff, Pedal
+from daw_bridge.commands.table import GO_AHEAD
+from daw_bridge.events import PEDALS, NoteOff, Pedal
 from page.columns import SILENT, Columns
 from page.fits import MOST_BYTES as MOST_SOUND
 from page.fits import Fits
@@ -79,12 +83,18 @@ BLANK_LOOKS = 8
 LONGEST_MESSAGE = 65_536
 """Bytes of a message from a page: commands are short."""
 MOST_ARGUMENTS = 256
+MOST_WAITING = 1_024
+"""Commands of one page that wait for files."""
 MOST_PAGES = 32
-"""Connections at once. A page has two."""
+"""Connections at once. A page has one, and one more where it plays sound."""
 TRY_LATER = 1013
 """The code that a WebSocket is closed with when there are too many."""
 POSITION = struct.Struct("<d")
 LENGTH = struct.Struct("<H")
+
+
+Reply = tuple[str, Answer]
+"""An address, and values."""
 
 
 class Application:
@@ -133,19 +143,24 @@ class Application:
     def end(self) -> None:
         """End what it has begun outside. From its own thread, at the end."""
         self._fits.cancel()
+        self._songs.stop()
 
     async def _control(self, socket: WebSocket) -> None:
         with self._watching() as begun:
             if begun is None:
                 return await socket.close(TRY_LATER)
             await socket.accept()
-            hands = _Hands()
+            hands, waiting = _Hands(), _Waiting()
+            filing = asyncio.create_task(self._use_files(socket, waiting))
             try:
-                await _until_one_ends(self._take(socket, hands), self._tell(socket))
+                await _until_one_ends(self._take(socket, hands, waiting), self._tell(socket))
             finally:
                 # Whoever is gone can release nothing any more.
-                for event in hands.let_go(self._clock.now()):
+                for event in hands.let_go(self._clock.now(), self._session.desk.reached):
                     self._session.inbox.post(event)
+                # What it has had saved is saved all the same.
+                waiting.end()
+                await filing
 
     async def _sound(self, socket: WebSocket) -> None:
         with self._watching() as begun:
@@ -174,7 +189,7 @@ class Application:
             body = await _body(request, MOST_SOUND + size)
             score = body[:size] if size else None
             file, voices = asked.get("file", ""), asked.get("voices", "one")
-            await self._fits.begin(asked.get("name", ""), file, body[size:], score, voices)
+            self._fits.begin(asked.get("name", ""), file, body[size:], score, voices)
         except (ValueError, OSError) as error:
             self.refused += 1
             return JSONResponse({"error": brief_text(str(error))}, 400)
@@ -215,34 +230,50 @@ class Application:
         finally:
             self._tap.watchers -= 1
 
-    async def _take(self, socket: WebSocket, hands: _Hands) -> None:
-        """Act on a page's messages until it is gone."""
-        sender = f"{socket.client.host}:{socket.client.port}" if socket.client else ""
+    async def _take(self, socket: WebSocket, hands: _Hands, waiting: _Waiting) -> None:
+        """Act on a page's messages until it is gone. Nothing that one says may end that earlier."""
         while (text := await _next_text(socket)) is not None:
-            answer = await self._answer(text, sender, hands)
-            if answer is not None:
-                await socket.send_text(json.dumps(answer))
-
-    async def _answer(self, text: str, sender: str, hands: _Hands) -> dict[str, Any] | None:
-        """Act on one message. Nothing that it says may end the connection."""
-        address, problem = "", ""
-        arguments: list[Any] = []
-        try:
-            address, *arguments = command_of(text)
-            call = self._console.read(address, arguments)
-            now = self._clock.now()
-            if call.timed:
-                answer = self._console.run(call, now)
+            words: list[Any] = [""]
+            answer: Reply | Exception | None
+            try:
+                words = command_of(text)
+                call = self._console.read(words[0], words[1:])
+                if waiting.must_take(call):
+                    waiting.put(call, words)
+                    continue
+                answer = self._console.run(call, self._clock.now())
                 hands.note(call)
-            else:  # it may write a file
-                answer = await asyncio.to_thread(self._console.run, call, now)
-        except Exception as error:
+            except Exception as error:
+                answer = error
+            await self._answer(socket, words, answer)
+
+    async def _use_files(self, socket: WebSocket, waiting: _Waiting) -> None:
+        """Act on what waits for files, one after the other, even when its page is gone."""
+        async for call, words in waiting.calls():
+            answer: Reply | Exception | None
+            try:
+                answer = await asyncio.to_thread(self._console.run, call, self._clock.now())
+            except Exception as error:
+                answer = error
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self._answer(socket, words, answer)
+
+    async def _answer(
+        self, socket: WebSocket, words: list[Any], answer: Reply | Exception | None
+    ) -> None:
+        """Tell a page what its message gave, if anything, or what was wrong with it."""
+        problem, told = "", None
+        if isinstance(answer, Exception):
             self.refused += 1
-            problem = brief_text(str(error) if isinstance(error, ValueError) else repr(error))
-            return {"error": [address, problem]}
-        finally:
-            self._log.note("page", sender, address, tuple(arguments), problem)
-        return None if answer is None else {"reply": [answer[0], list(answer[1])]}
+            text = str(answer) if isinstance(answer, ValueError) else repr(answer)
+            problem = brief_text(text)
+            told = {"error": [words[0], problem]}
+        elif answer is not None:
+            told = {"reply": [answer[0], list(answer[1])]}
+        sender = f"{socket.client.host}:{socket.client.port}" if socket.client else ""
+        self._log.note("page", sender, words[0], tuple(words[1:]), problem)
+        if told is not None:
+            await socket.send_text(json.dumps(told))
 
     async def _tell(self, socket: WebSocket) -> None:
         """Keep a page in step."""
@@ -294,11 +325,11 @@ class Application:
 
 
 class _Hands:
-    """What a page holds down: keys, and sustain pedals."""
+    """What a page holds down: keys and pedals."""
 
     def __init__(self) -> None:
         self._keys: set[tuple[int, int]] = set()
-        self._pedals: set[int] = set()
+        self._pedals: set[tuple[int, int]] = set()
 
     def note(self, call: Call) -> None:
         """Take in a command that has been carried out."""
@@ -308,16 +339,52 @@ class _Hands:
                 if round(velocity):
                     self._keys.add((part, key))
             case "/part/<channel>/cc", (int(part),), (int(number), float(value)):
-                if number == SUSTAIN:
-                    self._pedals.discard(part)
+                if number in PEDALS:
+                    self._pedals.discard((part, number))
                     if value >= 64:
-                        self._pedals.add(part)
+                        self._pedals.add((part, number))
 
-    def let_go(self, time: int) -> list[NoteOff | Pedal]:
-        """What lifts everything that is held."""
+    def let_go(self, time: int, reached: Callable[[int], Sequence[int]]) -> list[NoteOff | Pedal]:
+        """What lifts everything that is held. reached: the parts that a part's pedal moves."""
         keys = [NoteOff(time, part, key) for part, key in sorted(self._keys)]
-        pedals = [Pedal(time, part, SUSTAIN, False) for part in sorted(self._pedals)]
+        pedals = [
+            Pedal(time, each, number, False)
+            for part, number in sorted(self._pedals)
+            for each in reached(part)
+        ]
         return [*keys, *pedals]
+
+
+class _Waiting:
+    """What one page has sent that waits for files, or behind that, in its order."""
+
+    def __init__(self) -> None:
+        self._calls: asyncio.Queue[tuple[Call, list[Any]] | None] = asyncio.Queue()
+        self._count = 0
+        """Of those that have not been acted on yet."""
+
+    def must_take(self, call: Call) -> bool:
+        """Whether a call must wait here; it can be run at once if not."""
+        if call.command.files is not Files.NONE:
+            return True
+        return self._count > 0 and call.command.address not in GO_AHEAD
+
+    def put(self, call: Call, words: list[Any]) -> None:
+        """Let a call wait, with the message that it comes from. ValueError if there is no room."""
+        if self._count == MOST_WAITING:
+            raise ValueError("too much waits for files to be written")
+        self._count += 1
+        self._calls.put_nowait((call, words))
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._calls.put_nowait(None)
+
+    async def calls(self) -> AsyncIterator[tuple[Call, list[Any]]]:
+        """Each call in turn, until the end; the one before has been acted on."""
+        while (waiting := await self._calls.get()) is not None:
+            yield waiting
+            self._count -= 1
 
 
 def command_of(text: str) -> list[Any]:

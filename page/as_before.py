@@ -25,6 +25,8 @@ GROUPS = (
     ("bend", "way", "bend_range", "zone_bend"),
     ("cents", "semitones"),
     ("parameter",),
+    ("muted",),
+    ("soloed",),
 )
 Group = tuple[str, ...]
 Place = tuple[int, Group]
@@ -78,6 +80,8 @@ class Changes:
             # Notes that still ring keep the song's sound.
             change = _changed(values, int(part in chosen))
             self._desk.turn(part, time, change, post_all=True, alone=True)
+        # A patch from before the song may have been deleted or renamed meanwhile.
+        self._desk.settle()
         self._before.clear()
         self._zones_before = None
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -62,7 +63,7 @@ class Fits:
         self._task: asyncio.Task[None] | None = None
         self._count = 0
 
-    async def begin(
+    def begin(
         self, name: str, file: str, recording: bytes, score: bytes | None, voices: str = "one"
     ) -> None:
         """Begin to fit a patch. file: name of the recording; score: a MIDI file of its notes.
@@ -91,12 +92,9 @@ class Fits:
             "out": str(self._own.resolve()),
             "report": str(folder / "report"),
         }
-        await asyncio.to_thread(Path(plan["recording"]).write_bytes, recording)
-        if score is not None:
-            Path(plan["midi"]).write_bytes(score)
         self._count += 1
         self.now = Fitting(self._count, name)
-        self._task = asyncio.create_task(self._run(plan))
+        self._task = asyncio.create_task(self._run(plan, recording, score))
 
     def cancel(self) -> None:
         """End the fit that runs, if one does, and put it away."""
@@ -122,18 +120,22 @@ class Fits:
         path = Path(self._folder.name) / "report" / f"{self.now.name}{ending}"
         return path if path.exists() else None
 
-    async def _run(self, plan: dict[str, Any]) -> None:
+    async def _run(self, plan: dict[str, Any], recording: bytes, score: bytes | None) -> None:
         """Run a fit to its end; `now` tells how far it is."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", MODULE),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=_environment(),
-        )
-        assert process.stdin and process.stdout
+        process: Process | None = None
         last: dict[str, Any] = {}
         try:
+            await asyncio.to_thread(Path(plan["recording"]).write_bytes, recording)
+            if score is not None:
+                await asyncio.to_thread(Path(plan["midi"]).write_bytes, score)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", MODULE),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=_environment(),
+            )
+            assert process.stdin and process.stdout
             process.stdin.write(json.dumps(plan).encode() + b"\n")
             async with asyncio.timeout(LONGEST_S):
                 async for line in process.stdout:
@@ -153,9 +155,10 @@ class Fits:
         except (OSError, ValueError) as error:
             self._end("failed", str(error))
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            process.stdin.close()
+            if process and process.stdin:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                process.stdin.close()
             if self._task is asyncio.current_task():
                 self._task = None
 

@@ -9,16 +9,15 @@ a cookie.
 from __future__ import annotations
 
 import hmac
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from page.address import is_loopback
+
 COOKIE = "melstream"
-NAMES_HERE = ("127.0.0.1", "localhost", "[::1]")
-"""What this machine is called by itself."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; "
@@ -46,9 +45,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        headers = Headers(scope=scope)
         asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        problem = self._problem(headers, asked)
+        problem = self._problem(HTTPConnection(scope), asked)
         if scope["type"] == "websocket":
             if problem:
                 await send({"type": "websocket.close", "code": REFUSED, "reason": problem})
@@ -64,18 +62,18 @@ class Guard:
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    def _problem(self, headers: Headers, asked: str) -> str:
+    def _problem(self, request: HTTPConnection, asked: str) -> str:
         """Why a request is refused, "" if it is not."""
-        host = headers.get("host", "")
-        if not self._token and _name(host) not in NAMES_HERE:
-            return f"host: expected one of {', '.join(NAMES_HERE)}"
-        origin = headers.get("origin")
+        host = request.headers.get("host", "")
+        if not self._token and not _is_here(_name(host)):
+            return "host: expected localhost or a loopback address, such as 127.0.0.1"
+        origin = request.headers.get("origin")
         # Programs other than browsers send none; they could speak OSC just as well.
         if origin is not None and origin != f"http://{host}":
             return "origin: this server answers only its own page"
         if self._token and not any(
             hmac.compare_digest(self._token.encode(), given.encode())
-            for given in (asked, _cookie(headers))
+            for given in (asked, request.cookies.get(COOKIE, ""))
         ):
             return "token: missing or wrong; open the address that the server printed"
         return ""
@@ -91,13 +89,16 @@ def _name(host: str) -> str:
     return name if separator and port.isdecimal() else host
 
 
-def _cookie(headers: Headers) -> str:
-    """The token in a request's cookies, "" if there is none."""
+def _is_here(name: str) -> bool:
+    """Whether a name without a port always means this machine: DNS cannot change what it means.
+
+    >>> [_is_here(name) for name in ("localhost", "127.0.1.1", "[::1]", "127.0.0.1.example.org")]
+    [True, True, True, False]
+    """
     try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+        return name == "localhost" or is_loopback(name.strip("[]"))
+    except ValueError:  # it is no number
+        return False
 
 
 def _with_headers(send: Send) -> Send:

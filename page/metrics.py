@@ -11,7 +11,7 @@ from collections.abc import Mapping
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES = frozenset(
     {"load", "peak_load", "limited_db", "parts", "overload", "spared", "given_up", "rate"}
-    | {"block_ms", "lookahead_ms", "vocoder_ms", "output_ms", "latency_ms"}
+    | {"block_ms", "lookahead_ms", "vocoder_ms", "output_ms", "latency_ms", "latency_samples"}
 )
 """What goes up and down; all other numbers of a status only grow."""
 

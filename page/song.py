@@ -15,7 +15,7 @@ from mido import Message
 
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
-from daw_bridge.events import SUSTAIN, AllNotesOff, Pedal
+from daw_bridge.events import PEDALS, AllNotesOff, Pedal
 from daw_bridge.midi.file import TimedMessage, midi_messages, sounding_end
 from daw_bridge.midi.messages import MidiTranslator
 from page.as_before import Changes
@@ -89,7 +89,8 @@ class Songs:
         self._task = self.playing = None
         time = max(self._fed, self._clock.now())
         for part in sorted(self._parts):
-            self._session.inbox.post(Pedal(time, part, SUSTAIN, False))
+            for pedal in PEDALS:
+                self._session.inbox.post(Pedal(time, part, pedal, False))
             self._session.inbox.post(AllNotesOff(time, part))
         self._parts.clear()
         # First: a setting for an earlier time would make the master's out of date.

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -20,10 +21,20 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from common.patch import Patch
 from daw_bridge.clock import AudioClock
 from daw_bridge.commands.actions import Session
 from daw_bridge.desk.desk import Desk
-from daw_bridge.events import SETTINGS, AllSoundOff, Event, Level, NoteOff, NoteOn, Pedal
+from daw_bridge.events import (
+    PEDALS,
+    SETTINGS,
+    AllSoundOff,
+    Event,
+    Level,
+    NoteOff,
+    NoteOn,
+    Pedal,
+)
 from daw_bridge.inbox import Inbox
 from page.address import HttpAddress, listen
 from page.app import MOST_PAGES, Application
@@ -34,8 +45,10 @@ from page.messages import MessageLog
 from page.server import PageServer
 from page.state import About
 from page.tap import Tap
-from synth.bank.bank import load_bank
+from synth.bank.bank import Bank, load_bank
 from tests.waiting import PATIENCE_S, PROCESS_S, wait_until
+
+STATUS = {"load": 0.5, "latency_samples": 480}
 
 
 class Instrument:
@@ -48,7 +61,7 @@ class Instrument:
         self.clock = AudioClock(analysis.rate)
         self.desk = Desk(loaded, self.inbox.post, self.clock.now)
         about = About("toy", analysis.rate, analysis.frame_rate, analysis.mels, 0, {}, False, "1")
-        session = Session(self.desk, self.inbox, lambda: {"load": 0.5}, "1")
+        session = Session(self.desk, self.inbox, lambda: dict(STATUS), "1")
         columns = Columns(self.tap, analysis, 0.7)
         gauge = Gauge(loaded.mel2mel(), loaded.more)
         self.application = Application(
@@ -128,7 +141,7 @@ def test_a_page_is_told_everything_and_then_what_changes(instrument: Instrument)
         assert hello["knobs"] == ["brightness"] and len(hello["reach"]) == 2
         assert set(first["parts"]) == {str(part) for part in range(1, 17)}
         assert [patch["name"] for patch in first["patches"]] == ["piano", "organ", "bright-lead"]
-        assert told(socket, "status") == {"load": 0.5}
+        assert told(socket, "status") == STATUS
         say(socket, "/part/2/pan", -1)
         parts = told(socket, "parts")
         assert list(parts) == ["2"] and parts["2"]["pan"] == -1
@@ -170,21 +183,70 @@ def test_a_message_that_is_too_long_ends_only_its_own_connection(instrument: Ins
 
 
 def test_what_a_page_holds_is_released_when_it_is_gone(instrument: Instrument) -> None:
+    instrument.desk.open_zone(16, 1)
+    instrument.events()
     with instrument.socket() as socket:
         for words in (
             ("/part/1/note", 60, 100),
             ("/part/1/note", 62, 100),
             ("/part/1/note", 60, 0),
             ("/part/2/cc", 64, 127),
+            ("/part/2/cc", 66, 127),
+            ("/part/2/cc", 67, 127),
+            ("/part/2/cc", 67, 0),
+            ("/part/16/cc", 64, 127),
             ("/sync", 1),
         ):
             say(socket, *words)
         told(socket, "reply")
         held = instrument.events()
-        assert held[0] == NoteOn(0, 1, 60, 100) and held[-1] == Pedal(0, 2, 64, True)
+        assert held[0] == NoteOn(0, 1, 60, 100) and held[-1] == Pedal(0, 15, 64, True)
     released: list[object] = []
-    wait_until(lambda: released.extend(instrument.events()) or len(released) >= 2)
-    assert released == [NoteOff(0, 1, 62), Pedal(0, 2, 64, False)]
+    wait_until(lambda: released.extend(instrument.events()) or len(released) >= 5)
+    assert released == [
+        NoteOff(0, 1, 62),
+        *(Pedal(0, part, number, False) for part, number in ((2, 64), (2, 66), (16, 64), (15, 64))),
+    ]
+
+
+def test_notes_and_panic_do_not_wait_for_a_disk(
+    instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, saved = threading.Event(), []
+
+    def slow_save(bank: Bank, name: str, **values: Any) -> Patch:
+        assert disk.wait(PATIENCE_S)
+        saved.append((name, values["pan"]))
+        return bank.patch("organ")
+
+    monkeypatch.setattr(Bank, "save", slow_save)
+    with instrument.socket() as socket:
+        say(socket, "/part/1/note", 60, 100)
+        say(socket, "/patch/save", 1, "mine")
+        say(socket, "/part/1/pan", 0.5)  # not saved: it comes after
+        say(socket, "/patch/save", 1, "yours")
+        say(socket, "/part/77/pan", 0)
+        say(socket, "/sync", 1)
+        say(socket, "/part/1/note", 60, 0)
+        say(socket, "/panic")
+        heard: list[object] = []
+        wait_until(lambda: heard.extend(instrument.events()) or AllSoundOff(0, 16) in heard)
+        assert not saved and instrument.desk.settings(1).pan == 0
+        with instrument.socket() as other:  # another page is not kept waiting
+            say(other, "/sync", 2)
+            assert told(other, "reply") == ["/synced", [2]]
+        assert told(socket, "error")[0] == "/part/77/pan"
+        disk.set()
+        assert [told(socket, "reply")[0] for _ in range(3)] == [
+            *("/patch/save.reply", "/patch/save.reply", "/synced")
+        ]
+        assert saved == [("mine", 0), ("yours", 0.5)]
+        # And what it has had saved is saved when it is gone.
+        disk.clear()
+        say(socket, "/patch/save", 1, "his")
+        say(socket, "/patch/save", 1, "hers")
+    disk.set()
+    wait_until(lambda: [name for name, _ in saved] == ["mine", "yours", "his", "hers"])
 
 
 def midi_file(
@@ -238,7 +300,8 @@ def test_a_midi_file_is_played_in_time(instrument: Instrument) -> None:
 
 
 def test_a_song_stops_when_asked_or_at_a_panic(instrument: Instrument) -> None:
-    content = midi_file((0.0, 60), (100.0, 64))
+    pedals = [mido.Message("control_change", control=pedal, value=127) for pedal in PEDALS]
+    content = midi_file((0.0, 60), (100.0, 64), says=pedals)
     with instrument.socket() as socket:
         told(socket, "hello")
         for stop in (
@@ -251,8 +314,11 @@ def test_a_song_stops_when_asked_or_at_a_panic(instrument: Instrument) -> None:
             wait_until(lambda: instrument.go_on() or instrument.inbox.take_until(2**40))
             stop()
             assert told(socket, "song") is None
-        taken = instrument.inbox.take_until(2**40)
-        assert not any(isinstance(event, NoteOn) for event in taken)
+            taken = instrument.inbox.take_until(2**40)
+            assert not any(isinstance(event, NoteOn) for event in taken)
+            if AllSoundOff not in map(type, taken):
+                lifted = [e.number for e in taken if isinstance(e, Pedal) and not e.down]
+                assert lifted == list(PEDALS)
 
 
 def test_the_desk_stands_as_before_when_a_song_has_ended(instrument: Instrument) -> None:
@@ -294,6 +360,18 @@ def test_the_desk_stands_as_before_when_a_song_has_ended(instrument: Instrument)
             assert desk.settings(1).volume == (99 if ends else 100)
             desk.turn(1, None, lambda s: replace(s, volume=100), alone=True)
             assert desk.parts() == before and not desk.zones.members(1)
+
+
+def test_a_song_that_the_servers_end_cuts_off_leaves_the_desk_as_before(
+    instrument: Instrument,
+) -> None:
+    before = instrument.desk.settings(1)
+    says = [mido.Message("control_change", control=7, value=20)]
+    instrument.go_on()
+    instrument.send("POST", "/song?name=long.mid", midi_file((0.0, 60), (100.0, 64), says=says))
+    wait_until(lambda: instrument.go_on() or instrument.desk.settings(1).volume == 20)
+    instrument.server.close()
+    assert instrument.desk.settings(1) == before
 
 
 def test_a_song_that_fades_out_leaves_no_part_silent(instrument: Instrument) -> None:
@@ -351,6 +429,22 @@ def test_what_cannot_be_fitted_is_refused(
     assert instrument.get("/fit/comparison.wav")[0] == 404
     other = {"Origin": "http://example.org"}
     assert instrument.send("POST", "/fit?name=new", b"RIFF", **other)[0] == 403
+
+
+def test_one_recording_is_fitted_at_a_time(instrument: Instrument) -> None:
+    sound, answers = bytes(20_000_000), []
+
+    def begin(name: str) -> None:
+        answers.append(instrument.send("POST", f"/fit?name={name}&file=a.wav&score=4", sound))
+
+    both = [threading.Thread(target=begin, args=(name,)) for name in ("mine", "yours")]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    instrument.send("DELETE", "/fit")
+    (good, _), (bad, said) = sorted(answers, key=lambda answer: answer[0])
+    assert (good, bad) == (200, 400) and said["error"].startswith("another recording is being")
 
 
 def test_points_of_the_timbre_space_are_measured(instrument: Instrument) -> None:
@@ -459,6 +553,7 @@ def test_its_own_page_is_served_and_nothing_beside_it(instrument: Instrument) ->
     status, said, headers = instrument.get(Host=f"localhost:{instrument.port}")
     assert status == 200 and "<title>melstream</title>" in said
     assert "default-src 'self'" in headers["content-security-policy"]
+    assert instrument.get(Host=f"127.0.1.1:{instrument.port}")[0] == 200
     assert instrument.get("/../app.py")[0] == 404 and instrument.get("/%2e%2e/app.py")[0] == 404
 
 
@@ -475,6 +570,8 @@ def test_a_wider_address_needs_its_token(toy_bank: Path) -> None:
         assert all(word in headers["set-cookie"] for word in ("HttpOnly", "SameSite=strict"))
         assert instrument.get(Cookie=cookie, Host="studio.local:8000")[0] == 200
         assert instrument.get(Cookie="melstream=wrong")[0] == 403
+        # Cookies go to every port of a host: others may be of any form.
+        assert instrument.get(Cookie=f'others={{"a": 1}}; {cookie}')[0] == 200
         with instrument.socket(additional_headers={"Cookie": cookie}) as socket_:
             told(socket_, "hello")
     finally:
@@ -485,6 +582,7 @@ def test_programs_read_the_counters(instrument: Instrument) -> None:
     status, said, headers = instrument.get("/metrics")
     assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "melstream_load 0.5" in said.splitlines()
+    assert "melstream_latency_samples 480" in said.splitlines()  # a gauge
     assert instrument.get("/metrics", Host="example.org")[0] == 403
 
 
