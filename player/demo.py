@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from daw_bridge.clock import AudioClock
@@ -88,9 +90,13 @@ class Demo:
             while waiting and start + waiting[0].seconds * rate < horizon:
                 step = waiting.pop(0)
                 time = start + round(step.seconds * rate)
-                console.run(console.read(step.address, step.arguments), time)
+                with suppress(ValueError):  # its patch may have been deleted meanwhile
+                    console.run(console.read(step.address, step.arguments), time)
             if self._closing.wait(STEP_S):
-                return
+                break
         last = start + round((self._steps[-1].seconds + RING_S) * rate)
         time = self._clock.now() if waiting else last
-        self._session.desk.turn(PART, time, lambda s: self._before, post_all=True)
+        desk = self._session.desk
+        # Notes that still ring keep the demo's sound.
+        desk.turn(PART, time, lambda s: replace(self._before, chosen=s.chosen + 1), post_all=True)
+        desk.settle()  # the patch from before may be gone, too

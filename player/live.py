@@ -161,6 +161,10 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
         }
         if missing := flags.without():
             lines["kept"] = f"nothing of {', '.join(missing)}"
+        if desks:
+            # The page and the demo put the desk back when they close, so it must close after them.
+            keeper = Keeper(player.desk.snapshots, player.desk.parts)
+            stack.callback(keeper.close)
         if bound:
             go_before_others(LISTENER)
             gauge = Gauge(instrument.mel2mel, bank.more)
@@ -175,9 +179,6 @@ def serve(flags: LiveFlags, around: Callable[[Sink], Sink] = lambda sink: sink) 
             lines["osc"] += " (announced by zeroconf)"
         if bank.own:
             stack.callback(PatchWatch(player.desk).close)
-        if desks:
-            keeper = Keeper(player.desk.snapshots, player.desk.parts)
-            stack.callback(keeper.close)
         go_before_others(RENDERER)
         _print_banner(lines, player, midi_map)
         if not first_served:
@@ -215,7 +216,9 @@ class Player:
         self.inbox = Inbox(hop=engine.hop)
         self.clock = AudioClock(bank.analysis.rate)
         self.desk = Desk(bank, self.inbox.post, self.clock.now, midi_map, snapshots)
-        self.translator = MidiTranslator(self.desk, self.inbox.post)
+        self.translator = MidiTranslator(
+            self.desk, self.inbox.post, panics=lambda: self.inbox.panics
+        )
         self.osc: OscServer | None = None
         self.midi: MidiInput | None = None
         self.page: PageServer | None = None

@@ -24,9 +24,10 @@ class Telemetry:
     sent because they were too many; let_go: keys and pedals released because their OSC sender was
     gone; ignored: MIDI messages that mean nothing here; malformed_midi: bytes that are no whole
     MIDI message; midi_lost, midi_faults: as `MidiInput` counts them; outside: MIDI notes of keys
-    outside 21..108, which do not sound; fault: why there is no recording or device now, "" while
-    all is well; waiting: MIDI ports that are awaited; rate: Hz of the output. A note waits block_ms
-    for its block, and is heard lookahead_ms, vocoder_ms and output_ms later.
+    outside 21..108, or outside those of the patch, which do not sound; fault: why there is no
+    recording or device now, "" while all is well; waiting: MIDI ports that are awaited; rate: Hz of
+    the output. A note waits block_ms for its block, and is heard lookahead_ms, vocoder_ms and
+    output_ms later.
     """
 
     seconds: float

@@ -9,16 +9,19 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import mido
 import numpy as np
 import pytest
 import soundfile
+from mido import Message
 
 from benchmarks.rigs.live import ROOT
 from player.flags import DEFAULT_BANK
+from tests.page.test_server import midi_file
 from tests.server import Server, run_each
-from tests.waiting import PROCESS_S, wait_until
+from tests.waiting import PROCESS_S, wait_until, wait_until_equal
 from trainer.bank.check import in_tune
 
 RATE = 48_000
@@ -105,6 +108,24 @@ def test_a_saved_patch_survives_a_restart(tmp_path: Path) -> None:
         assert server.ask("/patch/save", 1, "again") == [1, "again"]
         server.stop()
     assert (bank / "again.yaml").read_text() == (bank / "bright one.yaml").read_text()
+
+
+def test_the_desk_that_is_kept_is_that_before_a_song_and_the_demo(tmp_path: Path) -> None:
+    flags = ("--desk", str(tmp_path), "--http", "127.0.0.1:0")
+    last = tmp_path / ".last.yaml"
+    with Server(*flags) as server:
+        server.tell("/part/1/patch", "trumpet")
+        server.tell("/part/2/patch", "trumpet")
+        server.stop()
+    before = last.read_text()
+    song = midi_file((0.0, 60), (100.0, 64), channel=1, says=[Message("program_change", channel=1)])
+    with Server(*flags, "--demo") as server:
+        page = next(line for line in server.lines if line.startswith("page ")).split()[1]
+        urlopen(Request(f"{page}song?name=long.mid", song), timeout=PROCESS_S).close()
+        for part in (1, 2):
+            wait_until_equal(lambda n=part: server.ask(f"/part/{n}/patch"), ["grand-piano"])
+        server.stop(signal.SIGINT)
+    assert last.read_text() == before
 
 
 def test_it_says_what_it_found_answers_or_counts_bad_packets_and_stops_on_ctrl_c() -> None:
