@@ -5,8 +5,8 @@ takes no lock: what it shares with them are deques and dicts, of which it pops o
 
 There is room for what must not wait behind a flood. Settings (timbres, levels, bends) may fill a
 quarter, presses and pedals that are scheduled for later a half, their releases three quarters, live
-presses seven eighths; the rest is for live releases. A release without room is kept all the same,
-one for each key: a lost release would be a note that never ends.
+presses seven eighths; the rest is for live releases. If the queue is full, the last release of each
+key is still kept: a lost release would be a note that never ends.
 """
 
 from __future__ import annotations

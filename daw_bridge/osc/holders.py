@@ -120,7 +120,8 @@ class Holders:
 def is_closed(host: str, port: int) -> bool:
     """Whether nobody on this machine has a UDP port, by its numeric loopback address.
 
-    It is if it can be had, for a moment. False for other machines, which cannot be known.
+    It counts as closed if we can bind it ourselves for a moment. False for other machines, which
+    cannot be known.
     """
     if not is_this_machine(host):
         return False
