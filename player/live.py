@@ -8,7 +8,7 @@ import signal
 import time
 import webbrowser
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from common.checks import listed, printable
@@ -357,7 +357,9 @@ def _as_it_stood(desk: Desk) -> bool:
         last = desk.snapshots.last()
         desk.recall(last, 0)
     except ValueError as error:
-        _log.warning("%s; the desk starts anew", error)
+        with suppress(ValueError):
+            desk.snapshots.back_up_last()
+        _log.warning("%s; the desk starts anew, and that file is kept with a ~ at its end", error)
         return False
     return bool(last)
 

@@ -14,7 +14,7 @@
   has of its own, which can be learnt. 96 and 97 move it up and down by a step: a semitone, for 1 a
   cent, for what has been learnt 1 of 127.
 - 120, all sound off. 123 to 127, all notes off: a pedal still holds them. 126 makes the part play
-  one key at a time, 127 ends that.
+  one key at a time, as far as notes come by MIDI; 127 ends that.
 - 121, reset: pedals up, expression full, wheels at rest, no parameter chosen.
 - Pressure turns the knob "movement" upwards, or "brightness" where the bank has no such knob.
 

@@ -156,6 +156,11 @@ class Snapshots:
             return {}
         return read_document(self._path(LAST), Snapshot).parts
 
+    def back_up_last(self) -> None:
+        """Keep the file of the desk as it stood beside it, whatever it holds, before another desk is
+        saved. ValueError if that cannot be done."""
+        back_up(self._path(LAST), MOST_BYTES)
+
     def save_last(self, parts: Mapping[int, Settings]) -> None:
         """Save the desk as it stands. ValueError if it cannot be."""
         with self._changing:

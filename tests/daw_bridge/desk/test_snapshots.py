@@ -133,6 +133,18 @@ def test_the_desk_is_kept_as_it_stood(desk):
     assert desk.snapshots.names == ()  # it is no snapshot
 
 
+def test_a_desk_that_cannot_be_read_is_kept_beside_the_next(desk, tmp_path):
+    folder = tmp_path / "desks"
+    folder.mkdir()
+    (folder / ".last.yaml").write_text("parts: none")
+    with pytest.raises(ValueError, match="parts"):
+        desk.snapshots.last()
+    desk.snapshots.back_up_last()
+    desk.snapshots.save_last(desk.parts())
+    assert (folder / ".last.yaml~").read_text() == "parts: none"
+    desk.recall(desk.snapshots.last())
+
+
 def test_nowhere_is_nothing_kept(book, posted):
     desk = Desk(book, posted.append, now=lambda: 0)
     assert desk.snapshots.names == () and desk.snapshots.last() == {}
