@@ -157,8 +157,10 @@ class Snapshots:
         return read_document(self._path(LAST), Snapshot).parts
 
     def back_up_last(self) -> None:
-        """Keep the file of the desk as it stood beside it, whatever it holds, before another desk is
-        saved. ValueError if that cannot be done."""
+        """Keep the file of the desk as it stood, whatever it holds, under a name with a ~.
+
+        Then another desk can be saved. ValueError if that cannot be done.
+        """
         back_up(self._path(LAST), MOST_BYTES)
 
     def save_last(self, parts: Mapping[int, Settings]) -> None:
