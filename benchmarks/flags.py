@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from player.bounce import Lookahead
 
 WAVENET_BANK = DEFAULT_BANK.parent / "gm10"
-"""For what measures a WaveNet: the default bank has none."""
+"""For what measures a WaveNet: the full-size one, at its own rate."""
 DATA = Path("runs/data")
 """Where `python -m trainer render` puts a data set by default."""
 

@@ -70,13 +70,16 @@ def measure(options: argparse.Namespace) -> list[Row]:
         )
     patches = instruments(bank, options.data)
     seconds = options.seconds / len(patches)
-    if not seconds * bank.analysis.frame_rate >= 1:
-        raise ValueError(
-            f"--seconds {options.seconds}: expected one frame or more for each of "
-            f"{len(patches)} instruments"
-        )
     wavenet = bank.wavenet()
     vocoder = wavenet_vocoder(wavenet, options.sampler, bank.analysis)
+    # The guide of the last few frames is never heard.
+    least = 1 + (vocoder.drawn_behind if isinstance(vocoder, GuidedVocoder) else 0)
+    if seconds * bank.analysis.frame_rate < least - 1e-6:
+        raise ValueError(
+            f"--seconds {options.seconds}: expected at least "
+            f"{least * len(patches) / bank.analysis.frame_rate:g}, {least} frames or more for each "
+            f"of {len(patches)} instruments"
+        )
     found: dict[str, Compared] = {}
     for patch in tqdm(patches, desc=f"divergence, {options.sampler}", unit="take"):
         paths = take_paths(options.data, patch, 1)

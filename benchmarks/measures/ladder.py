@@ -1,8 +1,8 @@
 """How much quality does a smaller WaveNet cost, and how much faster is it on one core?
 
 Each run is a folder of `python -m trainer wavenet`. Compare runs after the same number of
-iterations, on the same data. validation_nats is the lowest cross-entropy per sample that the run
-reached on held-out pieces; real_time_factor is that of the cpu sampler from upsampled frames,
+iterations, on the same data. validation_nats is the cross-entropy per sample of the run's best
+weights on held-out pieces; real_time_factor is that of the cpu sampler from upsampled frames,
 vocoder_real_time that of the whole vocoder from frames, both for one stream on one core. guide:
 samples of a guide that it hears on either side, 0 for none.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -32,11 +32,11 @@ from benchmarks.rows import Row
 from common.threads import on_cores
 from synth.bank.bank import Bank, load_bank
 from synth.instrument import Instrument
-from synth.mel import Analysis
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import wavenet_vocoder
+from trainer.data.dataset import analysis_of
 from trainer.data.manifest import read_manifest
-from trainer.run.weights import load_weights, read_config
+from trainer.run.weights import load_weights, read_config, read_taught
 
 SUMMARY = "how fast are smaller WaveNets, and how much worse?"
 SAMPLER = "cpu"
@@ -63,7 +63,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
     loaded = [_load(run) for run in options.runs]
     with on_cores(last_cores(1)), torch.inference_mode():
         for wavenet, best in tqdm(loaded, desc="ladder", unit="run"):
-            analysis = Analysis(rate=rate, hop=hop, mels=wavenet.config.mels)
+            analysis = replace(analysis_of(manifest), mels=wavenet.config.mels)
             vocoder = wavenet_vocoder(wavenet, SAMPLER, analysis)
             factors = [
                 frames * hop / rate / seconds
@@ -122,6 +122,16 @@ def _load(run: Path) -> tuple[WaveNet, dict[str, float]]:
     validated = [line for line in lines if "validation" in line]
     if not validated:
         raise ValueError(f"{journal}: has no validation yet")
-    wavenet = WaveNet(WaveNetConfig(**read_config(weights))).eval().requires_grad_(False)
+    try:
+        config = WaveNetConfig(**read_config(weights))
+    except TypeError:
+        raise ValueError(f"{run}: is no run of `trainer wavenet`, but of another network") from None
+    wavenet = WaveNet(config).eval().requires_grad_(False)
     load_weights(wavenet, weights)
-    return wavenet, min(validated, key=lambda line: line["validation"])
+    at = read_taught(weights).get("iteration")
+    if at is None:  # in older files
+        return wavenet, min(validated, key=lambda line: line["validation"])
+    own = [line for line in validated if line["iteration"] == at]
+    if not own:
+        raise ValueError(f"{journal}: has no validation at iteration {at}, of {weights.name}")
+    return wavenet, own[-1]

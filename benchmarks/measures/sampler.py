@@ -7,9 +7,9 @@
     mel2mel   notes to spectra, frame by frame, at several lookaheads
     vocoder   spectra to samples, frame by frame: the whole of spectral and of wavenet
 
-samples_per_second counts all streams together. real_time_factor is that, divided by streams and
-by the audio rate: at 1 every stream just keeps up. ms_per_frame is for all streams. Each row is
-the median of its runs, on as many cores as it says, where the system lets a process choose its
+samples_per_second counts all streams together; a sampler's are those of the WaveNet's own rate.
+real_time_factor is that, divided by streams and by the rate: at 1 every stream just keeps up.
+ms_per_frame is for all streams. Each row is the median of its runs, on as many cores as it says, where the system lets a process choose its
 cores. Only the cpu sampler can use more than one core, so only its rows have more. On a GPU a
 run ends when its samples have been copied back; gpu_memory_mb is the most that was allocated.
 """
@@ -94,7 +94,9 @@ def measure(options: argparse.Namespace) -> list[Row]:
             plans = list(_plans(options, analysis, mel2mel, wavenet, cores))
             for stage, kind, streams, block, prepare in tqdm(plans, desc="sampler", unit="row"):
                 frames, seconds, memory_mb = _timed(prepare, options.least_s)
-                samples = frames * analysis.hop * streams
+                # A WaveNet's samples may be fewer than its bank's.
+                hop = wavenet.config.hop if stage == "sampler" else analysis.hop
+                samples = frames * hop * streams
                 rows.append(
                     {
                         "stage": stage,
@@ -103,7 +105,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
                         "cores": cores,
                         "block_frames": block,
                         "samples_per_second": samples / seconds,
-                        "real_time_factor": samples / seconds / streams / analysis.rate,
+                        "real_time_factor": frames / seconds / analysis.frame_rate,
                         "ms_per_frame": 1000 * seconds / frames,
                         "gpu_memory_mb": memory_mb,
                     }

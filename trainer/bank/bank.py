@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
+from common.checks import listed
 from common.files import remove_partials, write_whole
 from common.names import VOCODERS
 from common.patch import Patch
@@ -19,7 +21,7 @@ from daw_bridge.desk.programs import family_of
 from synth.bank.bank_file import bank_content, most_knobs
 from synth.bank.patch_file import save_patch
 from synth.mel import Analysis
-from synth.mel2mel.network import KNOBS, Mel2Mel, Mel2MelConfig, config_of
+from synth.mel2mel.network import KNOBS, Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from synth.vocoders.wavenet.vocoder import check_fits
 from trainer.bank.axes import name_axes
@@ -36,7 +38,13 @@ from trainer.mel2mel.struck import rendered
 from trainer.mel2mel.treble import STRUCK, VELOCITIES, with_treble
 from trainer.mel2mel.velocity import rendered_curves, with_velocities
 from trainer.run.checkpoint import BEST, LATEST, load_checkpoint
-from trainer.run.weights import load_weights, read_config, read_notes
+from trainer.run.weights import (
+    check_patches,
+    load_weights,
+    mel2mel_config,
+    read_config,
+    read_notes,
+)
 from trainer.wavenet.training import LOSS as WAVENET_LOSS
 
 RING_OUT_S = 10.0
@@ -61,7 +69,7 @@ def write_bank(plan: BankPlan) -> Path:
     The fidelity of an older bank.yaml is dropped: it was measured of other weights.
 
     Raises ValueError, before anything is written, when a run or the data set is missing or
-    they do not fit together.
+    they do not fit together, or the folder holds patches for another network.
     """
     if (plan.weights, plan.precision) == ("best", "fp32"):
         raise ValueError("--precision fp32: expected fp16 with --weights best, which are kept so")
@@ -118,6 +126,7 @@ def write_bank(plan: BankPlan) -> Path:
         about,
     )
     out = plan.out
+    _check_others(out, list(programs), mel2mel, dtype)
     out.mkdir(parents=True, exist_ok=True)
     remove_partials(out)  # of a command that was killed
     _keep_weights(mel2mel, out / "mel2mel.safetensors", dtype, mel2mel_notes)
@@ -154,10 +163,11 @@ def _trained_mel2mel(weights: Path, data: Path, manifest: Manifest) -> Mel2Mel:
     config = Mel2MelConfig(instruments=len(manifest.programs), analysis=analysis)
     stated = read_config(weights)
     if stated:
-        config = config_of(stated)
+        config = mel2mel_config(weights)
     heard = (config.instruments, config.analysis.rate, config.analysis.hop)
     if heard != (len(manifest.programs), analysis.rate, analysis.hop):
         raise ValueError(f"{weights}: was not trained on the data set in {data}")
+    check_patches(weights, list(manifest.programs))
     if not config.fine:
         raise ValueError(
             f"{weights}: has no fine head, which a bank needs for its spectral vocoder"
@@ -185,6 +195,28 @@ def _trained_wavenet(weights: Path, analysis: Analysis, sharpness: float | None)
     network = WaveNet(config)
     load_weights(network, weights)
     return network
+
+
+def _check_others(out: Path, patches: list[str], network: Mel2Mel, dtype: torch.dtype) -> None:
+    """ValueError for patches in the folder, beside those to be written, that were made for another
+    network: their points would mean other sounds. Those of the same network stay as they are."""
+    files = [path for path in out.glob("*.yaml") if not path.name.startswith(".")]
+    others = sorted(path.stem for path in files if path.stem not in ("bank", *patches))
+    weights = out / "mel2mel.safetensors"
+    if not others:
+        return
+    try:
+        before = load_file(weights)
+    except (OSError, SafetensorError):
+        before = {}
+    own = network.state_dict()
+    if before.keys() != own.keys() or any(
+        not torch.equal(before[name], own[name].to(dtype)) for name in own
+    ):
+        raise ValueError(
+            f"{out}: has patches of another network: {listed(others)}; move them away, or choose "
+            "another folder"
+        )
 
 
 def _refine(network: nn.Module, run: Path) -> None:

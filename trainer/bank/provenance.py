@@ -30,6 +30,7 @@ def training(
     path = run / "log.jsonl"
     taught = {**usual, **read_taught(weights)}
     at = taught.pop("iteration", None)
+    taught.pop("patches", None)  # the data set's, which is told of too
     checkpoint, losses, notes = None, {}, []
     for line in _lines(path, unit):
         if "loss" in line:

@@ -35,6 +35,8 @@ KEYS_ALONE = "keys"
 LET_GO = "let-go"
 """Folder of excerpts that are one short note each, by which the same templates know what becomes of
 a tone whose key is let go."""
+LEAST_KEY_S = 0.5
+"""A shorter tone does not tell how it fades."""
 MINUTES = 60.0
 """Of training music for each instrument."""
 
@@ -90,7 +92,8 @@ class RenderPlan:
     ] = field(default_factory=lambda: read_releases([]))
     """Sound kept after the last note, of all programs and of single ones that ring longer."""
     key_seconds: Annotated[Positive, arg(metavar="SECONDS")] = 13.0
-    """Hold each key alone for so long; templates begin with these excerpts. 0 for none."""
+    """Hold each key alone for so long; templates begin with these excerpts. 0 for none, else 0.5 or
+    more."""
     rate: Literal[16_000, 48_000] = 16_000
     """Samples a second. A frame is 8 ms at both: 128 or 384 samples."""
     direct: bool = False
@@ -105,9 +108,14 @@ class RenderPlan:
     """Random seed. Another one chooses other excerpts."""
 
     def check(self) -> None:
-        """Raises ValueError for a length of music that is stated twice."""
+        """Raises ValueError for a length of music that is stated twice, or keys too short to
+        measure."""
         if self.hours is not None and self.minutes is not None:
             raise ValueError("--hours: expected alone, got --minutes too")
+        if 0 < self.key_seconds < LEAST_KEY_S:
+            raise ValueError(
+                f"--key-seconds: expected 0 or at least {LEAST_KEY_S}, got {self.key_seconds:g}"
+            )
 
     @property
     def train_minutes(self) -> float:

@@ -47,6 +47,8 @@ BETWEEN_SHARE = 0.3
 CORRECTION_WEIGHT = 0.003
 """Of the correction's mean square: templates and correction could otherwise drift apart for ever,
 each undoing what the other says."""
+LEAST_FRAMES = 3
+"""Of a sequence: slopes are errors' differences over two frames."""
 VALIDATION_BATCHES = 8
 VALIDATION_LOOKAHEAD = 4
 
@@ -82,7 +84,11 @@ class Mel2MelObjective(NothingKept, nn.Module):
         self.register_buffer("filters", mel_filters(network.config.analysis), persistent=False)
         self.seen = batch * data.frames
         words = loss.in_words(network.config.fine)
-        self.taught = {"loss_name": loss.name, "loss": words}
+        self.taught: Mapping[str, Any] = {
+            "loss_name": loss.name,
+            "loss": words,
+            "patches": data.patches,
+        }
         self._data, self._held_out, self._batch = data, held_out, batch
         self._loss, self._machine = loss, machine
 
@@ -163,6 +169,8 @@ class Mel2MelObjective(NothingKept, nn.Module):
 
 def train(plan: TrainingPlan, settings: Mel2MelSettings) -> None:
     """Train, or go on training, in plan.run. Raises ValueError for bad data or checkpoints."""
+    if plan.frames < LEAST_FRAMES:
+        raise ValueError(f"--frames: expected at least {LEAST_FRAMES}, got {plan.frames}")
     sizes = settings.sizes.config()
     with at_work(plan.device, plan.threads) as machine:
         torch.manual_seed(plan.seed)

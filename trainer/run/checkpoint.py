@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from common.files import write_whole
 from synth.mel import Analysis
-from trainer.run.weights import one_line, read_config, read_history, read_taught
+from trainer.run.weights import check_patches, one_line, read_config, read_history, read_taught
 
 LAST, LATEST, BEST = "last.pt", "weights.safetensors", "best.safetensors"
 FREE = {"sharpness"}
@@ -103,7 +103,8 @@ def save_checkpoint(run: Path, whole: Mapping[str, Any], progress: Progress) -> 
 
 
 def check_config(weights: Path, config: Any, taught: Mapping[str, Any]) -> None:
-    """Raises ValueError if weights are not of this config, or were taught by another loss.
+    """Raises ValueError if weights are not of this config, or were taught by another loss or
+    other instruments.
 
     Not every size shows in a tensor's shape: dilations do not.
     """
@@ -122,14 +123,17 @@ def check_config(weights: Path, config: Any, taught: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"{weights}: of another configuration ({name}: {there} there, {here} here)"
             )
+    if "patches" in taught:
+        check_patches(weights, taught["patches"])
 
 
 def taught_alike(weights: Path, taught: Mapping[str, Any]) -> bool:
-    """Whether these weights exist and were taught in the same way; iterations may differ."""
-    return weights.exists() and read_taught(weights) | {"iteration": 0} == {
-        **taught,
-        "iteration": 0,
-    }
+    """Whether these weights exist and were taught in the same way; iterations may differ, and
+    older ones do not state their patches."""
+    free = {"iteration", "patches"}
+    return weights.exists() and {
+        name: value for name, value in read_taught(weights).items() if name not in free
+    } == {name: value for name, value in taught.items() if name not in free}
 
 
 class Average:

@@ -70,12 +70,12 @@ class Recent:
         return float(machine.mean(losses.mean()))
 
     def check(self) -> None:
-        """Raises ValueError if a gradient since the last call was not finite."""
+        """Raises ValueError if a loss or a gradient since the last call was not finite."""
         fresh, self._fresh = self._fresh, []
-        if not fresh or torch.stack([norm for _, _, norm in fresh]).isfinite().all():
+        if not fresh or torch.stack([loss + norm for _, loss, norm in fresh]).isfinite().all():
             return
         for iteration, loss, norm in fresh:
-            if not norm.isfinite():
+            if not (loss + norm).isfinite():
                 raise ValueError(
                     f"{self._run}: diverged at iteration {iteration} (loss {float(loss):g}, "
                     f"gradient {float(norm):g}); its last checkpoint is untouched"

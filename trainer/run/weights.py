@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
+
+from synth.mel2mel.network import Mel2MelConfig, config_of
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -28,7 +32,8 @@ def read_config(weights: Path) -> dict[str, Any]:
 
 
 def read_taught(weights: Path) -> dict[str, Any]:
-    """How a run's weights were taught, such as `iteration` and `loss`; empty in older files.
+    """How a run's weights were taught, such as `iteration`, `loss` and for a mel2mel the names of
+    its `patches`; empty in older files.
 
     Raises ValueError when it is no such file.
     """
@@ -42,6 +47,29 @@ def read_history(weights: Path) -> dict[str, Any]:
     Raises ValueError when it is no such file.
     """
     return _noted(weights, "history")
+
+
+def mel2mel_config(weights: Path) -> Mel2MelConfig:
+    """The config that a mel2mel's weights state. ValueError for those that state none, or
+    another network's."""
+    stated = read_config(weights)
+    if not stated:
+        raise ValueError(f"{weights}: does not say what it is; train it a little further")
+    try:
+        return config_of(stated)
+    except (KeyError, TypeError):
+        raise ValueError(f"{weights}: not weights of a mel2mel") from None
+
+
+def check_patches(weights: Path, patches: Sequence[str]) -> None:
+    """ValueError if weights state that they learnt other instruments, or in another order. Older
+    ones state none."""
+    stated = read_taught(weights).get("patches", patches)
+    for number, (there, here) in enumerate(zip_longest(stated, patches), 1):
+        if there != here:
+            raise ValueError(
+                f"{weights}: of other instruments (number {number}: {there} there, {here} here)"
+            )
 
 
 def read_notes(weights: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,34 +10,41 @@ from torch import Tensor
 
 from synth.bank.bank import load_bank
 from synth.mel import Analysis
-from synth.mel2mel.network import Mel2Mel, config_of
+from synth.mel2mel.network import Mel2Mel
 from trainer.data.dataset import Sequences
-from trainer.run.weights import load_weights, read_config
+from trainer.run.weights import check_patches, load_weights, mel2mel_config
 
 CONTEXT = (125, 50)
 """Frames before a sequence, to fill the forward LSTM's state, and after it, which stand for the
 rest of the piece when the lookahead is the whole piece."""
 
 
-def load_mel2mel(source: Path, instruments: int, analysis: Analysis) -> Mel2Mel:
-    """The network of a bank's or a run's folder, not to be trained.
+def mel2mel_weights(source: Path) -> Path:
+    """The file of weights of a bank's or a run's mel2mel. ValueError if the folder is neither."""
+    if (source / "bank.yaml").is_file():
+        return source / "mel2mel.safetensors"
+    weights = source / "weights.safetensors"
+    if not weights.is_file():
+        raise ValueError(f"{source}: neither a bank nor a run of mel2mel")
+    return weights
+
+
+def load_mel2mel(source: Path, patches: Sequence[str], analysis: Analysis) -> Mel2Mel:
+    """The network of a bank's or a run's folder, not to be trained. patches: the instruments'
+    names, in their order.
 
     Raises ValueError if there is none, or it was trained on other instruments or frames.
     """
+    weights = mel2mel_weights(source)
     if (source / "bank.yaml").is_file():
         network = load_bank(source).mel2mel()
     else:
-        weights = source / "weights.safetensors"
-        if not weights.is_file():
-            raise ValueError(f"{source}: neither a bank nor a run of mel2mel")
-        stated = read_config(weights)
-        if "analysis" not in stated:
-            raise ValueError(f"{weights}: does not say what it is; train it a little further")
-        network = Mel2Mel(config_of(stated))
+        network = Mel2Mel(mel2mel_config(weights))
         load_weights(network, weights)
     own = network.config
-    if (own.instruments, own.analysis) != (instruments, analysis):
+    if (own.instruments, own.analysis) != (len(patches), analysis):
         raise ValueError(f"{source}: its mel2mel was not trained on this data set")
+    check_patches(weights, patches)
     return network.eval().requires_grad_(False)
 
 

@@ -7,13 +7,14 @@ Each file is written whole, so an interrupted preparation goes on where it stopp
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import signal
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,7 +38,7 @@ from synth.vocoders.wavenet.levels import describe, frame_tables, to_classes
 from trainer.data.dataset import Excerpt, analysis_of, load_excerpt
 from trainer.data.manifest import read_manifest
 from trainer.mel2mel.training import draw_lookaheads
-from trainer.wavenet.guesses import load_mel2mel
+from trainer.wavenet.guesses import load_mel2mel, mel2mel_weights
 from trainer.wavenet.led import led_sound
 
 FILE = "guides.yaml"
@@ -47,10 +48,12 @@ SPLITS = ("train", "val")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuidesFile:
     """guides.yaml. patches: names, in the order that instruments count; mel2mel: the folder whose
-    network predicted; rate in samples a second, hop and window in samples."""
+    network predicted, mel2mel_sha256: of its file of weights, which older folders do not state;
+    rate in samples a second, hop and window in samples."""
 
     patches: list[str]
     mel2mel: str
+    mel2mel_sha256: str | None = None
     rate: Annotated[int, Strict(), Interval(ge=8_000, le=192_000)]
     hop: Annotated[int, Strict(), Interval(ge=16, le=8_192)]
     window: Annotated[int, Strict(), Interval(ge=64, le=65_536)]
@@ -85,15 +88,20 @@ def make_guides(data: Path, mel2mel: Path, out: Path, emphasis: float, workers: 
     analysis, patches = analysis_of(manifest), list(manifest.programs)
     if analysis.wide_bands:
         raise ValueError(f"{data}: expected a data set at 16000 Hz, got {analysis.rate}")
-    load_mel2mel(mel2mel, len(patches), analysis)
+    if not load_mel2mel(mel2mel, patches, analysis).config.fine:
+        raise ValueError(f"{mel2mel}: has no fine head, which guides are made of")
     sizes = {name: getattr(analysis, name) for name in ("rate", "hop", "window", "mels")}
-    told = GuidesFile(patches=patches, mel2mel=mel2mel.name, emphasis=emphasis, **sizes)
-    if (out / FILE).is_file() and read_document(out / FILE, GuidesFile) != told:
-        raise ValueError(f"{out / FILE}: guides of another kind; choose another folder")
+    sha256 = hashlib.sha256(mel2mel_weights(mel2mel).read_bytes()).hexdigest()
+    told = GuidesFile(
+        patches=patches, mel2mel=mel2mel.name, mel2mel_sha256=sha256, emphasis=emphasis, **sizes
+    )
+    if (out / FILE).is_file():
+        told = _gone_on_with(out / FILE, told)
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
         remove_partials(out / split)
-    write_whole(out / FILE, yaml.safe_dump(asdict(told), sort_keys=False))
+    stated = {name: value for name, value in asdict(told).items() if value is not None}
+    write_whole(out / FILE, yaml.safe_dump(stated, sort_keys=False))
     files = [p.relative_to(data) for split in SPLITS for p in sorted((data / split).glob("*.npz"))]
     wanted = [file for file in files if not (out / file).is_file()]
     # All instruments alike, should it be stopped half-way.
@@ -107,6 +115,21 @@ def make_guides(data: Path, mel2mel: Path, out: Path, emphasis: float, workers: 
     ):
         pass
     return out / FILE
+
+
+def _gone_on_with(path: Path, told: GuidesFile) -> GuidesFile:
+    """What guides of before and those to be made are. ValueError if they are of another kind."""
+    before = read_document(path, GuidesFile)
+    if before.mel2mel_sha256 is None:
+        # Of which weights the older guides are, nobody knows.
+        told = replace(told, mel2mel_sha256=None)
+    pairs = asdict(before).items(), asdict(told).values()
+    others = [name for (name, there), here in zip(*pairs, strict=True) if there != here]
+    if others:
+        raise ValueError(
+            f"{path}: guides of another kind ({', '.join(others)}); choose another folder"
+        )
+    return told
 
 
 def read_guides(folder: Path, split: str) -> tuple[GuidesFile, list[Guided]]:
@@ -200,7 +223,7 @@ def _start(what: Made) -> None:
     global _what, _network
     torch.set_num_threads(1)
     data, mel2mel, _, told = _what = what
-    _network = load_mel2mel(mel2mel, len(told.patches), analysis_of(read_manifest(data)))
+    _network = load_mel2mel(mel2mel, told.patches, analysis_of(read_manifest(data)))
 
 
 def _make(file: Path) -> None:

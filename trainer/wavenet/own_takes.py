@@ -10,7 +10,7 @@ the steps that learn from those before, on the few processors that they need.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -69,7 +69,8 @@ class OwnTakes:
         self._starts = self._classes = torch.empty(0)
         device = next(network.parameters()).device
         self._beside = torch.cuda.Stream() if device.type == "cuda" else None
-        self._pending: tuple[Tensor, Tensor, Callable[[], Tensor]] | None = None
+        self._pending: tuple[Tensor, Tensor] | None = None
+        self._drawing: Callable[[], Tensor] | None = None
 
     def next(self, picks: Tensor) -> tuple[Tensor, Tensor]:
         """One step on: first hops (n,) and classes (n, samples) int64 of the takes picked."""
@@ -81,16 +82,27 @@ class OwnTakes:
 
     def kept(self) -> dict[str, Tensor]:
         """What a run needs to go on exactly."""
-        return {
+        kept = {
             "age": torch.tensor(self._age),
             "starts": self._starts.cpu(),
             "takes": self._classes.cpu(),
         }
+        if self._pending is not None:
+            torch.cuda.current_stream().wait_stream(self._beside)
+            starts, classes = self._pending
+            kept |= {"pending_starts": starts.cpu(), "pending_takes": classes.cpu()}
+        return kept
 
-    def restore(self, kept: dict[str, Tensor]) -> None:
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Go on with what was kept. Takes of another count or length are drawn anew."""
         device = next(self._network.parameters()).device
+        wanted = (self._count, self._data.frames * self._data.hop)
         self._age = int(kept["age"])
-        self._starts, self._classes = kept["starts"].to(device), kept["takes"].to(device)
+        if kept["takes"].shape == wanted:
+            self._starts, self._classes = kept["starts"].to(device), kept["takes"].to(device)
+        pending = kept.get("pending_takes")
+        if self._beside is not None and pending is not None and pending.shape == wanted:
+            self._pending = kept["pending_starts"].to(device), pending.to(device)
 
     def _refresh(self) -> None:
         if self._beside is None:
@@ -102,7 +114,7 @@ class OwnTakes:
             self._launch()
         assert self._pending is not None
         here.wait_stream(self._beside)
-        self._starts, self._classes, _ = self._pending
+        self._starts, self._classes = self._pending
         self._classes.record_stream(here)
         self._launch()
 
@@ -112,7 +124,7 @@ class OwnTakes:
         with torch.cuda.stream(self._beside):
             classes = draw()
         # What draws is kept as long as it is at work: its tensors belong to the other stream.
-        self._pending = starts.to(classes.device), classes, draw
+        self._pending, self._drawing = (starts.to(classes.device), classes), draw
 
     def _begin(self) -> tuple[Tensor, Callable[[], Tensor]]:
         seed = (self._seed * 1_000_003 + self._age) % 2**63

@@ -11,6 +11,9 @@ from tyro.conf import arg
 
 from common.flags import Count, Positive, Share
 
+GUIDED_ALONE = ("own_share", "own_after", "own_every", "sharpness")
+"""Settings that only a network with a guide has."""
+
 
 @dataclass(frozen=True, slots=True)
 class WaveNetSizes:
@@ -62,13 +65,17 @@ class WaveNetSettings:
     """Let torch.compile make the steps if there is a compiler; by default they are hand-made."""
 
     def check(self) -> None:
-        """ValueError if spectra are to be predicted and nothing predicts them, or for what guides
-        leave no choice of."""
+        """ValueError if spectra are to be predicted and nothing predicts them, for what guides
+        leave no choice of, or for what means nothing without them."""
         if self.predicted_share and self.mel2mel is None:
             raise ValueError("--predicted-share: needs --mel2mel, a bank or a run that predicts")
         if self.guides is not None and (self.mel2mel is not None or self.compile):
             flag = "--compile" if self.compile else "--mel2mel"
             raise ValueError(f"{flag}: expected without --guides, got both")
+        usual = WaveNetSettings()
+        for name in GUIDED_ALONE:
+            if self.guides is None and getattr(self, name) != getattr(usual, name):
+                raise ValueError(f"--{name.replace('_', '-')}: needs --guides, a folder of them")
 
     @property
     def share(self) -> float:

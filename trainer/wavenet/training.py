@@ -156,7 +156,7 @@ def train(plan: TrainingPlan, settings: WaveNetSettings) -> None:
             )
         predictor = None
         if settings.mel2mel is not None:
-            predictor = load_mel2mel(settings.mel2mel, len(data.patches), data.analysis)
+            predictor = load_mel2mel(settings.mel2mel, data.patches, data.analysis)
             predictor.to(machine.device)
         network = WaveNet(config)
         objective = WaveNetObjective(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -79,3 +80,13 @@ def test_what_cannot_be_compared_is_told_in_one_line(toy_bank, data, capsys):
     flags = ["--bank", str(toy_bank), "--data", str(data), "--seconds", "0"]
     assert main(["divergence", *flags]) == 2
     assert "--seconds" in capsys.readouterr().err
+
+
+def test_a_guide_that_is_never_heard_is_told_in_one_line(data, tmp_path, capsys):
+    bank = make_toy_bank(tmp_path / "bank", GUIDED)
+    flags = ["--bank", str(bank), "--data", str(data), "--seconds"]
+    assert main(["divergence", *flags, "0.02"]) == 2
+    said = capsys.readouterr().err
+    least = re.search(r"--seconds 0.02: expected at least ([0-9.]+), [0-9]+ frames or more", said)
+    assert least and said.count("\n") == 1
+    assert main(["divergence", *flags, least[1]]) == 0

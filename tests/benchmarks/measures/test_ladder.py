@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from benchmarks.__main__ import main
 from tests.benchmarks.tiny_takes import make_data
 from tests.toy_bank import GUIDED, make_wavenet
+from tests.trainer.tiny_data import write_manifest
 from trainer.__main__ import main as train
 
 
@@ -69,6 +70,40 @@ def test_with_a_bank_the_run_plays_from_notes(data, toy_bank, tmp_path, capsys):
     flags[flags.index(str(run))] = str(tmp_path / "wide")
     assert main([*flags, *short]) == 2
     assert "mels: expected 80, as the run has, got 24" in capsys.readouterr().err
+
+
+def test_the_line_of_the_log_is_that_of_the_weights(data, tmp_path):
+    """A run that went on on other data may have had a lower loss before."""
+    run, kept = make_run(tmp_path / "run"), tmp_path / "rows.json"
+    said = {"config": json.dumps(asdict(GUIDED)), "taught": json.dumps({"iteration": 9})}
+    save_file(make_wavenet(GUIDED).state_dict(), run / "best.safetensors", said)
+    with (run / "log.jsonl").open("a") as file:
+        for iteration, validation in ((9, 5.5), (12, 6.5)):
+            line = {"iteration": iteration, "samples": 8, "validation": validation}
+            file.write(json.dumps(line) + "\n")
+    flags = ["ladder", "--data", str(data), "--runs", str(run), "--least-s", "0"]
+    assert main([*flags, "--json", str(kept)]) == 0
+    (row,) = json.loads(kept.read_text())
+    assert (row["iterations"], row["validation_nats"]) == (9, 5.5)
+
+
+def test_speeds_at_48_khz(tmp_path):
+    kept, run, data = tmp_path / "rows.json", make_run(tmp_path / "run"), tmp_path / "data"
+    data.mkdir()
+    write_manifest(data, {"reed": 20}, 48_000)
+    flags = ["ladder", "--data", str(data), "--runs", str(run), "--least-s", "0"]
+    assert main([*flags, "--json", str(kept)]) == 0
+    (row,) = json.loads(kept.read_text())
+    assert row["real_time_factor"] > 0 and row["vocoder_real_time"] > 0
+
+
+def test_a_run_of_another_network_is_told_in_one_line(data, tmp_path, capsys):
+    run = make_run(tmp_path / "run")
+    said = {"config": json.dumps({"instruments": 3})}
+    save_file(make_wavenet(GUIDED).state_dict(), run / "best.safetensors", said)
+    assert main(["ladder", "--data", str(data), "--runs", str(run)]) == 2
+    said = capsys.readouterr().err
+    assert f"{run}: is no run of `trainer wavenet`" in said and said.count("\n") == 1
 
 
 def test_a_folder_that_is_no_run_is_told_in_one_line(data, tmp_path, capsys):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
+import yaml
+from safetensors.torch import save_file
 
 from benchmarks.__main__ import main
 from benchmarks.measures.sampler import timed
 from benchmarks.rivals import c_probe, plain_graph, plain_loop
 from common.threads import cores_here
+from synth.mel import Analysis
+from synth.mel2mel.network import Mel2Mel
 from synth.vocoders.wavenet.samplers import reference as sampler_reference
 from synth.vocoders.wavenet.samplers.contract import initial_state
-from tests.toy_bank import WAVENET, make_wavenet
+from tests.toy_bank import ANALYSIS, GUIDED, MEL2MEL, WAVENET, make_toy_bank, make_wavenet
 
 
 def test_the_plain_loop_draws_what_the_reference_draws():
@@ -88,6 +93,20 @@ def test_rows_for_every_stage_width_and_block(toy_bank, tmp_path, guide):
         assert row["ms_per_frame"] == pytest.approx(
             1000 * 128 * row["streams"] / speed, rel=2e-3, abs=1e-4
         )
+
+
+def test_at_48_khz_a_wavenets_samples_are_those_it_draws(tmp_path):
+    bank, kept = make_toy_bank(tmp_path / "bank", GUIDED), tmp_path / "rows.json"
+    content = yaml.safe_load((bank / "bank.yaml").read_text())
+    content["audio"] = {"rate": 48_000, "hop": 384, "window": 1_536}
+    (bank / "bank.yaml").write_text(yaml.safe_dump(content))
+    mel2mel = Mel2Mel(replace(MEL2MEL, analysis=Analysis(48_000, 384, 1_536, ANALYSIS.mels)))
+    save_file(mel2mel.half().state_dict(), bank / "mel2mel.safetensors")
+    flags = ["--bank", str(bank), "--stages", "sampler", "--sampler", "cpu", "--streams", "2"]
+    assert main(["sampler", *flags, "--least-s", "0", "--json", str(kept)]) == 0
+    (row,) = json.loads(kept.read_text())
+    own = row["real_time_factor"] * 2 * 16_000
+    assert row["samples_per_second"] == pytest.approx(own, rel=2e-3, abs=5)
 
 
 @pytest.mark.skipif(cores_here() < 2, reason="needs two cores")

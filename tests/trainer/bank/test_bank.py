@@ -279,6 +279,27 @@ def test_measured_fidelity_is_stated_and_an_older_banks_is_dropped(runs, data, t
     assert load_bank(tmp_path / "bank").fidelity == {}
 
 
+def test_patches_of_another_network_are_neither_kept_nor_lost(runs, data, tmp_path):
+    out = tmp_path / "bank"
+    make(runs, data, out)
+    patch = (out / "bell.yaml").read_text()
+    for name in ("mine", "old"):
+        (out / f"{name}.yaml").write_text(patch)
+    # Of the same network, they play as they did.
+    make(runs, data, out, fidelity={"spectral": 0.7})
+    assert (out / "mine.yaml").read_text() == patch and "old" in load_bank(out).names
+    mel2mel.train(training("mel2mel", data, tmp_path / "other", 1), NOTES)
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    complaint = f"{out}: has patches of another network: mine, old; move them away, or choose anoth"
+    with pytest.raises(ValueError, match=complaint):
+        write_bank(planned(tmp_path / "other", data, out))
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    for name in ("mine", "old"):
+        (out / f"{name}.yaml").unlink()
+    write_bank(planned(tmp_path / "other", data, out))
+    assert set(load_bank(out).names) == set(INSTRUMENTS)
+
+
 @pytest.mark.parametrize(
     ("fidelity", "complaint"),
     [
@@ -311,6 +332,11 @@ def test_what_is_missing_or_does_not_fit_is_named_and_nothing_is_written(runs, d
     write_manifest(tmp_path, {"reed": 20})
     with pytest.raises(ValueError, match="was not trained on the data set"):
         write_bank(planned(runs / "mel2mel", tmp_path, out))
+    write_manifest(tmp_path, {"reed": 20, "string": 48, "bell": 14})
+    with pytest.raises(ValueError, match="weights.safetensors: of other instruments .number 2: b"):
+        write_bank(planned(runs / "mel2mel", tmp_path, out))
+    with pytest.raises(ValueError, match="wavenet.weights.safetensors: not weights of a mel2mel"):
+        write_bank(planned(runs / "wavenet", data, out))
     for log, complaint in {
         "": "has no checkpoint",
         "half a li": "line 1 is not of a frame run's log",

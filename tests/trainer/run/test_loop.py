@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from trainer.run.journal import Recent
 from trainer.run.loop import Run
 from trainer.run.objective import NothingKept
 from trainer.run.plan import TrainingPlan
@@ -176,6 +177,13 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(plan):
     assert signal.getsignal(signal.SIGINT) == handler
     after = (plan.run / "last.pt").read_bytes(), (plan.run / "weights.safetensors").read_bytes()
     assert after == before
+
+
+def test_a_loss_that_is_not_finite_stops_a_run_whatever_its_gradient(tmp_path):
+    recent = Recent(tmp_path)
+    recent.add(1, torch.tensor(2.0), torch.tensor(1.0))
+    with pytest.raises(ValueError, match="diverged at iteration 2 .loss nan, gradient 1.;"):
+        recent.add(2, torch.tensor(float("nan")), torch.tensor(1.0))
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", "half", "foreign"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,12 +22,13 @@ from torch import Tensor
 from synth.mel import Analysis
 from synth.mel2mel.network import Mel2Mel, Mel2MelConfig
 from synth.vocoders.wavenet.network import WaveNetConfig
-from tests.trainer.tiny_data import FRAMES, HOP, SIZES
+from tests.trainer.tiny_data import FRAMES, HOP, INSTRUMENTS, SIZES, write_manifest
 from tests.waiting import PROCESS_S
 from trainer.data.dataset import DataSet
 from trainer.mel2mel.losses import SpectralLoss
 from trainer.mel2mel.settings import LossSettings, Mel2MelSettings, Mel2MelSizes
 from trainer.mel2mel.training import LOOKAHEAD_SHARES, LOOKAHEADS, draw_lookaheads
+from trainer.run.checkpoint import load_checkpoint
 from trainer.run.weights import read_config, read_notes, read_taught
 from trainer.wavenet.guesses import CONTEXT, guess, load_mel2mel
 from trainer.wavenet.settings import WaveNetSettings, WaveNetSizes
@@ -185,9 +187,38 @@ def test_the_other_losses_fall_too(name, plan):
         "iteration": 60,
         "loss_name": name,
         "loss": SpectralLoss(name).in_words(fine=True),
+        "patches": list(INSTRUMENTS),
     }
     with pytest.raises(ValueError, match=f"loss_name: {name} there, tanh-log-abs here"):
         train("mel2mel", plan("mel2mel", "run", 61))
+
+
+def test_a_run_goes_on_with_its_own_instruments_only(data, plan, tmp_path):
+    train("mel2mel", plan("mel2mel", "run", 1))
+    other = shutil.copytree(data, tmp_path / "other")
+    swapped = {"reed": 20, "string": 48, "bell": 14}
+    write_manifest(other, swapped)
+    weights = plan("mel2mel", "run", 1).run / "weights.safetensors"
+    complaint = f"{weights}: of other instruments .number 2: bell there, string here."
+    with pytest.raises(ValueError, match=complaint):
+        train("mel2mel", plan("mel2mel", "run", 2, data=other))
+    # Older weights do not say what they learnt.
+    for path in (weights, weights.with_name("best.safetensors")):
+        notes = read_notes(path)
+        taught = {k: v for k, v in json.loads(notes["taught"]).items() if k != "patches"}
+        save_file(load_file(path), path, notes | {"taught": json.dumps(taught)})
+    best = load_checkpoint(weights.parent)["progress"].best
+    kept = train("mel2mel", plan("mel2mel", "run", 2, data=other))
+    assert kept["progress"][0] == 2 and kept["progress"][4] <= best
+    assert read_taught(weights)["patches"] == list(swapped)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_sequences_too_short_for_slopes_are_refused(plan, frames):
+    asked = plan("mel2mel", "run", 1, frames=frames)
+    with pytest.raises(ValueError, match=f"--frames: expected at least 3, got {frames}"):
+        train("mel2mel", asked)
+    assert not asked.run.exists()
 
 
 def test_weights_of_the_heads_and_the_templates_rate_are_used(plan):
@@ -248,15 +279,15 @@ def test_predictions_are_those_of_the_network_in_play(data, toy_bank, plan):
         heard = network(*own, batch.keys.at(slice(row, row + 1))).mel[:, before : before + 16]
         torch.testing.assert_close(guessed[row : row + 1], heard)
     with pytest.raises(ValueError, match="mel2mel was not trained on this data set"):
-        load_mel2mel(toy_bank, 10, held_out.analysis)
+        load_mel2mel(toy_bank, [*INSTRUMENTS], held_out.analysis)
     with pytest.raises(ValueError, match="neither a bank nor a run of mel2mel"):
-        load_mel2mel(data, 3, held_out.analysis)
+        load_mel2mel(data, [*INSTRUMENTS], held_out.analysis)
 
 
 def train_mel2mel(plan: Any) -> Mel2Mel:
     asked = plan("mel2mel", "notes", 2)
     train("mel2mel", asked)
-    return load_mel2mel(asked.run, 3, Analysis())
+    return load_mel2mel(asked.run, [*INSTRUMENTS], Analysis())
 
 
 def test_predictions_need_a_network(plan):

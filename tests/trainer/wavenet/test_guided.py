@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import asdict, replace
@@ -11,14 +12,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 from torch import nn
 
 from synth.mel import Analysis, log_magnitudes
 from synth.vocoders.wavenet.mulaw import CLASSES
 from synth.vocoders.wavenet.network import WaveNet, WaveNetConfig
 from tests.synth.lively_wavenet import SMALL, lively
-from tests.trainer.tiny_data import SIZES
-from trainer.mel2mel.settings import Mel2MelSettings
+from tests.trainer.tiny_data import SIZES, write_manifest
+from trainer.mel2mel.settings import Mel2MelSettings, Mel2MelSizes
 from trainer.mel2mel.training import train
 from trainer.run.checkpoint import check_config, load_checkpoint
 from trainer.run.plan import TrainingPlan
@@ -27,7 +29,7 @@ from trainer.wavenet.guided_data import GuidedData
 from trainer.wavenet.guided_training import REACH, train_guided
 from trainer.wavenet.guides import make_guides, read_guides
 from trainer.wavenet.led import led_sound
-from trainer.wavenet.own_takes import own_take
+from trainer.wavenet.own_takes import OwnTakes, own_take
 from trainer.wavenet.settings import WaveNetSettings, WaveNetSizes
 from trainer.wavenet.teacher_forcing import TeacherForcing
 
@@ -145,6 +147,88 @@ def test_training_learns_and_resumes_exactly(guides, tmp_path):
     log = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
     assert {"take_db", "guide_db", "led", "own_share"} <= log[-1].keys()
     assert isinstance(log[-1]["validation"], float)
+
+
+@pytest.mark.parametrize("more", [{"batch": 5}, {"frames": 5}, {"own_every": 5}])
+def test_takes_of_another_count_or_length_are_drawn_anew(guides, tmp_path, more):
+    sizes = WaveNetSizes(layers=3, cycle=3, residual=8, skip=8)
+    settings = WaveNetSettings(sizes=sizes, guides=guides, own_after=1, own_every=20, own_share=0.5)
+    train_guided(plan_of(tmp_path, 4), settings)
+    other = replace(settings, **{k: v for k, v in more.items() if k == "own_every"})
+    plan = replace(plan_of(tmp_path, 8), **{k: v for k, v in more.items() if k != "own_every"})
+    train_guided(plan, other)
+    kept = load_checkpoint(tmp_path)
+    count = round(0.5 * plan.batch) * other.own_every // 2
+    assert kept["progress"].iteration == 8
+    assert kept["objective"]["takes"].shape == (count, plan.frames * 128)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_takes_go_on_as_they_were_kept(guides, device):
+    """Those too that a GPU draws beside the steps, for later."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    data = GuidedData(guides, "train", 4, 3, torch.device(device))
+    network = lively(replace(GUIDED, mels=80)).to(device)
+
+    def step(takes: OwnTakes, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        random = torch.Generator().manual_seed(number)
+        with torch.no_grad():
+            network.end.bias.copy_(torch.randn(CLASSES, generator=random))
+        return takes.next(torch.arange(3))
+
+    whole, parts = (OwnTakes(network, data, 3, 2, 0) for _ in range(2))
+    once, kept = [], {}
+    for number in range(8):
+        once.append(step(whole, number))
+        if number == 2:
+            kept = whole.kept()
+    parts.restore(kept)
+    for number in range(3, 8):
+        starts, classes = step(parts, number)
+        assert torch.equal(starts, once[number][0]) and torch.equal(classes, once[number][1])
+
+
+def test_guides_of_another_network_are_not_gone_on_with(data, guides, predictor, tmp_path):
+    out, other = shutil.copytree(guides, tmp_path / "guides"), tmp_path / predictor.name
+    told = yaml.safe_load((out / "guides.yaml").read_text())
+    weights = (predictor / "weights.safetensors").read_bytes()
+    assert told["mel2mel_sha256"] == hashlib.sha256(weights).hexdigest()
+    plan = TrainingPlan(
+        data=data, run=other, batch=3, frames=24, iterations=1, halve_every=10**6, seed=5
+    )
+    train(plan, Mel2MelSettings(sizes=SIZES["mel2mel"]))
+    complaint = r"guides.yaml: guides of another kind \(mel2mel_sha256\); choose another folder"
+    with pytest.raises(ValueError, match=complaint):
+        make_guides(data, other, out, 0.85, 1)
+    # Older guides do not say of which weights they are, and that stays so.
+    del told["mel2mel_sha256"]
+    (out / "guides.yaml").write_text(yaml.safe_dump(told))
+    make_guides(data, other, out, 0.85, 1)
+    assert yaml.safe_load((out / "guides.yaml").read_text()) == told
+    with pytest.raises(ValueError, match=r"guides of another kind \(emphasis\)"):
+        make_guides(data, other, out, 0.5, 1)
+
+
+def test_guides_need_a_mel2mel_with_a_fine_head_and_its_instruments(
+    data, guides, predictor, tmp_path
+):
+    plain = TrainingPlan(
+        data=data, run=tmp_path / "plain", batch=3, frames=24, iterations=1, halve_every=10**6
+    )
+    train(plain, Mel2MelSettings(sizes=Mel2MelSizes(hidden=8, no_fine=True)))
+    with pytest.raises(ValueError, match="plain: has no fine head, which guides are made of"):
+        make_guides(data, plain.run, tmp_path / "out", 0.85, 1)
+    sizes = WaveNetSizes(layers=3, cycle=3, residual=8, skip=8)
+    run = tmp_path / "vocoder"
+    train_guided(plan_of(run, 1), WaveNetSettings(sizes=sizes, guides=guides, own_share=0.0))
+    with pytest.raises(ValueError, match="vocoder.weights.safetensors: not weights of a mel2mel"):
+        make_guides(data, run, tmp_path / "out", 0.85, 1)
+    other = shutil.copytree(data, tmp_path / "other")
+    write_manifest(other, {"reed": 20, "string": 48, "bell": 14})
+    with pytest.raises(ValueError, match="of other instruments .number 2: bell there, string"):
+        make_guides(other, predictor, tmp_path / "out", 0.85, 1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_take_can_be_heard_beside_its_guide(guides, tmp_path):
