@@ -9,9 +9,10 @@
 
 samples_per_second counts all streams together; a sampler's are those of the WaveNet's own rate.
 real_time_factor is that, divided by streams and by the rate: at 1 every stream just keeps up.
-ms_per_frame is for all streams. Each row is the median of its runs, on as many cores as it says, where the system lets a process choose its
-cores. Only the cpu sampler can use more than one core, so only its rows have more. On a GPU a
-run ends when its samples have been copied back; gpu_memory_mb is the most that was allocated.
+ms_per_frame is for all streams. Each row is the median of its runs, on as many cores as it says,
+where the system lets a process choose its cores. Only the cpu sampler can use more than one core,
+so only its rows have more. On a GPU a run ends when its samples have been copied back;
+gpu_memory_mb is the most that was allocated.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def mel2mel_config(weights: Path) -> Mel2MelConfig:
     """The config that a mel2mel's weights state. ValueError for those that state none, or
     another network's."""
     stated = read_config(weights)
-    if not stated:
+    if "analysis" not in stated and ("instruments" in stated or not stated):
         raise ValueError(f"{weights}: does not say what it is; train it a little further")
     try:
         return config_of(stated)
