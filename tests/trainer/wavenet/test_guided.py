@@ -149,7 +149,7 @@ def test_training_learns_and_resumes_exactly(guides, tmp_path):
     assert isinstance(log[-1]["validation"], float)
 
 
-@pytest.mark.parametrize("more", [{"batch": 5}, {"frames": 5}, {"own_every": 5}])
+@pytest.mark.parametrize("more", [{"batch": 8}, {"frames": 5}, {"own_every": 30}])
 def test_takes_of_another_count_or_length_are_drawn_anew(guides, tmp_path, more):
     sizes = WaveNetSizes(layers=3, cycle=3, residual=8, skip=8)
     settings = WaveNetSettings(sizes=sizes, guides=guides, own_after=1, own_every=20, own_share=0.5)
