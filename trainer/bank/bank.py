@@ -126,7 +126,7 @@ def write_bank(plan: BankPlan) -> Path:
         about,
     )
     out = plan.out
-    _check_others(out, list(programs), mel2mel, dtype)
+    _check_others(out, list(programs), mel2mel)
     out.mkdir(parents=True, exist_ok=True)
     remove_partials(out)  # of a command that was killed
     _keep_weights(mel2mel, out / "mel2mel.safetensors", dtype, mel2mel_notes)
@@ -197,7 +197,7 @@ def _trained_wavenet(weights: Path, analysis: Analysis, sharpness: float | None)
     return network
 
 
-def _check_others(out: Path, patches: list[str], network: Mel2Mel, dtype: torch.dtype) -> None:
+def _check_others(out: Path, patches: list[str], network: Mel2Mel) -> None:
     """ValueError for patches in the folder, beside those to be written, that were made for another
     network: their points would mean other sounds. Those of the same network stay as they are."""
     files = [path for path in out.glob("*.yaml") if not path.name.startswith(".")]
@@ -211,7 +211,7 @@ def _check_others(out: Path, patches: list[str], network: Mel2Mel, dtype: torch.
         before = {}
     own = network.state_dict()
     if before.keys() != own.keys() or any(
-        not torch.equal(before[name], own[name].to(dtype)) for name in own
+        not torch.equal(before[name].half(), own[name].half()) for name in own
     ):
         raise ValueError(
             f"{out}: has patches of another network: {listed(others)}; move them away, or choose "
