@@ -37,14 +37,14 @@ def playable_score(
     bank: Bank,
     name: str,
     say: Say,
-    play_drums: Collection[int] = (),
+    play_drums: Collection[int] | None = None,
 ) -> Score:
     """What is to be played of a file, without the programs and drums that are not wanted.
 
     keep_patch: parts that keep the patch they have, whatever programs the file asks for;
-    play_drums: parts that play the notes of drums, which are left out of all others; name: what
-    messages call the file; say: gets a line for all that is left out. ValueError where nothing is
-    left, or where it would never end.
+    play_drums: parts that play the notes of drums, as --part asks; they are left out of all others,
+    and of all where there is no such flag (None); name: what messages call the file; say: gets a
+    line for all that is left out. ValueError where nothing is left, or where it would never end.
     """
     playable = _playable(messages, keep_patch, play_drums, bank, say)
     if not any(_strikes(timed.message) for timed in playable):
@@ -65,7 +65,7 @@ def frames_of(score: Score, instrument: Instrument) -> int:
 def _playable(
     messages: Sequence[TimedMessage],
     keep_patch: Collection[int],
-    play_drums: Collection[int],
+    play_drums: Collection[int] | None,
     bank: Bank,
     say: Say,
 ) -> list[TimedMessage]:
@@ -77,7 +77,7 @@ def _playable(
             playable.append(timed)
             continue
         part = timed.message.channel + 1
-        if timed.drums and part not in play_drums:
+        if timed.drums and part not in (play_drums or ()):
             drums[part] += _strikes(timed.message)
         elif _strikes(timed.message) and not _has_key(timed.message):
             outside += 1
@@ -88,7 +88,7 @@ def _playable(
     for part, count in sorted(drums.items()):
         if count:
             told = f"{_notes(count)} on channel {part} (drums) left out"
-            say(f"{told}; --part {part}=PATCH plays them")
+            say(told if play_drums is None else f"{told}; --part {part}=PATCH plays them")
     if outside:
         say(f"{_notes(outside)} outside keys {LOWEST_KEY}..{HIGHEST_KEY} left out")
     if unknown:

@@ -118,6 +118,16 @@ def test_a_fault_costs_one_score_and_is_told_at_the_end(scores, toy_bank, tmp_pa
     assert len(contents(out)) == len(manifest(out)) == 2
 
 
+def test_drums_are_left_out_without_advice_that_batch_does_not_take(toy_bank, tmp_path):
+    path, out = tmp_path / "drums.mid", tmp_path / "out"
+    write_score(path, 60)
+    file = mido.MidiFile(path)
+    file.tracks[0].insert(0, mido.Message("note_on", channel=9, note=40, velocity=80))
+    file.save(path)
+    assert run(toy_bank, out, path)
+    assert manifest(out)[0]["left_out"] == ["1 note on channel 10 (drums) left out"]
+
+
 def test_a_lost_line_is_written_again_from_the_file(scores, toy_bank, tmp_path):
     out = tmp_path / "out"
     assert run(toy_bank, out, scores, "--patch", "piano", "--outputs", "parts")
