@@ -191,6 +191,9 @@ def _end(under_way: Iterable[Any]) -> None:
     if not refs or not ray.is_initialized():
         return
     with suppress(Exception):
-        for ref in refs:
+        # The last first, one by one: were those that run ended before those that wait, Ray would
+        # begin one of these while it is cancelled, which can end this process.
+        until = time.monotonic() + CANCEL_S
+        for ref in reversed(refs):
             ray.cancel(ref)
-        ray.wait(refs, num_returns=len(refs), timeout=CANCEL_S)
+            ray.wait([ref], timeout=max(until - time.monotonic(), 0))

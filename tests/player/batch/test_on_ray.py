@@ -15,6 +15,7 @@ from common.tasks.on_ray import has_ray
 from player.batch.batch import batch
 from player.batch.flags import BatchFlags
 from tests.player.batch.scores import contents
+from tests.waiting import wait_until
 
 SCORES = 18
 """Enough that a batch can be caught in the middle."""
@@ -34,7 +35,8 @@ def test_a_batch_that_was_killed_and_interrupted_goes_on_to_the_same_files(toy_b
     flags = [str(scores), "--bank", str(toy_bank), "--patch", "piano"]
     with BatchRun(out, [*flags, "--workers", "2"]) as run:
         run.wait_for(SCORES // 6)
-        killed, *_ = run.workers()
+        # Between two tasks a worker is called idle.
+        killed, *_ = wait_until(run.workers)
         os.kill(killed, signal.SIGKILL)
         run.wait_for(SCORES // 3)
         run.process.send_signal(signal.SIGTERM)
