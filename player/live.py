@@ -8,7 +8,7 @@ import signal
 import time
 import webbrowser
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from common.checks import listed, printable
@@ -357,9 +357,12 @@ def _as_it_stood(desk: Desk) -> bool:
         last = desk.snapshots.last()
         desk.recall(last, 0)
     except ValueError as error:
-        with suppress(ValueError):
+        kept = "that file is kept with a ~ at its end"
+        try:
             desk.snapshots.back_up_last()
-        _log.warning("%s; the desk starts anew, and that file is kept with a ~ at its end", error)
+        except ValueError as problem:
+            kept = f"and that file cannot be kept: {problem}"
+        _log.warning("%s; the desk starts anew, %s", error, kept)
         return False
     return bool(last)
 

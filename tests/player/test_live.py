@@ -128,6 +128,21 @@ def test_the_desk_that_is_kept_is_that_before_a_song_and_the_demo(tmp_path: Path
     assert last.read_text() == before
 
 
+def test_a_desk_that_cannot_be_read_is_told_and_kept(tmp_path: Path) -> None:
+    last, kept = tmp_path / ".last.yaml", tmp_path / ".last.yaml~"
+    last.write_text("parts: none")
+    with Server("--desk", str(tmp_path)) as server:
+        server.stop()
+    assert "the desk starts anew, that file is kept with a ~ at its end" in "\n".join(server.lines)
+    assert kept.read_text() == "parts: none"
+    # Nothing can be kept under a name that a folder has.
+    kept.unlink()
+    kept.mkdir()
+    with Server("--desk", str(tmp_path)) as server:
+        server.stop()
+    assert "the desk starts anew, and that file cannot be kept: " in "\n".join(server.lines)
+
+
 def test_it_says_what_it_found_answers_or_counts_bad_packets_and_stops_on_ctrl_c() -> None:
     with Server() as server:
         found = "\n".join(server.lines)
